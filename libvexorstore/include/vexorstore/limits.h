@@ -1,0 +1,40 @@
+// Every number that a peer can choose has a name and a ceiling here. docs/limits.md explains them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vexor {
+
+// Fixed by the formats.
+constexpr std::size_t kPktLineBytesMax = 65520;       // including the 4 length digits
+constexpr std::size_t kPktLineDataBytesMax = 65516;
+constexpr std::size_t kRefNameBytesMax = 1024;
+
+// Configurable, globally and (where a repository may only tighten) per repository. 0 never means
+// "unlimited".
+struct Limits {
+  std::uint64_t pack_bytes_max = 32ULL << 30;           // received pack, wire bytes
+  std::uint64_t object_bytes_max = 8ULL << 30;          // inflated size of one blob
+  std::uint64_t structured_object_bytes_max = 128ULL << 20;  // one commit, tree or tag
+  std::uint64_t delta_object_bytes_max = 512ULL << 20;  // base or result of one delta (in memory)
+  std::uint32_t objects_per_push_max = 50'000'000;
+  std::uint32_t delta_depth_max = 4095;                 // longest chain accepted from a client
+  std::uint64_t resolve_bytes_max = 4ULL << 40;         // sum of all inflated objects of a push
+  std::uint32_t tree_depth_max = 2048;
+  std::uint32_t refs_per_repository_max = 2'000'000;
+  std::uint32_t ref_updates_per_push_max = 500'000;
+  std::uint32_t wants_max = 2'000'000;
+  std::uint32_t haves_max = 1'000'000;
+  std::uint32_t push_options_max = 64;
+  std::uint32_t push_option_bytes_max = 4096;
+  std::uint32_t ref_prefixes_max = 65536;
+  std::uint32_t shallow_lines_max = 1'000'000;
+  std::uint32_t filter_spec_bytes_max = 4096;
+  std::uint32_t request_header_lines_max = 256;         // capability lines of one v2 command
+  std::uint64_t ingest_memory_bytes = 256ULL << 20;     // delta bases held while resolving
+  std::uint64_t fetch_cache_bytes = 64ULL << 20;        // bases held by one fetch
+  std::uint64_t spool_memory_bytes = 8ULL << 20;        // a push larger than this goes to a file
+};
+
+}  // namespace vexor

@@ -1,0 +1,38 @@
+// A sans-I/O conversation: bytes in, bytes out, no socket, no thread, no clock.
+//
+// A pump (frontends/common) loops: look at wants(); kInput -> feed() what arrived, or
+// end_of_input(); kOutput -> drain() and send; kWork -> run_work() on a worker thread; kDone ->
+// finish. Destroying a session at any time cancels it and leaves nothing behind.
+//
+// Threads: one caller at a time; moving between threads between calls is fine.
+// Blocking: feed, drain, end_of_input and wants never block and never touch the store; run_work
+// does both, for about a tenth of a second at a time, so that progress and keep-alives can flow.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "vexorstore/bytes.h"
+#include "vexorstore/error.h"
+
+namespace vexor::protocol {
+
+enum class Wants : unsigned char { kInput, kOutput, kWork, kDone };
+
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual Wants wants() const = 0;
+  // Takes up to all of `input`; returns how many bytes were taken (fewer only when work is due).
+  virtual std::size_t feed(Bytes input) = 0;
+  // The peer will send no more.
+  virtual void end_of_input() = 0;
+  // Writes up to room.size() bytes that are ready for the peer; returns how many.
+  virtual std::size_t drain(std::span<char> room) = 0;
+  virtual void run_work() = 0;
+  // After kDone: null when the conversation ended well (a refusal that was reported to the client
+  // in the protocol's own words counts as well), else why it ended. For logs.
+  virtual const Error* failure() const = 0;
+};
+
+}  // namespace vexor::protocol
