@@ -1,0 +1,25 @@
+// upload-pack: serves fetch and clone. Protocol versions 0, 1 and 2.
+// Spec: gitprotocol-v2, gitprotocol-pack, docs/protocol/README.md.
+#pragma once
+
+#include <memory>
+
+#include "vexorstore/protocol/session.h"
+#include "vexorstore/store.h"
+
+namespace vexor::protocol {
+
+struct UploadPackOptions {
+  int version = 0;              // 0, 1 or 2: parse_protocol_version(GIT_PROTOCOL)
+  bool stateless = false;       // HTTP: one request, one answer
+  bool advertise_only = false;  // HTTP: info/refs
+};
+
+// "version=2:..." -> 2; anything unknown -> 0.
+int parse_protocol_version(std::string_view git_protocol);
+
+// The session reads the repository as of now. Errors: kNotFound.
+Result<std::unique_ptr<Session>> make_upload_pack(Store& store, const RepositoryInfo& repository,
+                                                  const UploadPackOptions& options);
+
+}  // namespace vexor::protocol

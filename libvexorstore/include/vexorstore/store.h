@@ -1,0 +1,150 @@
+// Store: the facade. Repositories, refs, objects and accounts over one storage backend.
+//
+// Threads: a Store may be used from any number of threads; it must outlive everything made from
+// it. All methods block on storage. Spec: docs/architecture.md.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vexorstore/limits.h"
+#include "vexorstore/object.h"
+#include "vexorstore/sys/clock.h"
+#include "vexorstore/sys/storage_backend.h"
+
+namespace vexor {
+
+namespace store {
+class StoreCore;
+}
+
+using RepositoryId = std::uint64_t;
+using JournalSequence = std::uint64_t;
+
+// Who asks; recorded in the journal and the reflog. account 0 is the operator.
+struct Actor {
+  std::uint64_t account = 0;
+  std::string name = "operator";
+};
+
+struct StoreOptions {
+  Limits limits;
+  // Where pushes larger than limits.spool_memory_bytes are kept until they are committed; files
+  // there have no name and vanish with the process.
+  std::filesystem::path scratch_directory = "/tmp";
+  const sys::Clock* clock = nullptr;  // null: the system's
+};
+
+struct RefProtection {
+  std::string pattern;  // "refs/heads/main", "refs/heads/release/*"
+  bool no_force = true;
+  bool no_delete = true;
+  std::vector<std::string> only_users;  // empty: whoever may write
+};
+
+struct RepositoryInfo {
+  RepositoryId id = 0;
+  std::string name;  // "owner/name"; for a deleted repository the name it had
+  HashAlgorithm algorithm = HashAlgorithm::kSha1;
+  std::string description;
+  std::string default_branch;  // full ref name
+  bool is_public = false;
+  std::int64_t deleted_at_ms = 0;
+  RepositoryId fork_of = 0;
+  std::vector<RefProtection> protect;
+  std::vector<std::string> hidden_refs;
+  std::string check_policy;
+};
+
+struct CreateOptions {
+  bool is_public = false;
+  HashAlgorithm algorithm = HashAlgorithm::kSha1;
+  std::string default_branch = "main";  // short name
+  std::string description;
+};
+
+struct RefInfo {
+  std::string name;
+  ObjectId id;
+  std::string symref_target;          // non-empty for a symref; `id` is then what it resolves to
+  std::optional<ObjectId> peeled;
+};
+
+enum class Permission : std::uint8_t { kNone = 0, kRead = 1, kWrite = 2, kOwner = 3 };
+
+struct AccountInfo {
+  std::uint64_t id = 0;
+  std::string name;
+  bool disabled = false;
+};
+
+struct KeyInfo {
+  std::string fingerprint;  // "SHA256:..."
+  std::string type;
+  std::string comment;
+  std::uint64_t account = 0;
+};
+
+class Store {
+ public:
+  // Sweeps what pushes cut off by a crash left behind. Errors: kCorrupt, kIo.
+  static Result<std::unique_ptr<Store>> open(std::unique_ptr<sys::StorageBackend> backend,
+                                             StoreOptions options);
+  ~Store();
+
+  // Names: OWNER/NAME of letters, digits, '.', '_' and '-', no leading '.' or '-', at most 100
+  // characters each, NAME without ".git". Errors: kInvalidArgument, kConflict (name taken).
+  Result<RepositoryInfo> create_repository(const std::string& name, const CreateOptions& options,
+                                           const Actor& actor);
+  // Shares the source's storage and none of its later objects. O(refs of the source).
+  Result<RepositoryInfo> fork_repository(const std::string& source, const std::string& name,
+                                         const Actor& actor);
+  Result<void> rename_repository(const std::string& name, const std::string& new_name,
+                                 const Actor& actor);
+  // Frees the name; the repository can be restored until it is purged.
+  Result<void> delete_repository(const std::string& name, const Actor& actor);
+  // Brings back the most recently deleted repository of that name. kConflict: the name is taken.
+  Result<RepositoryInfo> restore_repository(const std::string& name, const Actor& actor);
+  Result<std::optional<RepositoryInfo>> find_repository(const std::string& name) const;
+  Result<std::vector<RepositoryInfo>> list_repositories(bool deleted = false) const;
+  // Changes description, visibility, protection, hidden refs, check policy and default branch.
+  Result<void> update_repository(const RepositoryInfo& info, const Actor& actor);
+
+  // Ref names in byte order. Hidden refs are included.
+  Result<std::vector<RefInfo>> list_refs(RepositoryId repository) const;
+  Result<std::string> read_object(RepositoryId repository, const ObjectId& id,
+                                  ObjectType* type) const;
+
+  Result<AccountInfo> create_account(const std::string& name, Bytes password, const Actor& actor);
+  Result<void> set_password(const std::string& name, Bytes password, const Actor& actor);
+  Result<void> set_disabled(const std::string& name, bool disabled, const Actor& actor);
+  Result<std::optional<AccountInfo>> find_account(const std::string& name) const;
+  Result<std::vector<AccountInfo>> list_accounts() const;
+  // False for an unknown or disabled account or a wrong password; takes the same time for each.
+  Result<std::optional<AccountInfo>> check_password(const std::string& name, Bytes password) const;
+  Result<KeyInfo> add_key(const std::string& account, const std::string& key_line,
+                          const Actor& actor);
+  Result<void> remove_key(const std::string& fingerprint, const Actor& actor);
+  Result<std::vector<KeyInfo>> list_keys(const std::string& account) const;
+  Result<std::optional<AccountInfo>> find_key(Bytes key_blob) const;
+  Result<void> grant(const std::string& repository, const std::string& account,
+                     Permission permission, const Actor& actor);
+  // account 0 = anonymous. Public repositories give kRead to everybody.
+  Result<Permission> permission_of(const RepositoryInfo& repository, std::uint64_t account) const;
+
+  JournalSequence last_sequence() const;
+  // Writes a complete copy of the store to a new directory, while it is in use.
+  Result<void> checkpoint(const std::filesystem::path& directory);
+
+  // For the sessions of protocol/*.h.
+  store::StoreCore& core() { return *core_; }
+
+ private:
+  explicit Store(std::unique_ptr<store::StoreCore> core);
+  std::unique_ptr<store::StoreCore> core_;
+};
+
+}  // namespace vexor

@@ -1,0 +1,253 @@
+// The seam on RocksDB. One column family a row family. Extents are stored as they are: their
+// payloads are deflated already, and append-only keys let compaction move files.
+#include <atomic>
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include "vexorstore/sys/backends.h"
+
+namespace vexor::sys {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+rocksdb::Slice slice(Bytes bytes) { return {bytes.data(), bytes.size()}; }
+Bytes bytes_of(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
+
+Error to_error(const rocksdb::Status& status) {
+  const Errc code = status.IsCorruption() ? Errc::kCorrupt : Errc::kIo;
+  return Error(code, "storage: " + status.ToString());
+}
+
+rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.checksum = rocksdb::kXXH3;
+  table.format_version = 5;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+  table.cache_index_and_filter_blocks = true;
+  table.block_size = family == Family::kExtents ? 64 * 1024 : 4096;
+  if (family == Family::kIndex) {
+    table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+  }
+  rocksdb::ColumnFamilyOptions out;
+  out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  out.write_buffer_size = 16U << 20U;
+  out.max_write_buffer_number = 3;
+  const bool plain = family == Family::kExtents || family == Family::kIndex || family == Family::kBitmaps;
+  out.compression = plain ? rocksdb::kNoCompression : rocksdb::kLZ4Compression;
+  out.target_file_size_base = 64U << 20U;
+  return out;
+}
+
+class RocksdbCursor final : public Cursor {
+ public:
+  explicit RocksdbCursor(rocksdb::Iterator* it) : it_(it) {}
+  bool valid() const override { return it_->Valid(); }
+  void seek(Bytes key) override { it_->Seek(slice(key)); }
+  void seek_for_prev(Bytes key) override { it_->SeekForPrev(slice(key)); }
+  void next() override { it_->Next(); }
+  Bytes key() const override { return bytes_of(it_->key()); }
+  Bytes value() const override { return bytes_of(it_->value()); }
+  Result<void> status() const override {
+    const rocksdb::Status status = it_->status();
+    if (!status.ok()) return to_error(status);
+    return success();
+  }
+
+ private:
+  std::unique_ptr<rocksdb::Iterator> it_;
+};
+
+// The open database, shared by the backend and its snapshots.
+struct Database {
+  rocksdb::DB* db = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  ~Database() {
+    if (db == nullptr) return;
+    for (auto* handle : families) db->DestroyColumnFamilyHandle(handle);
+    db->Close();
+    delete db;
+  }
+  rocksdb::ColumnFamilyHandle* operator[](Family family) const { return families[static_cast<std::size_t>(family)]; }
+};
+
+class RocksdbSnapshot final : public StorageSnapshot {
+ public:
+  explicit RocksdbSnapshot(std::shared_ptr<Database> database)
+      : database_(std::move(database)), snapshot_(database_->db->GetSnapshot()) {
+    read_.snapshot = snapshot_;
+  }
+  ~RocksdbSnapshot() override { database_->db->ReleaseSnapshot(snapshot_); }
+  Result<std::optional<PinnedValue>> get(Family family, Bytes key) const override {
+    auto pinned = std::make_shared<rocksdb::PinnableSlice>();
+    const rocksdb::Status status = database_->db->Get(read_, (*database_)[family], slice(key), pinned.get());
+    if (status.IsNotFound()) return std::optional<PinnedValue>();
+    if (!status.ok()) return to_error(status);
+    const Bytes bytes = bytes_of(*pinned);
+    return std::optional<PinnedValue>(PinnedValue(bytes, std::move(pinned)));
+  }
+  std::unique_ptr<Cursor> cursor(Family family) const override {
+    rocksdb::ReadOptions read = read_;
+    if (family == Family::kExtents) read.fill_cache = false;
+    return std::make_unique<RocksdbCursor>(database_->db->NewIterator(read, (*database_)[family]));
+  }
+
+ private:
+  std::shared_ptr<Database> database_;
+  const rocksdb::Snapshot* snapshot_;
+  rocksdb::ReadOptions read_;
+};
+
+class RocksdbBulkWriter final : public BulkWriter {
+ public:
+  RocksdbBulkWriter(Family family, const rocksdb::Options& options, rocksdb::ColumnFamilyHandle* handle, fs::path path)
+      : family_(family), writer_(rocksdb::EnvOptions(), options, handle), path_(std::move(path)) {}
+  ~RocksdbBulkWriter() override {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  Result<void> put(Bytes key, Bytes value) override {
+    if (rows_ == 0) {
+      if (const auto status = writer_.Open(path_.string()); !status.ok()) return to_error(status);
+    }
+    if (const auto status = writer_.Put(slice(key), slice(value)); !status.ok()) {
+      if (status.IsInvalidArgument()) return Error(Errc::kInvalidArgument, "bulk rows out of order");
+      return to_error(status);
+    }
+    ++rows_;
+    bytes_ += key.size() + value.size();
+    return success();
+  }
+  Family family() const override { return family_; }
+  std::uint64_t rows() const override { return rows_; }
+  std::uint64_t bytes() const override { return bytes_; }
+  Result<std::string> finish() {
+    if (const auto status = writer_.Finish(); !status.ok()) return to_error(status);
+    return path_.string();
+  }
+
+ private:
+  Family family_;
+  rocksdb::SstFileWriter writer_;
+  fs::path path_;
+  std::uint64_t rows_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+class RocksdbBackend final : public StorageBackend {
+ public:
+  RocksdbBackend(std::shared_ptr<Database> database, fs::path bulk) : database_(std::move(database)), bulk_(std::move(bulk)) {}
+
+  Result<std::shared_ptr<const StorageSnapshot>> snapshot() override {
+    return std::shared_ptr<const StorageSnapshot>(std::make_shared<RocksdbSnapshot>(database_));
+  }
+  Result<void> commit(const Batch& batch, Durability durability) override {
+    rocksdb::WriteBatch out;
+    for (const Batch::Op& op : batch.ops()) {
+      auto* family = (*database_)[op.family];
+      rocksdb::Status status;
+      switch (op.kind) {
+        case Batch::Kind::kPut: status = out.Put(family, op.key, op.value); break;
+        case Batch::Kind::kErase: status = out.Delete(family, op.key); break;
+        case Batch::Kind::kEraseRange: status = out.DeleteRange(family, op.key, op.value); break;
+      }
+      if (!status.ok()) return to_error(status);
+    }
+    rocksdb::WriteOptions options;
+    options.sync = durability == Durability::kSynced;
+    const rocksdb::Status status = database_->db->Write(options, &out);
+    if (!status.ok()) return Error(Errc::kIndeterminate, "storage: " + status.ToString());
+    return success();
+  }
+  Result<std::unique_ptr<BulkWriter>> bulk_writer(Family family) override {
+    auto* handle = (*database_)[family];
+    const rocksdb::Options options(database_->db->GetDBOptions(), rocksdb::ColumnFamilyOptions(database_->db->GetOptions(handle)));
+    const fs::path path = bulk_ / (std::to_string(next_file_.fetch_add(1)) + ".sst");
+    return std::unique_ptr<BulkWriter>(std::make_unique<RocksdbBulkWriter>(family, options, handle, path));
+  }
+  Result<void> ingest(std::vector<std::unique_ptr<BulkWriter>> writers) override {
+    std::vector<rocksdb::IngestExternalFileArg> args;
+    for (const auto& writer : writers) {
+      auto* own = dynamic_cast<RocksdbBulkWriter*>(writer.get());
+      if (own == nullptr) return Error(Errc::kInvalidArgument, "bulk writer of another backend");
+      if (own->rows() == 0) continue;
+      rocksdb::IngestExternalFileArg arg;
+      arg.column_family = (*database_)[own->family()];
+      VEXOR_TRY(std::string path, own->finish());
+      arg.external_files.push_back(std::move(path));
+      arg.options.move_files = true;
+      args.push_back(std::move(arg));
+    }
+    if (args.empty()) return success();
+    if (const auto status = database_->db->IngestExternalFiles(args); !status.ok()) return to_error(status);
+    return success();
+  }
+  Result<void> checkpoint(const fs::path& directory) override {
+    rocksdb::Checkpoint* raw = nullptr;
+    if (const auto status = rocksdb::Checkpoint::Create(database_->db, &raw); !status.ok()) return to_error(status);
+    const std::unique_ptr<rocksdb::Checkpoint> maker(raw);
+    if (const auto status = maker->CreateCheckpoint(directory.string()); !status.ok()) return to_error(status);
+    return success();
+  }
+  Capabilities capabilities() const override { return {true, 1U << 30U, 8}; }
+  std::uint64_t approximate_bytes(Family family) override {
+    std::uint64_t files = 0;
+    std::uint64_t memory = 0;
+    auto* handle = (*database_)[family];
+    database_->db->GetIntProperty(handle, rocksdb::DB::Properties::kTotalSstFilesSize, &files);
+    database_->db->GetIntProperty(handle, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
+    return files + memory;
+  }
+
+ private:
+  std::shared_ptr<Database> database_;
+  fs::path bulk_;
+  std::atomic<std::uint64_t> next_file_{1};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& directory, const RocksdbOptions& options) {
+  std::error_code failed;
+  fs::create_directories(directory, failed);
+  const fs::path bulk = directory / "bulk";
+  fs::remove_all(bulk, failed);  // files of pushes that a crash cut off
+  fs::create_directories(bulk, failed);
+  if (failed) return Error(Errc::kIo, "storage: cannot make the data directory: " + failed.message());
+
+  const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  rocksdb::DBOptions db_options;
+  db_options.create_if_missing = true;
+  db_options.create_missing_column_families = true;
+  db_options.max_background_jobs = options.background_jobs;
+  db_options.max_open_files = 2000;
+  db_options.keep_log_file_num = 4;
+  db_options.max_log_file_size = 8U << 20U;
+  db_options.info_log_level = rocksdb::WARN_LEVEL;
+  db_options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
+  db_options.max_total_wal_size = 256U << 20U;
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (std::size_t i = 0; i < kFamilyCount; ++i) {
+    const auto family = static_cast<Family>(i);
+    const std::string name = i == 0 ? rocksdb::kDefaultColumnFamilyName : std::string(family_name(family));
+    descriptors.emplace_back(name, family_options(family, cache));
+  }
+  auto database = std::make_shared<Database>();
+  const auto status = rocksdb::DB::Open(db_options, directory.string(), descriptors, &database->families, &database->db);
+  if (!status.ok()) {
+    database->db = nullptr;
+    return to_error(status);
+  }
+  return std::unique_ptr<StorageBackend>(std::make_unique<RocksdbBackend>(std::move(database), bulk));
+}
+
+}  // namespace vexor::sys

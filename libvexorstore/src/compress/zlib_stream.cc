@@ -1,0 +1,68 @@
+#include "compress/zlib_stream.h"
+
+#include <algorithm>
+#include <libdeflate.h>
+#include <limits>
+#include <zlib.h>
+
+#include "base/check.h"
+
+namespace vexor::compress {
+
+struct Inflater::Stream {
+  z_stream z{};
+  Stream() { VEXOR_CHECK(inflateInit(&z) == Z_OK); }
+  ~Stream() { inflateEnd(&z); }
+};
+
+Inflater::Inflater() : stream_(new Stream) {}
+Inflater::~Inflater() = default;
+void Inflater::reset() { inflateReset(&stream_->z); }
+
+Result<Inflater::Step> Inflater::step(Bytes input, std::span<char> output) {
+  constexpr std::size_t kPieceMax = 1U << 30U;
+  z_stream& z = stream_->z;
+  std::string_view piece = input.substr(0, kPieceMax);
+  const std::size_t room = std::min(output.size(), kPieceMax);
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(piece.data()));
+  z.avail_in = static_cast<uInt>(piece.size());
+  z.next_out = reinterpret_cast<Bytef*>(output.data());
+  z.avail_out = static_cast<uInt>(room);
+  const int rc = ::inflate(&z, Z_NO_FLUSH);
+  Step step{piece.size() - z.avail_in, room - z.avail_out, State::kMore};
+  if (rc == Z_STREAM_END) {
+    step.state = State::kDone;
+  } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
+    return Error(Errc::kCorrupt, "not a zlib stream");
+  }
+  return step;
+}
+
+namespace {
+struct Decompressor {
+  libdeflate_decompressor* d = libdeflate_alloc_decompressor();
+  ~Decompressor() { libdeflate_free_decompressor(d); }
+};
+}  // namespace
+
+Result<std::string> inflate_exact(Bytes input, std::uint64_t inflated_bytes) {
+  static thread_local Decompressor decompressor;
+  std::string out(inflated_bytes, '\0');
+  std::size_t consumed = 0;
+  std::size_t produced = 0;
+  const auto rc = libdeflate_zlib_decompress_ex(decompressor.d, input.data(), input.size(), out.data(), out.size(), &consumed, &produced);
+  if (rc != LIBDEFLATE_SUCCESS || produced != inflated_bytes || consumed != input.size()) {
+    return Error(Errc::kCorrupt, "a zlib stream does not yield its size");
+  }
+  return out;
+}
+
+std::string deflate(Bytes input, int level) {
+  libdeflate_compressor* compressor = libdeflate_alloc_compressor(level);
+  std::string out(libdeflate_zlib_compress_bound(compressor, input.size()), '\0');
+  out.resize(libdeflate_zlib_compress(compressor, input.data(), input.size(), out.data(), out.size()));
+  libdeflate_free_compressor(compressor);
+  return out;
+}
+
+}  // namespace vexor::compress

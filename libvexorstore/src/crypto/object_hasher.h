@@ -1,0 +1,23 @@
+// Object ids. SHA-1 with collision detection (libgit2's), SHA-256 by OpenSSL. Any thread; one
+// ObjectHasher belongs to one thread at a time. A detected collision attack is kRefused.
+#pragma once
+
+#include <memory>
+
+#include "vexorstore/object.h"
+
+namespace vexor {
+
+Result<ObjectId> hash_object(HashAlgorithm algorithm, ObjectType type, Bytes content);
+
+// The same for content that arrives in pieces.
+class ObjectHasher {
+ public:
+  static Result<std::unique_ptr<ObjectHasher>> begin(HashAlgorithm algorithm, ObjectType type,
+                                                     std::uint64_t content_bytes);
+  virtual ~ObjectHasher() = default;
+  virtual Result<void> update(Bytes piece) = 0;
+  virtual Result<ObjectId> finish() = 0;
+};
+
+}  // namespace vexor

@@ -1,0 +1,95 @@
+#include "format/extent.h"
+
+namespace vexor::format {
+namespace {
+
+constexpr std::uint8_t kExtentVersion = 1;
+constexpr std::uint8_t kDeltaBit = 8;
+
+std::uint64_t zigzag(std::int64_t value) {
+  return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+}
+std::int64_t unzigzag(std::uint64_t value) {
+  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
+}
+
+Result<void> decode_numbers(ByteReader& reader, ObjectNumber number, ExtentObject& object) {
+  VEXOR_TRY(object.entry_bytes, reader.varint());
+  VEXOR_TRY(object.payload_bytes, reader.varint());
+  object.object_bytes = object.entry_bytes;
+  if (!object.is_delta) return success();
+  VEXOR_TRY(object.object_bytes, reader.varint());
+  VEXOR_TRY(const std::uint64_t base, reader.varint());
+  VEXOR_TRY(const std::uint64_t depth, reader.varint());
+  const std::int64_t target = static_cast<std::int64_t>(number) + unzigzag(base);
+  if (target < 0 || target > static_cast<std::int64_t>(kObjectNumberMax) || depth > 0xFFFFFFFFU) {
+    return Error(Errc::kCorrupt, "extent: delta base out of range");
+  }
+  object.base = static_cast<ObjectNumber>(target);
+  object.depth = static_cast<std::uint32_t>(depth);
+  return success();
+}
+
+}  // namespace
+
+std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects) {
+  std::string out;
+  put_u8(out, kExtentVersion);
+  put_varint(out, objects.size());
+  for (const ExtentObject& object : objects) {
+    put_u8(out, static_cast<std::uint8_t>(static_cast<unsigned>(object.type) |
+                                          (object.is_delta ? kDeltaBit : 0U)));
+  }
+  for (const ExtentObject& object : objects) out.append(object.id.raw());
+  ObjectNumber number = first;
+  for (const ExtentObject& object : objects) {
+    put_varint(out, object.entry_bytes);
+    put_varint(out, object.payload_bytes);
+    if (object.is_delta) {
+      put_varint(out, object.object_bytes);
+      put_varint(out, zigzag(static_cast<std::int64_t>(object.base) - static_cast<std::int64_t>(number)));
+      put_varint(out, object.depth);
+    }
+    ++number;
+  }
+  return out;
+}
+
+Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algorithm, Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kExtentVersion) return Error(Errc::kCorrupt, "extent: unknown version");
+  VEXOR_TRY(const std::uint64_t count, reader.varint());
+  if (count == 0 || count > kExtentObjectsMax) return Error(Errc::kCorrupt, "extent: bad count");
+  ExtentHeader header;
+  header.objects.resize(count);
+  for (ExtentObject& object : header.objects) {
+    VEXOR_TRY(const std::uint8_t meta, reader.u8());
+    const unsigned type = meta & 7U;
+    if (type < 1 || type > 4 || meta > 15) return Error(Errc::kCorrupt, "extent: bad object type");
+    object.type = static_cast<ObjectType>(type);
+    object.is_delta = (meta & kDeltaBit) != 0;
+  }
+  for (ExtentObject& object : header.objects) {
+    VEXOR_TRY(const Bytes raw, reader.take(hash_bytes(algorithm)));
+    object.id = ObjectId::from_raw(algorithm, raw);
+  }
+  std::uint64_t offset = 0;
+  ObjectNumber number = first;
+  for (ExtentObject& object : header.objects) {
+    VEXOR_TRY(decode_numbers(reader, number, object));
+    object.payload_offset = offset;
+    if (object.payload_bytes > (1ULL << 48)) return Error(Errc::kCorrupt, "extent: payload too long");
+    offset += object.payload_bytes;
+    ++number;
+  }
+  header.header_bytes = reader.position();
+  header.payload_bytes = offset;
+  const bool chunked = count == 1 && header.header_bytes + offset > value.size();
+  if (!chunked && header.header_bytes + offset != value.size()) {
+    return Error(Errc::kCorrupt, "extent: payload bytes do not match the header");
+  }
+  return header;
+}
+
+}  // namespace vexor::format

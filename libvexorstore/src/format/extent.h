@@ -1,0 +1,54 @@
+// Extent: a run of consecutive objects with their payloads as they go on the wire.
+// Spec: docs/format/extent.md.
+//
+//   extent  := 0x01 count:varint columns payload*
+//   columns := meta[count] id[count] numbers[count]
+//   meta    := u8            bits 0-2 object type, bit 3 delta
+//   numbers := entry_bytes payload_bytes [object_bytes base_zigzag depth]   (bracket: deltas)
+//
+// `first` (the number of object 0) is in the key. A payload that does not fit in one row goes on in
+// chunk rows 1, 2, ... of kExtentChunkBytes each; such an extent holds exactly one object.
+#pragma once
+
+#include <vector>
+
+#include "format/keys.h"
+#include "vexorstore/object.h"
+
+namespace vexor::format {
+
+constexpr std::size_t kExtentTargetBytes = 64 * 1024;
+constexpr std::size_t kExtentChunkBytes = 256 * 1024;
+constexpr std::size_t kExtentObjectsMax = 4096;
+
+struct ExtentObject {
+  ObjectType type = ObjectType::kBlob;
+  bool is_delta = false;
+  ObjectId id;
+  std::uint64_t entry_bytes = 0;    // inflated size of the stored stream (object or delta)
+  std::uint64_t object_bytes = 0;   // size of the object itself
+  std::uint64_t payload_bytes = 0;  // deflated bytes
+  std::uint32_t depth = 0;          // deltas below this object; 0 = whole
+  ObjectNumber base = kNoObject;    // deltas: number of the base, same pool
+  std::uint64_t payload_offset = 0;  // from the end of the header; filled in by the decoder
+};
+
+struct ExtentHeader {
+  std::vector<ExtentObject> objects;
+  std::size_t header_bytes = 0;
+  std::uint64_t payload_bytes = 0;  // of all objects
+};
+
+std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects);
+Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algorithm, Bytes value);
+
+// The shape of an object: type in bits 0-1 (type - 1), size class in bits 2-7 (bit width of size).
+inline std::uint8_t object_shape(ObjectType type, std::uint64_t object_bytes) {
+  unsigned width = 0;
+  for (std::uint64_t rest = object_bytes; rest != 0; rest >>= 1) ++width;
+  return static_cast<std::uint8_t>((static_cast<unsigned>(type) - 1U) | ((width > 63 ? 63U : width) << 2));
+}
+inline ObjectType shape_type(std::uint8_t shape) { return static_cast<ObjectType>((shape & 3U) + 1U); }
+inline unsigned shape_size_class(std::uint8_t shape) { return shape >> 2U; }
+
+}  // namespace vexor::format

@@ -1,0 +1,122 @@
+#include "format/journal_record.h"
+
+namespace vexor::format {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint64_t kItemsMax = 4'000'000;
+
+Result<std::string> read_text(ByteReader& reader) {
+  VEXOR_TRY(const Bytes text, reader.bytes());
+  return std::string(text);
+}
+
+Result<void> read_lists(ByteReader& reader, JournalRecord& record) {
+  VEXOR_TRY(const std::uint64_t refs, reader.varint());
+  if (refs > kItemsMax) return Error(Errc::kCorrupt, "journal record: too many refs");
+  for (std::uint64_t i = 0; i < refs; ++i) {
+    RefChange change;
+    VEXOR_TRY(change.name, read_text(reader));
+    VEXOR_TRY(change.old_row, read_text(reader));
+    VEXOR_TRY(change.new_row, read_text(reader));
+    record.refs.push_back(std::move(change));
+  }
+  VEXOR_TRY(const std::uint64_t changes, reader.varint());
+  if (changes > kItemsMax) return Error(Errc::kCorrupt, "journal record: too many changes");
+  for (std::uint64_t i = 0; i < changes; ++i) {
+    VEXOR_TRY(const std::uint8_t family, reader.u8());
+    if (family >= sys::kFamilyCount) return Error(Errc::kCorrupt, "journal record: family");
+    RowChange change{static_cast<sys::Family>(family), {}, std::nullopt};
+    VEXOR_TRY(change.key, read_text(reader));
+    VEXOR_TRY(const std::uint8_t present, reader.u8());
+    if (present != 0) {
+      VEXOR_TRY(change.value, read_text(reader));
+    }
+    record.changes.push_back(std::move(change));
+  }
+  return success();
+}
+
+}  // namespace
+
+std::string_view operation_name(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::kRefTransaction: return "ref-transaction";
+    case OperationKind::kRepositoryCreate: return "repository-create";
+    case OperationKind::kRepositoryFork: return "repository-fork";
+    case OperationKind::kRepositoryRename: return "repository-rename";
+    case OperationKind::kRepositoryDelete: return "repository-delete";
+    case OperationKind::kRepositoryRestore: return "repository-restore";
+    case OperationKind::kRepositoryPurge: return "repository-purge";
+    case OperationKind::kRepositorySettings: return "repository-settings";
+    case OperationKind::kAccount: return "account";
+    case OperationKind::kKey: return "key";
+    case OperationKind::kGrant: return "grant";
+  }
+  return "unknown";
+}
+
+std::string encode_journal_record(const JournalRecord& record) {
+  std::string out;
+  put_u8(out, kVersion);
+  put_varint(out, record.epoch);
+  put_varint(out, record.sequence);
+  put_u64be(out, static_cast<std::uint64_t>(record.time_ms));
+  put_varint(out, record.actor);
+  put_bytes(out, record.actor_name);
+  put_u8(out, static_cast<std::uint8_t>(record.kind));
+  put_varint(out, record.repository);
+  put_bytes(out, record.subject);
+  put_varint(out, record.pool);
+  put_varint(out, record.first_object);
+  put_varint(out, record.object_count);
+  put_bytes(out, record.objects_digest);
+  put_bytes(out, record.previous_hash);
+  put_varint(out, record.refs.size());
+  for (const RefChange& change : record.refs) {
+    put_bytes(out, change.name);
+    put_bytes(out, change.old_row);
+    put_bytes(out, change.new_row);
+  }
+  put_varint(out, record.changes.size());
+  for (const RowChange& change : record.changes) {
+    put_u8(out, static_cast<std::uint8_t>(change.family));
+    put_bytes(out, change.key);
+    put_u8(out, change.value ? 1 : 0);
+    if (change.value) put_bytes(out, *change.value);
+  }
+  return out;
+}
+
+Result<JournalRecord> decode_journal_record(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kVersion) return Error(Errc::kCorrupt, "journal record: unknown version");
+  JournalRecord record;
+  VEXOR_TRY(record.epoch, reader.varint());
+  VEXOR_TRY(record.sequence, reader.varint());
+  VEXOR_TRY(const std::uint64_t time, reader.u64be());
+  record.time_ms = static_cast<std::int64_t>(time);
+  VEXOR_TRY(record.actor, reader.varint());
+  VEXOR_TRY(record.actor_name, read_text(reader));
+  VEXOR_TRY(const std::uint8_t kind, reader.u8());
+  if (kind < 1 || kind > static_cast<std::uint8_t>(OperationKind::kGrant)) {
+    return Error(Errc::kCorrupt, "journal record: unknown operation");
+  }
+  record.kind = static_cast<OperationKind>(kind);
+  VEXOR_TRY(record.repository, reader.varint());
+  VEXOR_TRY(record.subject, read_text(reader));
+  VEXOR_TRY(record.pool, reader.varint());
+  VEXOR_TRY(const std::uint64_t first, reader.varint());
+  VEXOR_TRY(const std::uint64_t count, reader.varint());
+  if (first > kNoObject || count > kNoObject) return Error(Errc::kCorrupt, "journal record: range");
+  record.first_object = static_cast<ObjectNumber>(first);
+  record.object_count = static_cast<std::uint32_t>(count);
+  VEXOR_TRY(record.objects_digest, read_text(reader));
+  VEXOR_TRY(record.previous_hash, read_text(reader));
+  VEXOR_TRY(read_lists(reader, record));
+  if (!reader.empty()) return Error(Errc::kCorrupt, "journal record: bytes behind the end");
+  return record;
+}
+
+}  // namespace vexor::format

@@ -1,0 +1,64 @@
+// Journal record: one change of state. Spec: docs/format/journal.md.
+//
+// State rows are a function of the records in sequence order: ref updates say old and new, every
+// other state row is written out as it becomes (`changes`). Objects are named by their number
+// range and a digest; their rows are durable before the record is.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "format/keys.h"
+#include "vexorstore/sys/storage_backend.h"
+
+namespace vexor::format {
+
+enum class OperationKind : std::uint8_t {
+  kRefTransaction = 1,
+  kRepositoryCreate,
+  kRepositoryFork,
+  kRepositoryRename,
+  kRepositoryDelete,
+  kRepositoryRestore,
+  kRepositoryPurge,
+  kRepositorySettings,
+  kAccount,
+  kKey,
+  kGrant,
+};
+std::string_view operation_name(OperationKind kind);
+
+struct RefChange {
+  std::string name;
+  std::string old_row;  // encoded RefRow, empty: the ref did not exist
+  std::string new_row;  // encoded RefRow, empty: deleted. Its sequence field is 0 in the record.
+};
+
+struct RowChange {
+  sys::Family family;
+  std::string key;
+  std::optional<std::string> value;  // nullopt: erased
+};
+
+struct JournalRecord {
+  std::uint64_t epoch = 0;
+  std::uint64_t sequence = 0;
+  std::int64_t time_ms = 0;  // Unix time
+  std::uint64_t actor = 0;   // account; 0 = the operator
+  std::string actor_name;
+  OperationKind kind = OperationKind::kRefTransaction;
+  RepositoryNumber repository = 0;
+  std::string subject;  // what a person reads in a listing
+  PoolId pool = 0;
+  ObjectNumber first_object = 0;
+  std::uint32_t object_count = 0;  // numbers [first_object, first_object + object_count)
+  std::string objects_digest;      // BLAKE2b-256 over the new ids in number order; empty if none
+  std::vector<RefChange> refs;
+  std::vector<RowChange> changes;
+  std::string previous_hash;  // BLAKE2b-256 of the encoded record before this one
+};
+
+std::string encode_journal_record(const JournalRecord& record);
+Result<JournalRecord> decode_journal_record(Bytes value);
+
+}  // namespace vexor::format

@@ -1,0 +1,50 @@
+// Values of the state families: refs, repositories, pools. Spec: docs/format/state.md.
+// Each value starts with a version byte; fields follow in the order declared here.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "format/keys.h"
+#include "vexorstore/object_id.h"
+
+namespace vexor::format {
+
+struct RefRow {
+  std::string symref_target;  // non-empty: a symref, and the ids below are unused
+  ObjectId id;
+  ObjectNumber number = kNoObject;        // of `id`, in the repository's pool
+  std::optional<ObjectId> peeled;         // for annotated tags
+  ObjectNumber peeled_number = kNoObject;
+  std::uint64_t sequence = 0;             // journal sequence of the last change
+};
+std::string encode_ref_row(const RefRow& row);
+Result<RefRow> decode_ref_row(HashAlgorithm algorithm, Bytes value);
+
+struct ProtectRule {
+  std::string pattern;
+  bool no_force = true;
+  bool no_delete = true;
+  std::vector<std::string> only_users;  // empty: whoever may write
+};
+
+struct RepositoryRow {
+  RepositoryNumber number = 0;
+  PoolId pool = 0;
+  HashAlgorithm algorithm = HashAlgorithm::kSha1;
+  std::string name;                 // "owner/name"
+  std::string description;
+  bool is_public = false;
+  std::int64_t deleted_at_ms = 0;   // 0: alive
+  std::string deleted_name;         // the name it had
+  RepositoryNumber fork_of = 0;
+  std::vector<ProtectRule> protect;
+  std::vector<std::string> hidden;  // patterns of refs that are neither shown nor served
+  std::string check_policy;         // object checks: "msg-id=severity" separated by commas
+  std::uint64_t pack_bytes_max = 0;    // 0: the global limit
+  std::uint64_t object_bytes_max = 0;
+};
+std::string encode_repository_row(const RepositoryRow& row);
+Result<RepositoryRow> decode_repository_row(Bytes value);
+
+}  // namespace vexor::format

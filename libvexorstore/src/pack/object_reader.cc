@@ -1,0 +1,132 @@
+#include "pack/object_reader.h"
+
+#include "compress/zlib_stream.h"
+#include "format/delta.h"
+
+namespace vexor::pack {
+
+using sys::Family;
+
+namespace {
+constexpr std::size_t kLoadedExtentsMax = 16;
+}
+
+std::shared_ptr<const std::string> ObjectCache::find(ObjectNumber number) {
+  const auto found = by_number_.find(number);
+  if (found == by_number_.end()) return nullptr;
+  items_.splice(items_.begin(), items_, found->second);
+  return found->second->second;
+}
+
+void ObjectCache::insert(ObjectNumber number, std::shared_ptr<const std::string> content) {
+  if (content->size() > bytes_max_ / 2 || by_number_.contains(number)) return;
+  bytes_ += content->size() + 128;
+  items_.emplace_front(number, std::move(content));
+  by_number_[number] = items_.begin();
+  while (bytes_ > bytes_max_) {
+    bytes_ -= items_.back().second->size() + 128;
+    by_number_.erase(items_.back().first);
+    items_.pop_back();
+  }
+}
+
+ObjectReader::ObjectReader(store::SnapshotPtr snapshot, PoolId pool, HashAlgorithm algorithm,
+                           const Limits& limits)
+    : snapshot_(std::move(snapshot)), pool_(pool), algorithm_(algorithm), limits_(limits),
+      cursor_(snapshot_->cursor(Family::kExtents)), cache_(limits.fetch_cache_bytes) {}
+
+Result<std::optional<ObjectNumber>> ObjectReader::find(const ObjectId& id) const {
+  VEXOR_TRY(const auto row, snapshot_->get(Family::kIndex, format::index_key(pool_, id)));
+  if (!row) return std::optional<ObjectNumber>();
+  ByteReader reader(row->bytes());
+  VEXOR_TRY(const ObjectNumber number, reader.u32be());
+  return std::optional<ObjectNumber>(number);
+}
+
+Result<std::shared_ptr<const ObjectReader::LoadedExtent>> ObjectReader::load_extent(ObjectNumber number) {
+  for (auto it = extents_.begin(); it != extents_.end(); ++it) {
+    if (number >= (*it)->first && number - (*it)->first < (*it)->header.objects.size()) {
+      extents_.splice(extents_.begin(), extents_, it);
+      return extents_.front();
+    }
+  }
+  cursor_->seek_for_prev(format::extent_key(pool_, number));
+  VEXOR_TRY(cursor_->status());
+  const std::string pool = format::pool_key(pool_);
+  if (!cursor_->valid() || cursor_->key().substr(0, 8) != Bytes(pool) ||
+      cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) {
+    return Error(Errc::kCorrupt, "object number without an extent");
+  }
+  auto loaded = std::make_shared<LoadedExtent>();
+  VEXOR_TRY(loaded->first, format::number_of_key(cursor_->key()));
+  loaded->bytes = std::make_shared<const std::string>(cursor_->value());
+  VEXOR_TRY(loaded->header, format::decode_extent_header(loaded->first, algorithm_, *loaded->bytes));
+  if (number - loaded->first >= loaded->header.objects.size()) {
+    return Error(Errc::kCorrupt, "object number behind its extent");
+  }
+  extents_.push_front(loaded);
+  if (extents_.size() > kLoadedExtentsMax) extents_.pop_back();
+  return std::shared_ptr<const LoadedExtent>(std::move(loaded));
+}
+
+Result<StoredEntry> ObjectReader::entry(ObjectNumber number) {
+  VEXOR_TRY(const auto extent, load_extent(number));
+  StoredEntry out;
+  out.object = extent->header.objects[number - extent->first];
+  out.number = number;
+  const Bytes bytes(*extent->bytes);
+  const std::size_t start = extent->header.header_bytes + out.object.payload_offset;
+  out.payload = bytes.substr(start, out.object.payload_bytes);
+  out.chunked = out.payload.size() < out.object.payload_bytes;
+  out.owner = extent;
+  return out;
+}
+
+Result<std::optional<sys::PinnedValue>> ObjectReader::chunk(ObjectNumber number, std::uint32_t index) const {
+  return snapshot_->get(Family::kExtents, format::extent_key(pool_, number, index));
+}
+
+Result<std::string> ObjectReader::inflate(const StoredEntry& entry) const {
+  if (entry.object.entry_bytes > limits_.delta_object_bytes_max) {
+    return Error(Errc::kLimitExceeded, "object too large to be held in memory");
+  }
+  if (!entry.chunked) return compress::inflate_exact(entry.payload, entry.object.entry_bytes);
+  std::string joined(entry.payload);
+  for (std::uint32_t index = 1; joined.size() < entry.object.payload_bytes; ++index) {
+    VEXOR_TRY(const auto more, chunk(entry.number, index));
+    if (!more) return Error(Errc::kCorrupt, "a chunk of a large object is missing");
+    joined.append(more->bytes());
+  }
+  return compress::inflate_exact(joined, entry.object.entry_bytes);
+}
+
+Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber number) {
+  std::vector<StoredEntry> chain;  // deltas from the wanted object down to a whole or cached one
+  std::shared_ptr<const std::string> content = cache_.find(number);
+  ObjectNumber at = number;
+  while (!content) {
+    VEXOR_TRY(StoredEntry next, entry(at));
+    if (!next.object.is_delta) {
+      VEXOR_TRY(std::string whole, inflate(next));
+      content = std::make_shared<const std::string>(std::move(whole));
+      cache_.insert(at, content);
+      break;
+    }
+    at = next.object.base;
+    chain.push_back(std::move(next));
+    if (chain.size() > limits_.delta_depth_max + 1U) return Error(Errc::kCorrupt, "delta chain without end");
+    content = cache_.find(at);
+  }
+  while (!chain.empty()) {
+    const StoredEntry& step = chain.back();
+    VEXOR_TRY(const std::string delta, inflate(step));
+    std::string result;
+    VEXOR_TRY(format::apply_delta(*content, delta, limits_.delta_object_bytes_max, result));
+    content = std::make_shared<const std::string>(std::move(result));
+    cache_.insert(step.number, content);
+    chain.pop_back();
+  }
+  return content;
+}
+
+}  // namespace vexor::pack

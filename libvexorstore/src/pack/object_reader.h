@@ -1,0 +1,78 @@
+// Reading stored objects of one pool as of one snapshot: entries by number, ids to numbers, and
+// whole objects with their deltas applied.
+//
+// Threads: one reader belongs to one thread at a time. Memory: at most `cache_bytes_max` of
+// resolved objects plus the object being read; a base or result over delta_object_bytes_max is
+// refused, whole blobs of any size are read in pieces by BlobStream.
+#pragma once
+
+#include <list>
+#include <unordered_map>
+
+#include "format/extent.h"
+#include "store/store_core.h"
+
+namespace vexor::pack {
+
+using format::kNoObject;
+using format::ObjectNumber;
+using format::PoolId;
+
+struct StoredEntry {
+  format::ExtentObject object;
+  Bytes payload;                      // the bytes in the first row; all of them unless `chunked`
+  bool chunked = false;
+  ObjectNumber number = 0;
+  std::shared_ptr<const void> owner;  // keeps `payload` readable
+};
+
+// Resolved objects by number, least recently used ones dropped.
+class ObjectCache {
+ public:
+  explicit ObjectCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  std::shared_ptr<const std::string> find(ObjectNumber number);
+  void insert(ObjectNumber number, std::shared_ptr<const std::string> content);
+
+ private:
+  using Item = std::pair<ObjectNumber, std::shared_ptr<const std::string>>;
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  std::list<Item> items_;  // most recent first
+  std::unordered_map<ObjectNumber, std::list<Item>::iterator> by_number_;
+};
+
+class ObjectReader {
+ public:
+  ObjectReader(store::SnapshotPtr snapshot, PoolId pool, HashAlgorithm algorithm,
+               const Limits& limits);
+
+  Result<std::optional<ObjectNumber>> find(const ObjectId& id) const;
+  Result<StoredEntry> entry(ObjectNumber number);
+  Result<std::shared_ptr<const std::string>> read(ObjectNumber number);
+  // The chunk rows behind a chunked entry's first bytes: chunk 1, 2, ...; nullopt behind the last.
+  Result<std::optional<sys::PinnedValue>> chunk(ObjectNumber number, std::uint32_t index) const;
+
+  HashAlgorithm algorithm() const { return algorithm_; }
+  PoolId pool() const { return pool_; }
+  const store::SnapshotPtr& snapshot() const { return snapshot_; }
+  const Limits& limits() const { return limits_; }
+
+ private:
+  struct LoadedExtent {
+    ObjectNumber first;
+    format::ExtentHeader header;
+    std::shared_ptr<const std::string> bytes;
+  };
+  Result<std::shared_ptr<const LoadedExtent>> load_extent(ObjectNumber number);
+  Result<std::string> inflate(const StoredEntry& entry) const;
+
+  store::SnapshotPtr snapshot_;
+  PoolId pool_;
+  HashAlgorithm algorithm_;
+  Limits limits_;
+  std::unique_ptr<sys::Cursor> cursor_;
+  std::list<std::shared_ptr<const LoadedExtent>> extents_;  // most recent first, a few
+  ObjectCache cache_;
+};
+
+}  // namespace vexor::pack

@@ -1,0 +1,228 @@
+// PackReceiver, first half: from the stream to the spool. Resolving is in pack_resolve.cc.
+#include "pack/pack_receiver.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace vexor::pack {
+
+namespace {
+
+constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::uint64_t kKeepBlobBytesMax = 1U << 20U;  // blobs up to this are checked in memory
+
+std::string limit_text(const char* what, std::uint64_t value, std::uint64_t limit) {
+  return std::string(what) + " " + std::to_string(value) + " over " + std::to_string(limit);
+}
+
+}  // namespace
+
+PackReceiver::PackReceiver(ObjectReader& reader, store::SetPtr visible, const Limits& limits,
+                           const std::filesystem::path& scratch, format::CheckPolicy policy)
+    : reader_(reader), visible_(std::move(visible)), limits_(limits), algorithm_(reader.algorithm()),
+      spool_(scratch, limits.spool_memory_bytes), checker_(algorithm_, std::move(policy)),
+      checksum_(algorithm_), cache_(limits.ingest_memory_bytes / 4) {}
+
+Result<std::size_t> PackReceiver::feed(Bytes input) {
+  std::size_t used = 0;
+  while (used < input.size() && state_ != State::kDone) {
+    const Bytes rest = input.substr(used);
+    std::size_t step = 0;
+    switch (state_) {
+      case State::kPackHeader: {
+        VEXOR_TRY(step, take_fixed(rest, 12));
+        if (pending_.size() == 12) {
+          VEXOR_TRY(begin_pack());
+        }
+        break;
+      }
+      case State::kEntryHeader: {
+        VEXOR_TRY(step, begin_entry(rest));
+        break;
+      }
+      case State::kPayload: {
+        VEXOR_TRY(step, take_payload(rest));
+        break;
+      }
+      case State::kTrailer: {
+        VEXOR_TRY(step, take_fixed(rest, hash_bytes(algorithm_)));
+        if (pending_.size() == hash_bytes(algorithm_)) {
+          VEXOR_TRY(end_pack());
+        }
+        break;
+      }
+      case State::kDone: break;
+    }
+    used += step;
+    pack_bytes_ += step;
+    if (pack_bytes_ > limits_.pack_bytes_max) {
+      return Error(Errc::kLimitExceeded, limit_text("pack bytes", pack_bytes_, limits_.pack_bytes_max));
+    }
+  }
+  return used;
+}
+
+Result<std::size_t> PackReceiver::take_fixed(Bytes input, std::size_t want) {
+  const std::size_t step = std::min(want - pending_.size(), input.size());
+  pending_.append(input.substr(0, step));
+  return step;
+}
+
+Result<void> PackReceiver::begin_pack() {
+  VEXOR_TRY(const auto header, format::decode_pack_header(pending_));
+  checksum_.update(pending_);
+  pending_.clear();
+  object_count_ = header.object_count;
+  if (object_count_ > limits_.objects_per_push_max) {
+    return Error(Errc::kLimitExceeded, limit_text("objects of a push", object_count_, limits_.objects_per_push_max));
+  }
+  state_ = object_count_ == 0 ? State::kTrailer : State::kEntryHeader;
+  return success();
+}
+
+Result<std::size_t> PackReceiver::begin_entry(Bytes input) {
+  // A header is at most 10 size bytes and 32 of a base id; collect it byte-wise across inputs.
+  constexpr std::size_t kHeaderBytesMax = 48;
+  const std::size_t before = pending_.size();
+  pending_.append(input.substr(0, kHeaderBytesMax - std::min(before, kHeaderBytesMax)));
+  VEXOR_TRY(const auto header, format::decode_pack_entry_header(pending_, algorithm_));
+  if (!header) return pending_.size() - before;
+  const std::size_t consumed = header->header_bytes - before;
+  checksum_.update(Bytes(pending_).substr(0, header->header_bytes));
+  pending_.clear();
+
+  PushEntry entry;
+  entry.spool_offset = spool_.size();
+  entry.entry_bytes = header->inflated_bytes;
+  const auto index = static_cast<std::uint32_t>(entries_.size());
+  const std::uint64_t start = pack_bytes_ - before;
+  using Kind = format::PackEntryKind;
+  const bool is_delta = header->kind == Kind::kOfsDelta || header->kind == Kind::kRefDelta;
+  std::uint64_t size_max = limits_.structured_object_bytes_max;
+  if (is_delta) {
+    entry.is_delta = true;
+    size_max = limits_.delta_object_bytes_max;
+    ++delta_count_;
+    if (header->kind == Kind::kRefDelta) {
+      ref_children_.emplace_back(header->base_id, index);
+    } else {
+      const std::uint64_t base = header->base_distance <= start ? start - header->base_distance : 0;
+      const auto found = std::lower_bound(pack_offsets_.begin(), pack_offsets_.end(), base);
+      if (found == pack_offsets_.end() || *found != base) {
+        return Error(Errc::kProtocol, "pack: a delta's base offset is not the start of an entry");
+      }
+      entry.base_entry = static_cast<std::uint32_t>(found - pack_offsets_.begin());
+      ofs_children_.emplace_back(entry.base_entry, index);
+    }
+  } else {
+    entry.type = static_cast<ObjectType>(header->kind);
+    entry.object_bytes = entry.entry_bytes;
+    if (entry.type == ObjectType::kBlob) size_max = limits_.object_bytes_max;
+    keep_content_ = entry.type != ObjectType::kBlob || entry.entry_bytes <= kKeepBlobBytesMax;
+    content_.clear();
+    hasher_.reset();
+    if (entry.entry_bytes <= size_max && !keep_content_) {
+      VEXOR_TRY(hasher_, ObjectHasher::begin(algorithm_, entry.type, entry.entry_bytes));
+    }
+  }
+  if (entry.entry_bytes > size_max) {
+    return Error(Errc::kLimitExceeded, limit_text("object bytes", entry.entry_bytes, size_max));
+  }
+  pack_offsets_.push_back(start);
+  entries_.push_back(std::move(entry));
+  inflater_.reset();
+  produced_ = 0;
+  state_ = State::kPayload;
+  return consumed;
+}
+
+Result<std::size_t> PackReceiver::take_payload(Bytes input) {
+  PushEntry& entry = entries_.back();
+  char room[kPieceBytes];
+  std::size_t used = 0;
+  while (true) {
+    VEXOR_TRY(const auto step, inflater_.step(input.substr(used), std::span<char>(room)));
+    used += step.consumed;
+    produced_ += step.produced;
+    inflated_total_ += step.produced;
+    if (produced_ > entry.entry_bytes) return Error(Errc::kProtocol, "pack: an object inflates to more than its size");
+    if (inflated_total_ > limits_.resolve_bytes_max) return Error(Errc::kLimitExceeded, "inflated bytes of a push");
+    const Bytes piece(room, step.produced);
+    if (!entry.is_delta) {
+      if (keep_content_) {
+        content_.append(piece);
+      } else {
+        VEXOR_TRY(hasher_->update(piece));
+      }
+    }
+    const bool done = step.state == compress::Inflater::State::kDone;
+    if (done || (used == input.size() && step.produced < kPieceBytes)) {
+      const Bytes raw = input.substr(0, used);
+      checksum_.update(raw);
+      entry.payload_bytes += raw.size();
+      VEXOR_TRY(spool_.append(raw));
+      if (done) {
+        VEXOR_TRY(end_entry());
+      }
+      return used;
+    }
+    if (step.consumed == 0 && step.produced == 0) return Error(Errc::kProtocol, "pack: a stream that does not go on");
+  }
+}
+
+Result<void> PackReceiver::end_entry() {
+  PushEntry& entry = entries_.back();
+  if (produced_ != entry.entry_bytes) return Error(Errc::kProtocol, "pack: an object is shorter than its size");
+  if (!entry.is_delta) {
+    if (keep_content_) {
+      VEXOR_TRY(entry.id, hash_object(algorithm_, entry.type, content_));
+      VEXOR_TRY(check_object(entry.type, content_, entry.id));
+    } else {
+      VEXOR_TRY(entry.id, hasher_->finish());
+    }
+    entry.resolved = true;
+  }
+  state_ = entries_.size() == object_count_ ? State::kTrailer : State::kEntryHeader;
+  return success();
+}
+
+Result<void> PackReceiver::end_pack() {
+  if (!constant_time_equal(checksum_.finish(), pending_)) {
+    return Error(Errc::kProtocol, "pack: the checksum at the end does not match");
+  }
+  pending_.clear();
+  state_ = State::kDone;
+  return success();
+}
+
+Result<void> PackReceiver::check_object(ObjectType type, Bytes content, const ObjectId& id) {
+  std::vector<format::CheckFinding> findings;
+  checker_.check(type, content, id, findings);
+  for (const format::CheckFinding& finding : findings) {
+    if (finding.severity >= format::CheckSeverity::kError) {
+      return Error(Errc::kRefused, "object " + id.hex() + ": " + std::string(finding.id) + ": " + finding.detail);
+    }
+  }
+  return success();
+}
+
+Result<Bytes> PackReceiver::payload(std::uint32_t entry, std::uint64_t offset, std::size_t count, std::string& room) {
+  return spool_.read(entries_[entry].spool_offset + offset, count, room);
+}
+
+void PackReceiver::sort_ids() {
+  by_id_.resize(entries_.size());
+  for (std::uint32_t i = 0; i < by_id_.size(); ++i) by_id_[i] = i;
+  std::stable_sort(by_id_.begin(), by_id_.end(),
+                   [this](std::uint32_t a, std::uint32_t b) { return entries_[a].id < entries_[b].id; });
+}
+
+std::optional<std::uint32_t> PackReceiver::find(const ObjectId& id) const {
+  const auto found = std::lower_bound(by_id_.begin(), by_id_.end(), id,
+                                      [this](std::uint32_t a, const ObjectId& b) { return entries_[a].id < b; });
+  if (found == by_id_.end() || entries_[*found].id != id) return std::nullopt;
+  return *found;
+}
+
+}  // namespace vexor::pack

@@ -1,0 +1,79 @@
+// Push: from a received pack (or none) and ref commands to one committed change.
+// Spec: docs/architecture.md, "Life of a push".
+#pragma once
+
+#include "pack/pack_receiver.h"
+#include "pack/reachability.h"
+
+namespace vexor::pack {
+
+struct RefCommand {
+  std::string name;
+  ObjectId old_id;  // null: the ref must not exist
+  ObjectId new_id;  // null: delete
+  std::string refusal;  // non-empty: not done, and why ("ng" reason)
+};
+
+struct PushOutcome {
+  JournalSequence sequence = 0;
+  std::uint32_t new_objects = 0;
+};
+
+// The objects of a push on top of the repository it goes to.
+class PushSource : public ObjectSource {
+ public:
+  PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
+             PackReceiver* receiver, store::SetPtr visible);
+
+  // Decides which entries are new and gives them numbers. Errors: kRefused on a collision.
+  Result<void> number_entries();
+
+  Result<std::optional<ObjectNumber>> find(const ObjectId& id) override;
+  Result<ObjectType> type(ObjectNumber number) override;
+  Result<std::shared_ptr<const std::string>> read(ObjectNumber number) override;
+  Result<GraphRow> graph(ObjectNumber commit) override;
+  Result<SetPtr> stored_set(ObjectNumber number) override;
+
+  bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
+  // Makes the bitmap row of a tip and remembers it. The set must hold `tip`.
+  Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set);
+
+  ObjectNumber first() const { return first_; }
+  const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
+  const std::vector<ObjectNumber>& numbers() const { return numbers_; }
+  const std::map<ObjectNumber, BitmapRow>& bitmaps() const { return bitmaps_; }
+  std::vector<ObjectNumber> pushed_commits() const;
+
+ private:
+  std::optional<std::uint32_t> entry_of(ObjectNumber number) const;
+  Result<void> compare_with_stored(std::uint32_t entry, ObjectNumber number);
+  Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number);
+
+  store::StoreCore& core_;
+  const store::RepositorySnapshot& repository_;
+  ObjectReader& reader_;
+  PackReceiver* receiver_;  // null: no pack
+  store::SetPtr visible_;
+  StoreSource stored_;
+  ObjectNumber first_ = 0;
+  std::vector<std::uint32_t> new_entries_;   // entry of number first_ + i
+  std::vector<ObjectNumber> numbers_;        // number of each entry
+  std::unordered_map<ObjectNumber, std::uint32_t> known_entries_;  // stored number -> entry
+  Roaring pushed_;
+  std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
+  std::map<ObjectNumber, BitmapRow> bitmaps_;
+  ObjectNumber best_base_ = kNoObject;
+  std::uint64_t best_base_objects_ = 0;
+};
+
+// Checks the commands against the objects, writes everything, commits. `atomic`: one refusal
+// refuses all. Commands that fail get their refusal text; the rest is committed in one record.
+// Errors are failures of the whole push; nothing was changed unless kIndeterminate.
+Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository, PackReceiver* receiver,
+                                std::vector<RefCommand>& commands, bool atomic, const Actor& actor);
+
+// Writes the rows of the new objects: into `change.rows`, or as files when the push is large.
+Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
+                           PackReceiver& receiver, PushSource& source, store::Change& change);
+
+}  // namespace vexor::pack

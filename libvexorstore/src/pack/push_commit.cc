@@ -1,0 +1,230 @@
+// Checking the commands of a push and committing it.
+#include <algorithm>
+
+#include "base/check.h"
+#include "format/object_parse.h"
+#include "format/ref_name.h"
+#include "pack/push.h"
+
+namespace vexor::pack {
+
+using sys::Family;
+
+namespace {
+
+constexpr int kAttemptsMax = 4;
+
+struct Attempt {
+  store::StoreCore& core;
+  store::RepositorySnapshot repository;
+  std::vector<RefCommand>& commands;
+  const Actor& actor;
+  ObjectReader& reader;
+  PushSource& source;
+  const Roaring& visible;
+};
+
+const format::ProtectRule* protecting(const store::RepositoryRow& row, const std::string& name) {
+  for (const format::ProtectRule& rule : row.protect) {
+    if (format::ref_pattern_matches(rule.pattern, name)) return &rule;
+  }
+  return nullptr;
+}
+
+// Whether `old_commit` is an ancestor of `commit` (or the same).
+Result<bool> is_ancestor(PushSource& source, ObjectNumber old_commit, ObjectNumber commit) {
+  VEXOR_TRY(const SetPtr set, source.stored_set(commit));
+  if (set) return set->contains(old_commit);
+  Roaring seen;
+  std::vector<ObjectNumber> stack{commit};
+  while (!stack.empty()) {
+    const ObjectNumber at = stack.back();
+    stack.pop_back();
+    if (at == old_commit) return true;
+    if (at == kNoObject || !seen.addChecked(at)) continue;
+    VEXOR_TRY(const GraphRow row, source.graph(at));
+    stack.insert(stack.end(), row.parents.begin(), row.parents.end());
+  }
+  return false;
+}
+
+// A refusal text, or empty.
+Result<std::string> check_policy(Attempt& attempt, const RefCommand& command, const std::optional<store::NamedRef>& now) {
+  const store::RepositoryRow& row = attempt.repository.row;
+  if (!format::is_valid_ref_name(command.name) || !command.name.starts_with("refs/")) return std::string("funny refname");
+  if (store::is_hidden(row, command.name)) return std::string("deny updating a hidden ref");
+  const bool is_delete = command.new_id.is_null();
+  if (now && now->row.symref_target.empty() ? now->row.id != command.old_id : !command.old_id.is_null()) {
+    if (!(is_delete && !now)) return std::string("the ref changed since you fetched; fetch first");
+  }
+  const format::ProtectRule* rule = protecting(row, command.name);
+  if (rule != nullptr) {
+    if (!rule->only_users.empty() &&
+        std::find(rule->only_users.begin(), rule->only_users.end(), attempt.actor.name) == rule->only_users.end()) {
+      return std::string("protected ref: you are not among those who may update it");
+    }
+    if (is_delete && rule->no_delete) return std::string("protected ref: may not be deleted");
+  }
+  return std::string();
+}
+
+// Fills the ref change of one command; an error with kProtocol or kRefused refuses the command.
+Result<format::RefChange> make_change(Attempt& attempt, const RefCommand& command, const std::optional<store::NamedRef>& now) {
+  format::RefChange change;
+  change.name = command.name;
+  if (now) {
+    change.old_row = now->encoded;
+  }
+  if (command.new_id.is_null()) return change;
+  VEXOR_TRY(const auto number, attempt.source.find(command.new_id));
+  if (!number || !attempt.source.allowed(*number)) return Error(Errc::kProtocol, "missing necessary objects");
+  VEXOR_TRY(const ObjectType type, attempt.source.type(*number));
+  if (command.name.starts_with("refs/heads/") && type != ObjectType::kCommit) {
+    return Error(Errc::kRefused, "a branch must point at a commit");
+  }
+  // The bitmap of a tag builds on that of what it names, so that goes first.
+  format::RefRow row;
+  row.id = command.new_id;
+  row.number = *number;
+  ObjectNumber peeled = *number;
+  ObjectType peeled_type = type;
+  while (peeled_type == ObjectType::kTag) {
+    VEXOR_TRY(const auto content, attempt.source.read(peeled));
+    VEXOR_TRY(const format::TagView view, format::parse_tag(*content, attempt.repository.row.algorithm));
+    VEXOR_TRY(const auto target, attempt.source.find(view.target));
+    if (!target || !attempt.source.allowed(*target)) return Error(Errc::kProtocol, "missing necessary objects");
+    peeled = *target;
+    VEXOR_TRY(peeled_type, attempt.source.type(peeled));
+    row.peeled = view.target;
+    row.peeled_number = peeled;
+  }
+  const Limits& limits = attempt.core.options.limits;
+  ReachabilityWalker walker(attempt.source, attempt.repository.row.algorithm, limits,
+                            [&](ObjectNumber n) { return attempt.source.allowed(n); });
+  for (const ObjectNumber tip : {peeled, *number}) {
+    auto set = std::make_shared<Roaring>();
+    VEXOR_TRY(const SetPtr stored, attempt.source.stored_set(tip));
+    if (stored) {
+      *set = *stored;
+    } else {
+      VEXOR_TRY(walker.add(tip, *set));
+    }
+    VEXOR_TRY(attempt.source.add_tip(tip, std::move(set)));
+  }
+  const format::ProtectRule* rule = protecting(attempt.repository.row, command.name);
+  if (rule != nullptr && rule->no_force && now) {
+    VEXOR_TRY(const bool forward, is_ancestor(attempt.source, now->row.number, *number));
+    if (!forward) return Error(Errc::kRefused, "protected ref: only fast-forward updates are allowed");
+  }
+  change.new_row = format::encode_ref_row(row);
+  return change;
+}
+
+// Tips with many ancestors among the other tips go last, so that theirs are built upon.
+Result<std::vector<std::size_t>> command_order(Attempt& attempt) {
+  std::vector<std::pair<std::int64_t, std::size_t>> order;
+  for (std::size_t i = 0; i < attempt.commands.size(); ++i) {
+    std::int64_t time = 0;
+    const RefCommand& command = attempt.commands[i];
+    if (!command.new_id.is_null()) {
+      VEXOR_TRY(auto number, attempt.source.find(command.new_id));
+      for (int steps = 0; number && attempt.source.allowed(*number) && steps < 8; ++steps) {
+        VEXOR_TRY(const ObjectType type, attempt.source.type(*number));
+        if (type == ObjectType::kCommit) {
+          VEXOR_TRY(const GraphRow row, attempt.source.graph(*number));
+          time = row.commit_time;
+        }
+        if (type != ObjectType::kTag) break;
+        VEXOR_TRY(const auto content, attempt.source.read(*number));
+        VEXOR_TRY(const format::TagView view, format::parse_tag(*content, attempt.repository.row.algorithm));
+        VEXOR_TRY(number, attempt.source.find(view.target));
+      }
+    }
+    order.emplace_back(time, i);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<std::size_t> out;
+  for (const auto& [time, index] : order) out.push_back(index);
+  return out;
+}
+
+Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic) {
+  VEXOR_TRY(const auto order, command_order(attempt));
+  bool refused = false;
+  for (const std::size_t index : order) {
+    RefCommand& command = attempt.commands[index];
+    if (command.refusal.empty()) {
+      VEXOR_TRY(const auto now, store::read_ref(attempt.repository, command.name));
+      VEXOR_TRY(command.refusal, check_policy(attempt, command, now));
+      if (command.refusal.empty()) {
+        auto made = make_change(attempt, command, now);
+        if (made.has_value()) {
+          std::optional<std::string> expected;
+          if (now) expected = now->encoded;
+          change.preconditions.push_back({Family::kRefs, format::ref_key(attempt.repository.row.number, command.name), expected});
+          if (now || !made.value().new_row.empty()) change.record.refs.push_back(std::move(made).value());
+        } else if (made.error().code() == Errc::kProtocol || made.error().code() == Errc::kRefused ||
+                   made.error().code() == Errc::kLimitExceeded) {
+          command.refusal = made.error().message();
+        } else {
+          return std::move(made).error();
+        }
+      }
+    }
+    refused = refused || !command.refusal.empty();
+  }
+  if (atomic && refused) {
+    for (RefCommand& command : attempt.commands) {
+      if (command.refusal.empty()) command.refusal = "atomic push failed: another ref was refused";
+    }
+    change.record.refs.clear();
+  }
+  return success();
+}
+
+}  // namespace
+
+Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository, PackReceiver* receiver,
+                                std::vector<RefCommand>& commands, bool atomic, const Actor& actor) {
+  for (int attempt_index = 0;; ++attempt_index) {
+    VEXOR_TRY(auto now, store::open_repository_snapshot(core, repository));
+    if (now.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "the repository was deleted");
+    const std::uint64_t generation = core.committer->index_generation(now.row.pool);
+    VEXOR_TRY(now, store::open_repository_snapshot(core, repository));
+    ObjectReader reader(now.snapshot, now.row.pool, now.row.algorithm, core.options.limits);
+    VEXOR_TRY(const SetPtr visible, visible_set(core, now, reader));
+    PushSource source(core, now, reader, receiver, visible);
+    VEXOR_TRY(source.number_entries());
+    std::vector<RefCommand> tried = commands;
+    Attempt attempt{core, now, tried, actor, reader, source, *visible};
+    store::Change change;
+    change.record.kind = format::OperationKind::kRefTransaction;
+    change.record.actor = actor.account;
+    change.record.actor_name = actor.name;
+    change.record.repository = repository;
+    VEXOR_TRY(check_commands(attempt, change, atomic));
+    PushOutcome outcome;
+    if (change.record.refs.empty()) {  // nothing to do; the objects are dropped with the push
+      commands = std::move(tried);
+      outcome.sequence = core.committer->last_sequence();
+      return outcome;
+    }
+    if (receiver != nullptr) {
+      VEXOR_TRY(write_objects(core, now, *receiver, source, change));
+      if (!change.bulk.empty()) change.expected_generation = generation;
+    }
+    for (const auto& [tip, row] : source.bitmaps()) {
+      change.rows.put(Family::kBitmaps, format::number_key(now.row.pool, tip), encode_bitmap_row(row));
+    }
+    outcome.new_objects = change.record.object_count;
+    auto done = core.committer->submit(std::move(change));
+    if (done.has_value()) {
+      commands = std::move(tried);
+      outcome.sequence = done.value();
+      return outcome;
+    }
+    if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
+  }
+}
+
+}  // namespace vexor::pack

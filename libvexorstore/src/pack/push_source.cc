@@ -1,0 +1,185 @@
+#include "pack/push.h"
+
+#include "base/check.h"
+#include "format/object_parse.h"
+
+namespace vexor::pack {
+
+PushSource::PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
+                       PackReceiver* receiver, store::SetPtr visible)
+    : core_(core), repository_(repository), reader_(reader), receiver_(receiver),
+      visible_(std::move(visible)), stored_(core, reader) {}
+
+// An id that is there already keeps its number, whoever brought it; but the bytes must agree.
+Result<void> PushSource::compare_with_stored(std::uint32_t entry, ObjectNumber number) {
+  const PushEntry& mine = receiver_->entries()[entry];
+  VEXOR_TRY(const StoredEntry theirs, reader_.entry(number));
+  bool same = theirs.object.type == mine.type && theirs.object.object_bytes == mine.object_bytes;
+  if (same && mine.object_bytes <= core_.options.limits.delta_object_bytes_max) {
+    VEXOR_TRY(const auto left, receiver_->read(entry));
+    VEXOR_TRY(const auto right, reader_.read(number));
+    same = *left == *right;
+  }
+  if (!same) return Error(Errc::kRefused, "object " + mine.id.hex() + " differs from the stored object of that id");
+  return success();
+}
+
+Result<void> PushSource::number_entries() {
+  if (receiver_ == nullptr) return success();
+  receiver_->sort_ids();
+  const std::vector<PushEntry>& entries = receiver_->entries();
+  numbers_.assign(entries.size(), kNoObject);
+  for (std::uint32_t i = 0; i < entries.size(); ++i) {
+    const auto first_of_id = receiver_->find(entries[i].id);
+    VEXOR_CHECK(first_of_id.has_value());
+    if (*first_of_id != i) continue;  // the pack holds an object twice
+    VEXOR_TRY(const auto number, reader_.find(entries[i].id));
+    if (!number) {
+      new_entries_.push_back(i);
+      continue;
+    }
+    VEXOR_TRY(compare_with_stored(i, *number));
+    numbers_[i] = *number;
+    known_entries_[*number] = i;
+    pushed_.add(*number);
+  }
+  VEXOR_TRY(first_, core_.numbers.reserve(core_, repository_.row.pool, static_cast<std::uint32_t>(new_entries_.size())));
+  for (std::uint32_t k = 0; k < new_entries_.size(); ++k) numbers_[new_entries_[k]] = first_ + k;
+  for (std::uint32_t i = 0; i < entries.size(); ++i) {
+    if (numbers_[i] == kNoObject) numbers_[i] = numbers_[*receiver_->find(entries[i].id)];
+  }
+  if (!new_entries_.empty()) pushed_.addRange(first_, std::uint64_t{first_} + new_entries_.size());
+  return success();
+}
+
+std::optional<std::uint32_t> PushSource::entry_of(ObjectNumber number) const {
+  if (number >= first_ && number - first_ < new_entries_.size()) return new_entries_[number - first_];
+  const auto found = known_entries_.find(number);
+  if (found == known_entries_.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<std::optional<ObjectNumber>> PushSource::find(const ObjectId& id) {
+  if (receiver_ != nullptr) {
+    if (const auto entry = receiver_->find(id)) return std::optional<ObjectNumber>(numbers_[*entry]);
+  }
+  return reader_.find(id);
+}
+
+Result<ObjectType> PushSource::type(ObjectNumber number) {
+  if (const auto entry = entry_of(number)) return receiver_->entries()[*entry].type;
+  return stored_.type(number);
+}
+
+Result<std::shared_ptr<const std::string>> PushSource::read(ObjectNumber number) {
+  if (const auto entry = entry_of(number)) return receiver_->read(*entry);
+  return reader_.read(number);
+}
+
+// Rows of pushed commits are made from the pushed bytes: a row written for another repository may
+// lack parents that this one has.
+Result<GraphRow> PushSource::graph(ObjectNumber commit) {
+  if (!entry_of(commit)) return stored_.graph(commit);
+  const auto cached = graph_cache_.find(commit);
+  if (cached != graph_cache_.end()) return cached->second;
+  VEXOR_TRY(const auto content, read(commit));
+  VEXOR_TRY(const format::CommitView view, format::parse_commit(*content, repository_.row.algorithm));
+  GraphRow row;
+  row.commit_time = view.commit_time;
+  VEXOR_TRY(const auto tree, find(view.tree));
+  row.tree = tree.value_or(kNoObject);
+  for (const ObjectId& parent : view.parents) {
+    VEXOR_TRY(const auto number, find(parent));
+    row.parents.push_back(number.value_or(kNoObject));
+  }
+  graph_cache_.emplace(commit, row);
+  return row;
+}
+
+Result<std::optional<BitmapRow>> PushSource::bitmap_row(ObjectNumber number) {
+  const auto mine = bitmaps_.find(number);
+  if (mine != bitmaps_.end()) return std::optional<BitmapRow>(mine->second);
+  return stored_.bitmap_row(number);
+}
+
+// A stored set counts only where this repository sees its tip: otherwise it would vouch for
+// objects that another repository of the pool keeps to itself.
+Result<SetPtr> PushSource::stored_set(ObjectNumber number) {
+  SetPtr set;
+  const auto mine = bitmaps_.find(number);
+  if (mine != bitmaps_.end()) {
+    set = core_.sets.find(format::number_key(repository_.row.pool, number));
+    if (!set) {
+      auto composed = std::make_shared<Roaring>(mine->second.additions);
+      ObjectNumber base = mine->second.base;
+      while (base != kNoObject) {
+        VEXOR_TRY(auto row, bitmap_row(base));
+        if (!row) return Error(Errc::kCorrupt, "a bitmap's base is missing");
+        *composed |= row->additions;
+        base = row->base;
+      }
+      set = std::move(composed);
+    }
+  } else if (visible_->contains(number)) {
+    VEXOR_TRY(set, stored_.stored_set(number));
+  }
+  if (set) {
+    const std::uint64_t objects = set->cardinality();
+    if (objects > best_base_objects_) {
+      best_base_objects_ = objects;
+      best_base_ = number;
+    }
+  }
+  return set;
+}
+
+Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set) {
+  const ObjectNumber base = best_base_;
+  best_base_ = kNoObject;
+  best_base_objects_ = 0;
+  if (bitmaps_.contains(tip)) return success();
+  if (visible_->contains(tip)) {
+    VEXOR_TRY(const auto stored, stored_.bitmap_row(tip));
+    if (stored) return success();
+  }
+  BitmapRow row;
+  if (base != kNoObject) {
+    VEXOR_TRY(auto nearest, bitmap_row(base));
+    VEXOR_CHECK(nearest.has_value());
+    row.depth = nearest->depth + 1;
+    // The ancestor to build on: depth with its lowest set bit cleared.
+    const std::uint32_t target = row.depth & (row.depth - 1);
+    row.base = base;
+    while (nearest->depth > target && nearest->base != kNoObject) {
+      row.base = nearest->base;
+      VEXOR_TRY(nearest, bitmap_row(row.base));
+      if (!nearest) return Error(Errc::kCorrupt, "a bitmap's base is missing");
+    }
+    const ObjectNumber keep = best_base_;
+    VEXOR_TRY(const SetPtr below, stored_set(row.base));
+    best_base_ = keep;
+    best_base_objects_ = 0;
+    row.additions = *set - *below;
+    if (row.additions.cardinality() * 2 > set->cardinality()) row = BitmapRow{};
+  }
+  if (row.base == kNoObject) {
+    row.depth = 0;
+    row.additions = *set;
+  }
+  row.additions.runOptimize();
+  bitmaps_.emplace(tip, std::move(row));
+  set->runOptimize();
+  core_.sets.insert(format::number_key(repository_.row.pool, tip), std::move(set));
+  return success();
+}
+
+std::vector<ObjectNumber> PushSource::pushed_commits() const {
+  std::vector<ObjectNumber> out;
+  if (receiver_ == nullptr) return out;
+  for (std::uint32_t i = 0; i < receiver_->entries().size(); ++i) {
+    if (receiver_->entries()[i].type == ObjectType::kCommit) out.push_back(numbers_[i]);
+  }
+  return out;
+}
+
+}  // namespace vexor::pack

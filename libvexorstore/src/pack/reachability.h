@@ -1,0 +1,89 @@
+// Reachability: the set of objects reachable from a commit, tag, tree or blob, as object numbers.
+// Spec: docs/format/bitmap.md.
+//
+// A stored row of the bitmaps family is the *additions* to the set of `base` (an earlier row), so a
+// set is composed by OR along the chain. `depth` counts the bases; the base of depth d is the
+// ancestor whose depth is d with its lowest set bit cleared, so a chain has at most 32 steps.
+#pragma once
+
+#include <functional>
+
+#include "pack/object_reader.h"
+
+namespace vexor::pack {
+
+using store::SetPtr;
+
+struct BitmapRow {
+  ObjectNumber base = kNoObject;
+  std::uint32_t depth = 0;
+  Roaring additions;
+};
+std::string encode_bitmap_row(const BitmapRow& row);
+Result<BitmapRow> decode_bitmap_row(Bytes value);
+
+struct GraphRow {
+  ObjectNumber tree = kNoObject;
+  std::vector<ObjectNumber> parents;
+  std::uint64_t generation = 1;  // 1 + the largest of the parents'
+  std::int64_t commit_time = 0;
+};
+std::string encode_graph_row(const GraphRow& row);
+Result<GraphRow> decode_graph_row(Bytes value);
+
+// Where the walker finds objects: the store alone, or the store and a push being received.
+class ObjectSource {
+ public:
+  virtual ~ObjectSource() = default;
+  virtual Result<std::optional<ObjectNumber>> find(const ObjectId& id) = 0;
+  virtual Result<ObjectType> type(ObjectNumber number) = 0;
+  virtual Result<std::shared_ptr<const std::string>> read(ObjectNumber number) = 0;
+  virtual Result<GraphRow> graph(ObjectNumber commit) = 0;
+  // The composed set of a number that has a bitmap; null if it has none.
+  virtual Result<SetPtr> stored_set(ObjectNumber number) = 0;
+};
+
+// The committed objects of a pool.
+class StoreSource : public ObjectSource {
+ public:
+  StoreSource(store::StoreCore& core, ObjectReader& reader) : core_(core), reader_(reader) {}
+  Result<std::optional<ObjectNumber>> find(const ObjectId& id) override { return reader_.find(id); }
+  Result<ObjectType> type(ObjectNumber number) override;
+  Result<std::shared_ptr<const std::string>> read(ObjectNumber number) override { return reader_.read(number); }
+  Result<GraphRow> graph(ObjectNumber commit) override;
+  Result<SetPtr> stored_set(ObjectNumber number) override;
+  Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number) const;
+
+ private:
+  store::StoreCore& core_;
+  ObjectReader& reader_;
+};
+
+// An object that a reachable object names and that the repository does not have.
+// Reported as kProtocol "missing <type> <id>".
+//
+// `allowed`: numbers that count as present (the repository's visible set and the push's own);
+// null = all. Walks only what `known` does not already hold; adds what it finds to `known`.
+class ReachabilityWalker {
+ public:
+  ReachabilityWalker(ObjectSource& source, HashAlgorithm algorithm, const Limits& limits,
+                     std::function<bool(ObjectNumber)> allowed);
+  Result<void> add(ObjectNumber tip, Roaring& known);
+
+ private:
+  Result<ObjectNumber> resolve(const ObjectId& id, ObjectType type) const;
+  Result<void> add_commits(ObjectNumber tip, Roaring& known);
+  Result<void> add_tree(ObjectNumber tree, ObjectNumber known_tree, Roaring& known);
+  Result<void> add_tag(ObjectNumber tag, Roaring& known);
+
+  ObjectSource& source_;
+  HashAlgorithm algorithm_;
+  Limits limits_;
+  std::function<bool(ObjectNumber)> allowed_;
+};
+
+// What the repository's refs reach, hidden refs left out. Cached by ref generation.
+Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapshot& repository,
+                           ObjectReader& reader);
+
+}  // namespace vexor::pack

@@ -1,0 +1,271 @@
+// Store: repositories and refs.
+#include "format/ref_name.h"
+#include "store/store_core.h"
+
+namespace vexor {
+
+using format::OperationKind;
+using store::RepositoryRow;
+using sys::Family;
+
+namespace store {
+
+bool is_hidden(const RepositoryRow& row, Bytes ref_name) {
+  for (const std::string& pattern : row.hidden) {
+    if (format::ref_pattern_matches(pattern, ref_name)) return true;
+  }
+  return false;
+}
+
+namespace {
+
+bool is_name_part(std::string_view part) {
+  constexpr std::size_t kPartCharsMax = 100;
+  if (part.empty() || part.size() > kPartCharsMax || part[0] == '.' || part[0] == '-') return false;
+  for (const char c : part) {
+    const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '.' || c == '_' || c == '-';
+    if (!ok) return false;
+  }
+  return !part.ends_with(".git") && !part.ends_with(".");
+}
+
+Result<void> check_repository_name(const std::string& name) {
+  const std::size_t slash = name.find('/');
+  if (slash == std::string::npos || !is_name_part(std::string_view(name).substr(0, slash)) ||
+      !is_name_part(std::string_view(name).substr(slash + 1))) {
+    return Error(Errc::kInvalidArgument, "a repository is named OWNER/NAME, of letters, digits, '.', '_' and '-'");
+  }
+  return success();
+}
+
+std::string id_value(std::uint64_t id) { return format::pool_key(id); }
+
+void put_row(Change& change, Family family, std::string key, std::string value) {
+  change.record.changes.push_back({family, std::move(key), std::move(value)});
+}
+
+Change begin_change(OperationKind kind, const Actor& actor, RepositoryId repository, const std::string& subject) {
+  Change change;
+  change.record.kind = kind;
+  change.record.actor = actor.account;
+  change.record.actor_name = actor.name;
+  change.record.repository = repository;
+  change.record.subject = subject;
+  return change;
+}
+
+Result<void> submit_named(StoreCore& core, Change change, const std::string& name) {
+  auto done = core.committer->submit(std::move(change));
+  if (done.has_value()) return success();
+  if (done.error().code() == Errc::kConflict) {
+    return Error(Errc::kConflict, name + ": the name is taken or was changed meanwhile");
+  }
+  return std::move(done).error();
+}
+
+std::string head_row(const std::string& target) {
+  format::RefRow head;
+  head.symref_target = target;
+  return format::encode_ref_row(head);
+}
+
+Result<RepositoryRow> must_find(StoreCore& core, const std::string& name) {
+  VEXOR_TRY(const auto snapshot, core.backend->snapshot());
+  VEXOR_TRY(auto row, find_repository_row(*snapshot, name));
+  if (!row) return Error(Errc::kNotFound, name + ": no such repository");
+  return std::move(*row);
+}
+
+// Replaces a repository's row if it is still what the caller read.
+void replace_row(Change& change, const RepositoryRow& before, const RepositoryRow& after) {
+  const std::string key = "r" + id_value(before.number);
+  change.preconditions.push_back({Family::kRepositories, key, format::encode_repository_row(before)});
+  put_row(change, Family::kRepositories, key, format::encode_repository_row(after));
+}
+
+void new_rows(Change& change, const RepositoryRow& row) {
+  change.preconditions.push_back({Family::kRepositories, "n" + row.name, std::nullopt});
+  put_row(change, Family::kRepositories, "r" + id_value(row.number), format::encode_repository_row(row));
+  put_row(change, Family::kRepositories, "n" + row.name, id_value(row.number));
+  put_row(change, Family::kRepositories, "i", id_value(row.number + 1));
+}
+
+}  // namespace
+}  // namespace store
+
+using namespace store;  // NOLINT: this file is the store's
+
+Store::Store(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<sys::StorageBackend> backend,
+                                           StoreOptions options) {
+  auto core = std::make_unique<StoreCore>(std::move(backend), std::move(options));
+  VEXOR_TRY(core->sweep_quarantine());
+  VEXOR_TRY(core->committer, Committer::open(*core->backend, core->clock));
+  VEXOR_TRY(const auto snapshot, core->backend->snapshot());
+  VEXOR_TRY(core->load_ids(*snapshot));
+  return std::unique_ptr<Store>(new Store(std::move(core)));
+}
+
+Result<RepositoryInfo> Store::create_repository(const std::string& name, const CreateOptions& options,
+                                                const Actor& actor) {
+  VEXOR_TRY(check_repository_name(name));
+  const std::string branch = "refs/heads/" + options.default_branch;
+  if (!format::is_valid_ref_name(branch)) {
+    return Error(Errc::kInvalidArgument, "the default branch is not a valid ref name");
+  }
+  RepositoryRow row;
+  row.number = core_->next_id();
+  row.pool = row.number;
+  row.algorithm = options.algorithm;
+  row.name = name;
+  row.description = options.description;
+  row.is_public = options.is_public;
+  Change change = begin_change(OperationKind::kRepositoryCreate, actor, row.number, name);
+  new_rows(change, row);
+  change.record.refs.push_back({"HEAD", {}, head_row(branch)});
+  VEXOR_TRY(submit_named(*core_, std::move(change), name));
+  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+  return to_info(*snapshot, row);
+}
+
+Result<RepositoryInfo> Store::fork_repository(const std::string& source, const std::string& name,
+                                              const Actor& actor) {
+  VEXOR_TRY(check_repository_name(name));
+  VEXOR_TRY(RepositoryRow row, must_find(*core_, source));
+  VEXOR_TRY(const RepositorySnapshot from, open_repository_snapshot(*core_, row.number));
+  VEXOR_TRY(const auto refs, read_refs(from));
+  row.fork_of = row.number;
+  row.number = core_->next_id();
+  row.name = name;
+  row.protect.clear();
+  Change change = begin_change(OperationKind::kRepositoryFork, actor, row.number, source + " to " + name);
+  new_rows(change, row);
+  for (const NamedRef& ref : refs) {
+    if (is_hidden(from.row, ref.name)) continue;
+    format::RefRow copy = ref.row;
+    copy.sequence = 0;
+    change.record.refs.push_back({ref.name, {}, format::encode_ref_row(copy)});
+  }
+  VEXOR_TRY(submit_named(*core_, std::move(change), name));
+  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+  return to_info(*snapshot, row);
+}
+
+Result<void> Store::rename_repository(const std::string& name, const std::string& new_name,
+                                      const Actor& actor) {
+  VEXOR_TRY(check_repository_name(new_name));
+  VEXOR_TRY(const RepositoryRow before, must_find(*core_, name));
+  RepositoryRow after = before;
+  after.name = new_name;
+  Change change = begin_change(OperationKind::kRepositoryRename, actor, before.number, name + " to " + new_name);
+  change.preconditions.push_back({Family::kRepositories, "n" + new_name, std::nullopt});
+  replace_row(change, before, after);
+  change.record.changes.push_back({Family::kRepositories, "n" + name, std::nullopt});
+  put_row(change, Family::kRepositories, "n" + new_name, id_value(before.number));
+  return submit_named(*core_, std::move(change), new_name);
+}
+
+Result<void> Store::delete_repository(const std::string& name, const Actor& actor) {
+  VEXOR_TRY(const RepositoryRow before, must_find(*core_, name));
+  RepositoryRow after = before;
+  after.deleted_at_ms = core_->clock.wall_time_ms();
+  after.deleted_name = before.name;
+  after.name.clear();
+  Change change = begin_change(OperationKind::kRepositoryDelete, actor, before.number, name);
+  replace_row(change, before, after);
+  change.record.changes.push_back({Family::kRepositories, "n" + name, std::nullopt});
+  return submit_named(*core_, std::move(change), name);
+}
+
+Result<RepositoryInfo> Store::restore_repository(const std::string& name, const Actor& actor) {
+  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+  std::optional<RepositoryRow> best;
+  const auto cursor = snapshot->cursor(Family::kRepositories);
+  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
+    VEXOR_TRY(RepositoryRow row, format::decode_repository_row(cursor->value()));
+    if (row.deleted_at_ms == 0 || row.deleted_name != name) continue;
+    if (!best || row.deleted_at_ms >= best->deleted_at_ms) best = std::move(row);
+  }
+  VEXOR_TRY(cursor->status());
+  if (!best) return Error(Errc::kNotFound, name + ": no deleted repository of that name");
+  RepositoryRow after = *best;
+  after.deleted_at_ms = 0;
+  after.deleted_name.clear();
+  after.name = name;
+  Change change = begin_change(OperationKind::kRepositoryRestore, actor, after.number, name);
+  change.preconditions.push_back({Family::kRepositories, "n" + name, std::nullopt});
+  replace_row(change, *best, after);
+  put_row(change, Family::kRepositories, "n" + name, id_value(after.number));
+  VEXOR_TRY(submit_named(*core_, std::move(change), name));
+  return to_info(*snapshot, after);
+}
+
+Result<std::optional<RepositoryInfo>> Store::find_repository(const std::string& name) const {
+  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+  VEXOR_TRY(const auto row, find_repository_row(*snapshot, name));
+  if (!row) return std::optional<RepositoryInfo>();
+  return std::optional<RepositoryInfo>(to_info(*snapshot, *row));
+}
+
+Result<std::vector<RepositoryInfo>> Store::list_repositories(bool deleted) const {
+  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+  std::vector<RepositoryInfo> out;
+  const auto cursor = snapshot->cursor(Family::kRepositories);
+  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
+    VEXOR_TRY(const RepositoryRow row, format::decode_repository_row(cursor->value()));
+    if ((row.deleted_at_ms != 0) == deleted) out.push_back(to_info(*snapshot, row));
+  }
+  VEXOR_TRY(cursor->status());
+  return out;
+}
+
+Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& actor) {
+  VEXOR_TRY(const RepositoryRow before, must_find(*core_, info.name));
+  VEXOR_TRY(const RepositorySnapshot now, open_repository_snapshot(*core_, before.number));
+  RepositoryRow after = before;
+  after.description = info.description;
+  after.is_public = info.is_public;
+  after.hidden = info.hidden_refs;
+  after.check_policy = info.check_policy;
+  after.protect.clear();
+  for (const RefProtection& rule : info.protect) {
+    after.protect.push_back({rule.pattern, rule.no_force, rule.no_delete, rule.only_users});
+  }
+  Change change = begin_change(OperationKind::kRepositorySettings, actor, before.number, info.name);
+  replace_row(change, before, after);
+  VEXOR_TRY(const auto head, read_ref(now, "HEAD"));
+  if (head && !info.default_branch.empty() && head->row.symref_target != info.default_branch) {
+    if (!format::is_valid_ref_name(info.default_branch) || !info.default_branch.starts_with("refs/heads/")) {
+      return Error(Errc::kInvalidArgument, "the default branch is not a valid branch name");
+    }
+    change.record.refs.push_back({"HEAD", head->encoded, head_row(info.default_branch)});
+  }
+  return submit_named(*core_, std::move(change), info.name);
+}
+
+Result<std::vector<RefInfo>> Store::list_refs(RepositoryId repository) const {
+  VEXOR_TRY(const RepositorySnapshot now, open_repository_snapshot(*core_, repository));
+  VEXOR_TRY(const auto refs, read_refs(now));
+  std::vector<RefInfo> out;
+  for (const NamedRef& ref : refs) {
+    RefInfo info{ref.name, ref.row.id, ref.row.symref_target, ref.row.peeled};
+    if (!info.symref_target.empty()) {
+      VEXOR_TRY(const auto target, read_ref(now, info.symref_target));
+      if (!target) continue;
+      info.id = target->row.id;
+    }
+    out.push_back(std::move(info));
+  }
+  return out;
+}
+
+JournalSequence Store::last_sequence() const { return core_->committer->last_sequence(); }
+
+Result<void> Store::checkpoint(const std::filesystem::path& directory) {
+  return core_->backend->checkpoint(directory);
+}
+
+}  // namespace vexor

@@ -1,0 +1,185 @@
+#include "store/store_core.h"
+
+#include "base/check.h"
+#include "format/extent.h"
+
+namespace vexor::store {
+
+using sys::Family;
+
+Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std::uint32_t count) {
+  const std::lock_guard lock(mutex_);
+  auto found = next_.find(pool);
+  if (found == next_.end()) {
+    // The highest number in use: the last extent of the pool, and ranges still in quarantine.
+    VEXOR_TRY(const auto snapshot, core.backend->snapshot());
+    std::uint64_t next = 0;
+    const auto shapes = snapshot->cursor(Family::kShapes);
+    shapes->seek_for_prev(format::number_key(pool, kNoObject));
+    VEXOR_TRY(shapes->status());
+    if (shapes->valid() && shapes->key().substr(0, 8) == format::pool_key(pool)) {
+      VEXOR_TRY(const ObjectNumber first, format::number_of_key(shapes->key()));
+      next = first + shapes->value().size();
+    }
+    found = next_.emplace(pool, next).first;
+  }
+  if (found->second + count > format::kObjectNumberMax) {
+    return Error(Errc::kLimitExceeded, "the pool has used up its object numbers");
+  }
+  const auto first = static_cast<ObjectNumber>(found->second);
+  found->second += count;
+  return first;
+}
+
+SetPtr SetCache::find(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return nullptr;
+  found->second.used = ++clock_;
+  return found->second.set;
+}
+
+void SetCache::insert(const std::string& key, SetPtr set) {
+  const std::size_t bytes = set->getSizeInBytes(false) + 128;
+  const std::lock_guard lock(mutex_);
+  if (bytes > bytes_max_ / 4 || entries_.contains(key)) return;
+  while (bytes_ + bytes > bytes_max_ && !entries_.empty()) {
+    auto oldest = entries_.begin();
+    for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+      if (it->second.used < oldest->second.used) oldest = it;
+    }
+    bytes_ -= oldest->second.bytes;
+    entries_.erase(oldest);
+  }
+  bytes_ += bytes;
+  entries_.emplace(key, Entry{std::move(set), bytes, ++clock_});
+}
+
+std::uint64_t StoreCore::next_id() {
+  const std::lock_guard lock(ids_mutex_);
+  return next_id_++;
+}
+
+Result<void> StoreCore::load_ids(const sys::StorageSnapshot& snapshot) {
+  VEXOR_TRY(const auto row, snapshot.get(Family::kRepositories, "i"));
+  if (!row) return success();
+  ByteReader reader(row->bytes());
+  VEXOR_TRY(const std::uint64_t next, reader.u64be());
+  const std::lock_guard lock(ids_mutex_);
+  next_id_ = std::max(next_id_, next);
+  return success();
+}
+
+namespace {
+
+// Erases the index rows that name objects of the range, then the range itself.
+Result<void> sweep_range(StoreCore& core, const sys::StorageSnapshot& snapshot, PoolId pool,
+                         HashAlgorithm algorithm, ObjectNumber first, ObjectNumber end) {
+  sys::Batch batch;
+  const auto cursor = snapshot.cursor(Family::kExtents);
+  for (cursor->seek(format::extent_key(pool, first)); cursor->valid(); cursor->next()) {
+    if (cursor->key() >= Bytes(format::extent_key(pool, end))) break;
+    if (cursor->key().substr(12) != Bytes("\0\0\0\0", 4)) continue;
+    VEXOR_TRY(ObjectNumber number, format::number_of_key(cursor->key()));
+    VEXOR_TRY(const auto header, format::decode_extent_header(number, algorithm, cursor->value()));
+    for (const format::ExtentObject& object : header.objects) {
+      const std::string key = format::index_key(pool, object.id);
+      VEXOR_TRY(const auto row, snapshot.get(Family::kIndex, key));
+      std::string own;
+      put_u32be(own, number);
+      if (row && row->bytes() == Bytes(own)) batch.erase(Family::kIndex, key);
+      ++number;
+    }
+  }
+  VEXOR_TRY(cursor->status());
+  batch.erase_range(Family::kExtents, format::extent_key(pool, first), format::extent_key(pool, end));
+  for (const Family family : {Family::kGraph, Family::kBitmaps, Family::kShapes}) {
+    batch.erase_range(family, format::number_key(pool, first), format::number_key(pool, end));
+  }
+  batch.erase(Family::kQuarantine, format::number_key(pool, first));
+  return core.backend->commit(batch, sys::Durability::kSynced);
+}
+
+}  // namespace
+
+Result<void> StoreCore::sweep_quarantine() {
+  VEXOR_TRY(const auto snapshot, backend->snapshot());
+  const auto cursor = snapshot->cursor(Family::kQuarantine);
+  for (cursor->seek({}); cursor->valid(); cursor->next()) {
+    ByteReader key(cursor->key());
+    VEXOR_TRY(const std::uint64_t pool, key.u64be());
+    VEXOR_TRY(const ObjectNumber first, key.u32be());
+    ByteReader value(cursor->value());
+    VEXOR_TRY(const std::uint8_t algorithm, value.u8());
+    VEXOR_TRY(const std::uint32_t count, value.u32be());
+    VEXOR_TRY(sweep_range(*this, *snapshot, pool, static_cast<HashAlgorithm>(algorithm), first, first + count));
+  }
+  return cursor->status();
+}
+
+Result<std::optional<RepositoryRow>> find_repository_row(const sys::StorageSnapshot& snapshot,
+                                                         const std::string& name) {
+  VEXOR_TRY(const auto id, snapshot.get(Family::kRepositories, "n" + name));
+  if (!id) return std::optional<RepositoryRow>();
+  VEXOR_TRY(const auto row, snapshot.get(Family::kRepositories, "r" + std::string(id->bytes())));
+  if (!row) return Error(Errc::kCorrupt, "a repository name without its row");
+  VEXOR_TRY(RepositoryRow decoded, format::decode_repository_row(row->bytes()));
+  return std::optional<RepositoryRow>(std::move(decoded));
+}
+
+Result<RepositorySnapshot> open_repository_snapshot(StoreCore& core, RepositoryId id) {
+  RepositorySnapshot out;
+  VEXOR_TRY(out.snapshot, core.backend->snapshot());
+  VEXOR_TRY(const auto row, out.snapshot->get(Family::kRepositories, "r" + format::pool_key(id)));
+  if (!row) return Error(Errc::kNotFound, "no such repository");
+  VEXOR_TRY(out.row, format::decode_repository_row(row->bytes()));
+  VEXOR_TRY(const auto generation, out.snapshot->get(Family::kRepositories, "g" + format::pool_key(id)));
+  if (generation) {
+    ByteReader reader(generation->bytes());
+    VEXOR_TRY(out.ref_generation, reader.u64be());
+  }
+  return out;
+}
+
+RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow& row) {
+  RepositoryInfo info;
+  info.id = row.number;
+  info.name = row.deleted_at_ms != 0 ? row.deleted_name : row.name;
+  info.algorithm = row.algorithm;
+  info.description = row.description;
+  info.is_public = row.is_public;
+  info.deleted_at_ms = row.deleted_at_ms;
+  info.fork_of = row.fork_of;
+  for (const format::ProtectRule& rule : row.protect) {
+    info.protect.push_back({rule.pattern, rule.no_force, rule.no_delete, rule.only_users});
+  }
+  info.hidden_refs = row.hidden;
+  info.check_policy = row.check_policy;
+  const auto head = snapshot.get(Family::kRefs, format::ref_key(row.number, "HEAD"));
+  if (head.has_value() && head.value()) {
+    const auto decoded = format::decode_ref_row(row.algorithm, head.value()->bytes());
+    if (decoded.has_value()) info.default_branch = decoded.value().symref_target;
+  }
+  return info;
+}
+
+Result<std::vector<NamedRef>> read_refs(const RepositorySnapshot& repository, Bytes prefix) {
+  std::vector<NamedRef> out;
+  const std::string start = format::ref_key(repository.row.number, prefix);
+  const auto cursor = repository.snapshot->cursor(Family::kRefs);
+  for (cursor->seek(start); cursor->valid() && cursor->key().starts_with(start); cursor->next()) {
+    VEXOR_TRY(format::RefRow row, format::decode_ref_row(repository.row.algorithm, cursor->value()));
+    out.push_back({std::string(cursor->key().substr(8)), std::move(row), std::string(cursor->value())});
+  }
+  VEXOR_TRY(cursor->status());
+  return out;
+}
+
+Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, Bytes name) {
+  VEXOR_TRY(const auto row, repository.snapshot->get(Family::kRefs, format::ref_key(repository.row.number, name)));
+  if (!row) return std::optional<NamedRef>();
+  VEXOR_TRY(format::RefRow decoded, format::decode_ref_row(repository.row.algorithm, row->bytes()));
+  return std::optional<NamedRef>(NamedRef{std::string(name), std::move(decoded), std::string(row->bytes())});
+}
+
+}  // namespace vexor::store

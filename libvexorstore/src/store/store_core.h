@@ -1,0 +1,99 @@
+// StoreCore: what the rooms above the seam share: backend, committer, pools, snapshots.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <roaring/roaring.hh>
+#include <unordered_map>
+
+#include "format/state_rows.h"
+#include "store/committer.h"
+#include "vexorstore/store.h"
+
+namespace vexor::store {
+
+using format::kNoObject;
+using format::ObjectNumber;
+using format::PoolId;
+using format::RepositoryRow;
+using SnapshotPtr = std::shared_ptr<const sys::StorageSnapshot>;
+using SetPtr = std::shared_ptr<const Roaring>;
+
+// Hands out number ranges of one pool. A range is invisible until its journal record commits.
+class NumberAllocator {
+ public:
+  Result<ObjectNumber> reserve(StoreCore& core, PoolId pool, std::uint32_t count);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<PoolId, std::uint64_t> next_;  // guarded by mutex_
+};
+
+// Composed reachable sets, least recently used ones dropped.
+class SetCache {
+ public:
+  explicit SetCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  SetPtr find(const std::string& key);
+  void insert(const std::string& key, SetPtr set);
+
+ private:
+  struct Entry {
+    SetPtr set;
+    std::size_t bytes;
+    std::uint64_t used;
+  };
+  std::mutex mutex_;
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  std::uint64_t clock_ = 0;
+  std::unordered_map<std::string, Entry> entries_;
+};
+
+class StoreCore {
+ public:
+  StoreCore(std::unique_ptr<sys::StorageBackend> backend_in, StoreOptions options_in)
+      : backend(std::move(backend_in)), options(std::move(options_in)),
+        clock(options.clock != nullptr ? *options.clock : sys::system_clock()) {}
+
+  std::unique_ptr<sys::StorageBackend> backend;
+  StoreOptions options;
+  const sys::Clock& clock;
+  std::unique_ptr<Committer> committer;
+  NumberAllocator numbers;
+  SetCache sets{256U << 20U};
+
+  // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
+  // two creations may wait in one group; so they come from one counter.
+  std::uint64_t next_id();
+  Result<void> load_ids(const sys::StorageSnapshot& snapshot);
+  // Deletes the rows of number ranges that no commit took over.
+  Result<void> sweep_quarantine();
+
+ private:
+  std::mutex ids_mutex_;
+  std::uint64_t next_id_ = 1;
+};
+
+// One repository as of one moment: what sessions and readers work on.
+struct RepositorySnapshot {
+  SnapshotPtr snapshot;
+  RepositoryRow row;
+  std::uint64_t ref_generation = 0;
+};
+
+Result<std::optional<RepositoryRow>> find_repository_row(const sys::StorageSnapshot& snapshot,
+                                                         const std::string& name);
+Result<RepositorySnapshot> open_repository_snapshot(StoreCore& core, RepositoryId id);
+RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow& row);
+
+struct NamedRef {
+  std::string name;
+  format::RefRow row;
+  std::string encoded;
+};
+// All refs (HEAD and symrefs included), by name, starting with `prefix`.
+Result<std::vector<NamedRef>> read_refs(const RepositorySnapshot& repository, Bytes prefix = {});
+Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, Bytes name);
+bool is_hidden(const RepositoryRow& row, Bytes ref_name);
+
+}  // namespace vexor::store
