@@ -1,0 +1,291 @@
+#include "vexorstore/protocol/receive_pack.h"
+
+#include "pack/push.h"
+#include "protocol/session_base.h"
+
+namespace vexor::protocol {
+
+namespace {
+
+using format::PktLine;
+
+constexpr std::string_view kAgent = "agent=vexorstore/0.1";
+
+class ReceivePack final : public SessionBase {
+ public:
+  ReceivePack(Store& store, store::RepositorySnapshot repository, const ReceivePackOptions& options)
+      : core_(store.core()), repository_(std::move(repository)), options_(options),
+        algorithm_(repository_.row.algorithm), limits_(core_.options.limits),
+        reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_) {
+    if (repository_.row.pack_bytes_max != 0) {
+      limits_.pack_bytes_max = std::min(limits_.pack_bytes_max, repository_.row.pack_bytes_max);
+    }
+    if (repository_.row.object_bytes_max != 0) {
+      limits_.object_bytes_max = std::min(limits_.object_bytes_max, repository_.row.object_bytes_max);
+    }
+    has_work_ = true;
+  }
+
+  void run_work() override {
+    auto done = work();
+    if (!done.has_error()) return;
+    if (state_ == State::kPack || state_ == State::kResolve || state_ == State::kCommit) {
+      report_failure(done.error());
+    } else {
+      format::append_pkt_line(output_, "ERR " + client_text(done.error()));
+    }
+    fail(std::move(done).error());
+  }
+
+ private:
+  enum class State { kAdvertise, kCommands, kPushOptions, kPack, kResolve, kCommit, kSkip };
+
+  static std::string client_text(const Error& error) {
+    switch (error.code()) {
+      case Errc::kProtocol: case Errc::kInvalidArgument: case Errc::kLimitExceeded: case Errc::kRefused:
+      case Errc::kNotFound: return error.message();
+      case Errc::kConflict: return "the repository changed meanwhile; try again";
+      case Errc::kIndeterminate: return "it is not known whether the push was stored; fetch to see";
+      default: return "internal error";
+    }
+  }
+
+  Result<void> work() {
+    switch (state_) {
+      case State::kAdvertise: return advertise();
+      case State::kCommands:
+      case State::kPushOptions: return read_commands();
+      case State::kPack: return read_pack();
+      case State::kResolve: return resolve();
+      case State::kCommit: return commit();
+      case State::kSkip: return success();
+    }
+    return success();
+  }
+
+  Result<void> advertise() {
+    state_ = State::kCommands;
+    if (!options_.stateless || options_.advertise_only) {
+      if (options_.advertise_only) {
+        format::append_pkt_line(output_, "# service=git-receive-pack\n");
+        format::append_flush(output_);
+      }
+      if (options_.version == 1) format::append_pkt_line(output_, "version 1\n");
+      const std::string capabilities =
+          "report-status report-status-v2 delete-refs side-band-64k quiet atomic ofs-delta push-options object-format=" +
+          std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
+      VEXOR_TRY(const auto refs, store::read_refs(repository_));
+      bool first = true;
+      for (const store::NamedRef& ref : refs) {
+        if (!ref.row.symref_target.empty() || store::is_hidden(repository_.row, ref.name)) continue;
+        std::string line = ref.row.id.hex() + " " + ref.name;
+        if (first) line += std::string(1, '\0') + capabilities;
+        first = false;
+        format::append_pkt_line(output_, line + "\n");
+      }
+      if (first) {
+        format::append_pkt_line(output_, ObjectId::null(algorithm_).hex() + " capabilities^{}" + std::string(1, '\0') + capabilities + "\n");
+      }
+      format::append_flush(output_);
+    }
+    if (options_.advertise_only) finish();
+    return success();
+  }
+
+  Result<void> read_commands() {
+    while (state_ == State::kCommands || state_ == State::kPushOptions) {
+      VEXOR_TRY(const auto line, next_line());
+      if (!line) {
+        if (!ended_) return success();
+        if (commands_.empty() && rest_of_input().empty()) {
+          finish();
+          return success();
+        }
+        return Error(Errc::kCancelled, "the client went away before its commands were complete");
+      }
+      if (line->kind == PktLine::Kind::kFlush) {
+        if (commands_.empty()) {
+          finish();
+          return success();
+        }
+        if (state_ == State::kCommands && push_options_on_) {
+          state_ = State::kPushOptions;
+        } else {
+          return begin_pack();
+        }
+      } else if (line->kind != PktLine::Kind::kData) {
+        return Error(Errc::kProtocol, "unexpected packet");
+      } else if (state_ == State::kPushOptions) {
+        if (++push_option_count_ > limits_.push_options_max || line->data.size() > limits_.push_option_bytes_max) {
+          return Error(Errc::kLimitExceeded, "too many or too long push options");
+        }
+      } else {
+        VEXOR_TRY(read_command(line->data));
+      }
+    }
+    return success();
+  }
+
+  Result<void> read_command(Bytes data) {
+    while (data.ends_with('\n')) data.remove_suffix(1);
+    if (data.starts_with("shallow ")) {
+      // Missing history shows itself in the connectivity check; the line adds nothing.
+      if (++shallow_lines_ > limits_.shallow_lines_max) return Error(Errc::kLimitExceeded, "too many shallow lines");
+      return success();
+    }
+    if (data.starts_with("push-cert")) return Error(Errc::kProtocol, "signed pushes are not offered");
+    if (commands_.empty()) {
+      const std::size_t nul = data.find('\0');
+      if (nul != Bytes::npos) {
+        VEXOR_TRY(read_capabilities(data.substr(nul + 1)));
+        data = data.substr(0, nul);
+      }
+    }
+    const std::size_t digits = hash_hex_chars(algorithm_);
+    if (data.size() < 2 * digits + 3 || data[digits] != ' ' || data[2 * digits + 1] != ' ') {
+      return Error(Errc::kProtocol, "expected old and new object id and a ref name");
+    }
+    if (commands_.size() >= limits_.ref_updates_per_push_max) return Error(Errc::kLimitExceeded, "too many ref updates");
+    pack::RefCommand command;
+    VEXOR_TRY(command.old_id, ObjectId::from_hex(algorithm_, data.substr(0, digits)));
+    VEXOR_TRY(command.new_id, ObjectId::from_hex(algorithm_, data.substr(digits + 1, digits)));
+    command.name = std::string(data.substr(2 * digits + 2));
+    if (command.name.size() > kRefNameBytesMax) return Error(Errc::kLimitExceeded, "ref name too long");
+    for (const pack::RefCommand& other : commands_) {
+      if (commands_.size() < 1000 && other.name == command.name) return Error(Errc::kProtocol, "a ref is named twice");
+    }
+    commands_.push_back(std::move(command));
+    return success();
+  }
+
+  Result<void> read_capabilities(Bytes text) {
+    while (!text.empty()) {
+      const std::size_t space = text.find(' ');
+      const Bytes word = text.substr(0, space);
+      text.remove_prefix(space == Bytes::npos ? text.size() : space + 1);
+      if (word == "report-status" || word == "report-status-v2") report_ = true;
+      else if (word == "side-band-64k") sideband_ = true;
+      else if (word == "quiet") quiet_ = true;
+      else if (word == "atomic") atomic_ = true;
+      else if (word == "push-options") push_options_on_ = true;
+      else if (word.starts_with("object-format=") && word.substr(14) != hash_name(algorithm_)) {
+        return Error(Errc::kProtocol, "mismatched object format: this repository is " + std::string(hash_name(algorithm_)));
+      }
+    }
+    return success();
+  }
+
+  Result<void> begin_pack() {
+    bool wants_pack = false;
+    for (const pack::RefCommand& command : commands_) wants_pack = wants_pack || !command.new_id.is_null();
+    if (!wants_pack) {
+      state_ = State::kCommit;
+      has_work_ = true;
+      return success();
+    }
+    VEXOR_TRY(const pack::SetPtr visible, pack::visible_set(core_, repository_, reader_));
+    VEXOR_TRY(auto policy, format::parse_check_policy(repository_.row.check_policy));
+    receiver_ = std::make_unique<pack::PackReceiver>(reader_, visible, limits_, core_.options.scratch_directory, std::move(policy));
+    state_ = State::kPack;
+    return read_pack();
+  }
+
+  Result<void> read_pack() {
+    const Bytes input = rest_of_input();
+    VEXOR_TRY(const std::size_t used, receiver_->feed(input));
+    consume(used);
+    if (receiver_->received()) {
+      state_ = State::kResolve;
+      has_work_ = true;
+      return success();
+    }
+    has_work_ = false;
+    if (ended_) return Error(Errc::kCancelled, "the client went away in the middle of its pack");
+    return success();
+  }
+
+  void progress(const std::string& text) {
+    if (sideband_ && !quiet_) format::append_sideband(output_, 2, text, kPktLineBytesMax);
+  }
+
+  Result<void> resolve() {
+    VEXOR_TRY(const bool done, receiver_->resolve_some());
+    const std::uint32_t total = receiver_->deltas_total();
+    if (total > 0 && (done || ++slices_ % 8 == 0)) {
+      const std::uint64_t percent = std::uint64_t{receiver_->deltas_resolved()} * 100 / total;
+      progress("Resolving deltas: " + std::to_string(percent) + "% (" + std::to_string(receiver_->deltas_resolved()) + "/" +
+               std::to_string(total) + ")" + (done ? ", done.\n" : "\r"));
+    }
+    if (done) state_ = State::kCommit;
+    return success();
+  }
+
+  Result<void> commit() {
+    VEXOR_TRY(const pack::PushOutcome outcome,
+              pack::commit_push(core_, repository_.row.number, receiver_.get(), commands_, atomic_, options_.actor));
+    bool any = false;
+    for (const pack::RefCommand& command : commands_) any = any || command.refusal.empty();
+    if (any) progress("stored on 1 of 1 servers, sequence " + std::to_string(outcome.sequence) + "\n");
+    report("ok");
+    receiver_.reset();
+    finish();
+    return success();
+  }
+
+  void report_failure(const Error& error) {
+    const std::string text = client_text(error);
+    for (pack::RefCommand& command : commands_) {
+      if (command.refusal.empty()) command.refusal = text;
+    }
+    report(text);
+  }
+
+  void report(const std::string& unpack) {
+    if (!report_) return;
+    std::string lines;
+    format::append_pkt_line(lines, "unpack " + unpack + "\n");
+    for (const pack::RefCommand& command : commands_) {
+      if (command.refusal.empty()) {
+        format::append_pkt_line(lines, "ok " + command.name + "\n");
+      } else {
+        format::append_pkt_line(lines, "ng " + command.name + " " + command.refusal + "\n");
+      }
+    }
+    format::append_flush(lines);
+    if (sideband_) {
+      format::append_sideband(output_, 1, lines, kPktLineBytesMax);
+      format::append_flush(output_);
+    } else {
+      output_.append(lines);
+    }
+  }
+
+  store::StoreCore& core_;
+  store::RepositorySnapshot repository_;
+  ReceivePackOptions options_;
+  HashAlgorithm algorithm_;
+  Limits limits_;
+  pack::ObjectReader reader_;
+  std::unique_ptr<pack::PackReceiver> receiver_;
+  State state_ = State::kAdvertise;
+  std::vector<pack::RefCommand> commands_;
+  bool report_ = false;
+  bool sideband_ = false;
+  bool quiet_ = false;
+  bool atomic_ = false;
+  bool push_options_on_ = false;
+  std::uint32_t push_option_count_ = 0;
+  std::uint32_t shallow_lines_ = 0;
+  std::uint32_t slices_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> make_receive_pack(Store& store, const RepositoryInfo& repository,
+                                                   const ReceivePackOptions& options) {
+  VEXOR_TRY(auto snapshot, store::open_repository_snapshot(store.core(), repository.id));
+  if (snapshot.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "no such repository");
+  return std::unique_ptr<Session>(std::make_unique<ReceivePack>(store, std::move(snapshot), options));
+}
+
+}  // namespace vexor::protocol

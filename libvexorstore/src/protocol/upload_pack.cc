@@ -1,0 +1,601 @@
+#include "vexorstore/protocol/upload_pack.h"
+
+#include <charconv>
+#include <set>
+
+#include "format/ref_name.h"
+#include "pack/pack_writer.h"
+#include "pack/select.h"
+#include "protocol/session_base.h"
+
+namespace vexor::protocol {
+
+namespace {
+
+using format::PktLine;
+using pack::kNoObject;
+using pack::ObjectNumber;
+
+constexpr std::string_view kAgent = "agent=vexorstore/0.1";
+
+Bytes trimmed(Bytes line) {
+  while (line.ends_with('\n')) line.remove_suffix(1);
+  return line;
+}
+
+std::optional<Bytes> after(Bytes line, Bytes key) {
+  if (!line.starts_with(key)) return std::nullopt;
+  return line.substr(key.size());
+}
+
+class UploadPack final : public SessionBase {
+ public:
+  UploadPack(Store& store, store::RepositorySnapshot repository, const UploadPackOptions& options)
+      : core_(store.core()), repository_(std::move(repository)), options_(options),
+        algorithm_(repository_.row.algorithm), limits_(core_.options.limits),
+        reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_),
+        source_(core_, reader_) {
+    has_work_ = true;
+  }
+
+  void run_work() override {
+    if (auto done = work(); done.has_error()) {
+      if (packing_) {
+        format::append_sideband(output_, 3, "error: the server could not finish the pack\n", 1000);
+      } else {
+        format::append_pkt_line(output_, "ERR " + client_text(done.error()));
+      }
+      fail(std::move(done).error());
+    }
+  }
+
+ private:
+  enum class State { kAdvertise, kCommand, kCommandArguments, kWants, kHaves };
+
+  struct Fetch {
+    pack::FetchRequest request;
+    std::set<ObjectNumber> common;
+    std::vector<ObjectId> acks;
+    std::uint32_t haves = 0;
+    bool done = false;
+    bool ofs_delta = false;
+    bool sideband = false;
+    std::size_t sideband_bytes = 0;
+    bool multi_ack = false;
+    bool multi_ack_detailed = false;
+    bool no_done = false;
+    bool wait_for_done = false;
+    bool sent_ready = false;
+    bool told_shallow = false;
+    std::uint32_t shallow_lines = 0;
+    std::vector<ObjectId> client_shallow;
+    std::optional<ObjectId> last_common;
+  };
+
+  static std::string client_text(const Error& error) {
+    switch (error.code()) {
+      case Errc::kProtocol: case Errc::kInvalidArgument: case Errc::kLimitExceeded: case Errc::kRefused:
+      case Errc::kNotFound: return error.message();
+      default: return "internal error";
+    }
+  }
+
+  Result<void> work() {
+    if (packing_) return continue_pack();
+    if (state_ == State::kAdvertise) return advertise();
+    while (!finished_ && !packing_) {
+      VEXOR_TRY(const auto line, next_line());
+      if (!line) {
+        if (ended_) return end_without_more();
+        return success();
+      }
+      if (options_.version == 2) {
+        VEXOR_TRY(v2_line(*line));
+      } else {
+        VEXOR_TRY(v0_line(*line));
+      }
+      if (!output_.empty() && output_.size() > 256U * 1024U) return success();
+    }
+    if (packing_) has_work_ = true;
+    return success();
+  }
+
+  Result<void> end_without_more() {
+    const bool between = (options_.version == 2 && state_ == State::kCommand) || state_ == State::kWants ||
+                         (options_.stateless && state_ == State::kHaves);
+    if (!between || !rest_of_input().empty()) return Error(Errc::kProtocol, "the client went away in the middle of a request");
+    finish();
+    return success();
+  }
+
+  Result<pack::SetPtr> visible() {
+    if (!visible_) {
+      VEXOR_TRY(visible_, pack::visible_set(core_, repository_, reader_));
+    }
+    return visible_;
+  }
+
+  // The number of an id that this repository shows; anything else does not exist.
+  Result<std::optional<ObjectNumber>> find_visible(const ObjectId& id) {
+    VEXOR_TRY(const auto number, reader_.find(id));
+    if (!number) return std::optional<ObjectNumber>();
+    VEXOR_TRY(const pack::SetPtr set, visible());
+    if (!set->contains(*number)) return std::optional<ObjectNumber>();
+    return number;
+  }
+
+  // ---- advertisement
+
+  Result<void> advertise() {
+    const bool advertise = !options_.stateless || options_.advertise_only;
+    state_ = options_.version == 2 ? State::kCommand : State::kWants;
+    if (advertise) {
+      if (options_.version == 2) {
+        advertise_v2();
+      } else {
+        if (options_.advertise_only) {
+          format::append_pkt_line(output_, "# service=git-upload-pack\n");
+          format::append_flush(output_);
+        }
+        VEXOR_TRY(advertise_v0());
+      }
+    }
+    if (options_.advertise_only) finish();
+    return success();
+  }
+
+  void advertise_v2() {
+    format::append_pkt_line(output_, "version 2\n");
+    format::append_pkt_line(output_, std::string(kAgent) + "\n");
+    format::append_pkt_line(output_, "ls-refs=unborn\n");
+    format::append_pkt_line(output_, "fetch=shallow wait-for-done filter\n");
+    format::append_pkt_line(output_, "server-option\n");
+    format::append_pkt_line(output_, "object-format=" + std::string(hash_name(algorithm_)) + "\n");
+    format::append_flush(output_);
+  }
+
+  struct Shown {
+    std::string name;
+    ObjectId id;
+    std::string symref_target;
+    std::optional<ObjectId> peeled;
+  };
+
+  Result<std::optional<Shown>> show(const store::NamedRef& ref) const {
+    if (store::is_hidden(repository_.row, ref.name)) return std::optional<Shown>();
+    Shown shown{ref.name, ref.row.id, ref.row.symref_target, ref.row.peeled};
+    if (!ref.row.symref_target.empty()) {
+      VEXOR_TRY(const auto target, store::read_ref(repository_, ref.row.symref_target));
+      if (!target || store::is_hidden(repository_.row, target->name)) return std::optional<Shown>();
+      shown.id = target->row.id;
+      shown.peeled = target->row.peeled;
+    }
+    return std::optional<Shown>(std::move(shown));
+  }
+
+  Result<void> advertise_v0() {
+    if (options_.version == 1) format::append_pkt_line(output_, "version 1\n");
+    VEXOR_TRY(const auto refs, store::read_refs(repository_));
+    std::string capabilities =
+        "multi_ack multi_ack_detailed no-done thin-pack side-band side-band-64k ofs-delta shallow no-progress "
+        "include-tag allow-tip-sha1-in-want allow-reachable-sha1-in-want filter object-format=" +
+        std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
+    std::string lines;
+    bool first = true;
+    std::vector<Shown> shown_refs;
+    for (const store::NamedRef& ref : refs) {
+      VEXOR_TRY(auto shown, show(ref));
+      if (!shown) continue;
+      if (!shown->symref_target.empty()) capabilities += " symref=" + shown->name + ":" + shown->symref_target;
+      shown_refs.push_back(std::move(*shown));
+    }
+    for (const Shown& shown : shown_refs) {
+      std::string line = shown.id.hex() + " " + shown.name;
+      if (first) line += std::string(1, '\0') + capabilities;
+      first = false;
+      format::append_pkt_line(output_, line + "\n");
+      if (shown.peeled) format::append_pkt_line(output_, shown.peeled->hex() + " " + shown.name + "^{}\n");
+    }
+    if (first) {
+      format::append_pkt_line(output_, ObjectId::null(algorithm_).hex() + " capabilities^{}" + std::string(1, '\0') + capabilities + "\n");
+    }
+    format::append_flush(output_);
+    return success();
+  }
+
+  // ---- protocol version 2
+
+  Result<void> v2_line(const PktLine& line) {
+    if (state_ == State::kCommand) {
+      if (line.kind == PktLine::Kind::kFlush) {
+        if (command_.empty()) {
+          if (options_.stateless) finish();
+          return success();  // a client that has nothing more to ask
+        }
+        return run_command();
+      }
+      if (line.kind == PktLine::Kind::kDelim) {
+        state_ = State::kCommandArguments;
+        return success();
+      }
+      if (++header_lines_ > limits_.request_header_lines_max) return Error(Errc::kLimitExceeded, "too many capability lines");
+      const Bytes text = trimmed(line.data);
+      if (const auto command = after(text, "command=")) {
+        command_ = *command;
+        if (command_ != "ls-refs" && command_ != "fetch") return Error(Errc::kProtocol, "unknown command");
+        fetch_ = Fetch{};
+        ls_ = LsRefs{};
+      } else if (const auto object_format = after(text, "object-format=")) {
+        if (*object_format != hash_name(algorithm_)) {
+          return Error(Errc::kProtocol, "mismatched object format: this repository is " + std::string(hash_name(algorithm_)));
+        }
+      }
+      return success();
+    }
+    if (line.kind == PktLine::Kind::kFlush) return run_command();
+    if (line.kind != PktLine::Kind::kData) return Error(Errc::kProtocol, "unexpected packet");
+    const Bytes text = trimmed(line.data);
+    if (command_ == "ls-refs") return ls_argument(text);
+    return fetch_argument(text);
+  }
+
+  Result<void> run_command() {
+    state_ = State::kCommand;
+    header_lines_ = 0;
+    const std::string command = std::move(command_);
+    command_.clear();
+    if (command.empty()) return Error(Errc::kProtocol, "no command");
+    if (command == "ls-refs") {
+      VEXOR_TRY(list_refs());
+    } else {
+      VEXOR_TRY(run_fetch());
+    }
+    if (options_.stateless && !packing_) finish();
+    return success();
+  }
+
+  struct LsRefs {
+    bool symrefs = false;
+    bool peel = false;
+    bool unborn = false;
+    std::vector<std::string> prefixes;
+  };
+
+  Result<void> ls_argument(Bytes text) {
+    if (text == "symrefs") ls_.symrefs = true;
+    else if (text == "peel") ls_.peel = true;
+    else if (text == "unborn") ls_.unborn = true;
+    else if (const auto prefix = after(text, "ref-prefix ")) {
+      if (ls_.prefixes.size() >= limits_.ref_prefixes_max) return Error(Errc::kLimitExceeded, "too many ref-prefix lines");
+      ls_.prefixes.emplace_back(*prefix);
+    } else {
+      return Error(Errc::kProtocol, "unexpected line in ls-refs");
+    }
+    return success();
+  }
+
+  Result<void> list_refs() {
+    std::vector<std::string> prefixes = std::move(ls_.prefixes);
+    if (prefixes.empty()) prefixes.emplace_back();
+    std::sort(prefixes.begin(), prefixes.end());
+    std::string covered;
+    bool any = false;
+    for (const std::string& prefix : prefixes) {
+      if (any && prefix.starts_with(covered)) continue;
+      covered = prefix;
+      any = true;
+      VEXOR_TRY(const auto refs, store::read_refs(repository_, prefix));
+      for (const store::NamedRef& ref : refs) {
+        VEXOR_TRY(const auto shown, show(ref));
+        if (!shown) {
+          const bool is_unborn = ref.name == "HEAD" && !ref.row.symref_target.empty() && ls_.unborn;
+          if (is_unborn && !store::is_hidden(repository_.row, "HEAD")) {
+            format::append_pkt_line(output_, "unborn HEAD symref-target:" + ref.row.symref_target + "\n");
+          }
+          continue;
+        }
+        std::string line = shown->id.hex() + " " + shown->name;
+        if (ls_.symrefs && !shown->symref_target.empty()) line += " symref-target:" + shown->symref_target;
+        if (ls_.peel && shown->peeled) line += " peeled:" + shown->peeled->hex();
+        format::append_pkt_line(output_, line + "\n");
+      }
+    }
+    format::append_flush(output_);
+    return success();
+  }
+
+  // Arguments that protocol versions share.
+  Result<bool> common_argument(Bytes text) {
+    if (const auto want = after(text, "want ")) {
+      if (fetch_.request.wants.size() >= limits_.wants_max) return Error(Errc::kLimitExceeded, "too many wants");
+      VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, want->substr(0, hash_hex_chars(algorithm_))));
+      VEXOR_TRY(const auto number, find_visible(id));
+      if (!number) return Error(Errc::kProtocol, "upload-pack: not our ref " + id.hex());
+      fetch_.request.wants.push_back(*number);
+      return true;
+    }
+    if (const auto shallow = after(text, "shallow ")) {
+      if (++fetch_.shallow_lines > limits_.shallow_lines_max) return Error(Errc::kLimitExceeded, "too many shallow lines");
+      VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, *shallow));
+      VEXOR_TRY(const auto number, find_visible(id));
+      if (number) fetch_.request.client_shallow.push_back(*number);
+      return true;
+    }
+    if (const auto depth = after(text, "deepen ")) {
+      const auto done = std::from_chars(depth->data(), depth->data() + depth->size(), fetch_.request.depth);
+      if (done.ec != std::errc() || fetch_.request.depth == 0) return Error(Errc::kProtocol, "invalid deepen");
+      return true;
+    }
+    if (const auto filter = after(text, "filter ")) {
+      if (filter->size() > limits_.filter_spec_bytes_max) return Error(Errc::kLimitExceeded, "filter-spec too long");
+      VEXOR_TRY(fetch_.request.filter, pack::parse_filter(*filter));
+      return true;
+    }
+    if (text.starts_with("deepen-")) return Error(Errc::kProtocol, "deepen-since, deepen-not and deepen-relative are not supported");
+    return false;
+  }
+
+  Result<bool> add_have(Bytes hex) {
+    if (++fetch_.haves > limits_.haves_max) return Error(Errc::kLimitExceeded, "too many haves");
+    VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, hex));
+    VEXOR_TRY(const auto number, find_visible(id));
+    if (!number) return false;
+    fetch_.last_common = id;
+    if (fetch_.common.insert(*number).second) fetch_.acks.push_back(id);
+    return true;
+  }
+
+  Result<void> fetch_argument(Bytes text) {
+    VEXOR_TRY(const bool taken, common_argument(text));
+    if (taken) return success();
+    if (const auto have = after(text, "have ")) {
+      VEXOR_TRY(add_have(*have));
+      return success();
+    }
+    if (text == "done") fetch_.done = true;
+    else if (text == "thin-pack") fetch_.request.thin_pack = true;
+    else if (text == "ofs-delta") fetch_.ofs_delta = true;
+    else if (text == "include-tag") fetch_.request.include_tag = true;
+    else if (text == "wait-for-done") fetch_.wait_for_done = true;
+    else if (text != "no-progress") return Error(Errc::kProtocol, "unexpected line in fetch");
+    return success();
+  }
+
+  // Whether each want is connected to something that the client has.
+  Result<bool> ready() {
+    if (fetch_.common.empty()) return false;
+    Roaring common;
+    for (const ObjectNumber number : fetch_.common) common.add(number);
+    for (const ObjectNumber want : fetch_.request.wants) {
+      VEXOR_TRY(const pack::SetPtr set, source_.stored_set(want));
+      if (set && !set->intersect(common)) return false;
+      if (!set) {
+        Roaring walked;
+        pack::ReachabilityWalker walker(source_, algorithm_, limits_, nullptr);
+        VEXOR_TRY(walker.add(want, walked));
+        if (!walked.intersect(common)) return false;
+      }
+    }
+    return true;
+  }
+
+  Result<void> run_fetch() {
+    if (fetch_.request.wants.empty() && !fetch_.wait_for_done) return Error(Errc::kProtocol, "fetch without wants");
+    if (!fetch_.done) {
+      format::append_pkt_line(output_, "acknowledgments\n");
+      if (fetch_.acks.empty()) format::append_pkt_line(output_, "NAK\n");
+      for (const ObjectId& id : fetch_.acks) format::append_pkt_line(output_, "ACK " + id.hex() + "\n");
+      bool give = false;
+      if (!fetch_.wait_for_done) {
+        VEXOR_TRY(give, ready());
+      }
+      if (!give) {
+        format::append_flush(output_);
+        return success();
+      }
+      format::append_pkt_line(output_, "ready\n");
+      format::append_delim(output_);
+    }
+    VEXOR_TRY(begin_pack());
+    if (fetch_.request.depth > 0) {
+      format::append_pkt_line(output_, "shallow-info\n");
+      VEXOR_TRY(append_shallow());
+      format::append_delim(output_);
+    }
+    format::append_pkt_line(output_, "packfile\n");
+    fetch_.sideband = true;
+    fetch_.sideband_bytes = kPktLineBytesMax;
+    return success();
+  }
+
+  Result<void> append_shallow() {
+    for (const ObjectNumber number : selection_.shallow) {
+      VEXOR_TRY(const auto entry, reader_.entry(number));
+      format::append_pkt_line(output_, "shallow " + entry.object.id.hex() + "\n");
+    }
+    for (const ObjectNumber number : selection_.unshallow) {
+      VEXOR_TRY(const auto entry, reader_.entry(number));
+      format::append_pkt_line(output_, "unshallow " + entry.object.id.hex() + "\n");
+    }
+    return success();
+  }
+
+  Result<void> select() {
+    fetch_.request.common.assign(fetch_.common.begin(), fetch_.common.end());
+    VEXOR_TRY(selection_, pack::select_objects(core_, repository_, reader_, fetch_.request));
+    return success();
+  }
+
+  Result<void> begin_pack() {
+    VEXOR_TRY(select());
+    writer_.emplace(reader_, std::move(selection_.send), selection_.have, pack::PackOptions{fetch_.ofs_delta});
+    packing_ = true;
+    has_work_ = true;
+    return success();
+  }
+
+  Result<void> continue_pack() {
+    std::string piece;
+    VEXOR_TRY(writer_->next(piece));
+    if (fetch_.sideband) {
+      format::append_sideband(output_, 1, piece, fetch_.sideband_bytes);
+    } else {
+      output_.append(piece);
+    }
+    if (writer_->done()) {
+      if (fetch_.sideband) format::append_flush(output_);
+      writer_.reset();
+      packing_ = false;
+      if (options_.version != 2 || options_.stateless) {
+        finish();
+      } else {
+        has_work_ = true;
+      }
+    }
+    return success();
+  }
+
+  // ---- protocol versions 0 and 1
+
+  Result<void> v0_line(const PktLine& line) {
+    if (state_ == State::kWants) return v0_want(line);
+    return v0_have(line);
+  }
+
+  Result<void> v0_want(const PktLine& line) {
+    if (line.kind == PktLine::Kind::kFlush) {
+      if (fetch_.request.wants.empty()) {
+        finish();
+        return success();
+      }
+      if (fetch_.request.depth > 0) {
+        FetchKeeper keep(*this);
+        VEXOR_TRY(select());
+        VEXOR_TRY(append_shallow());
+        format::append_flush(output_);
+      }
+      state_ = State::kHaves;
+      return success();
+    }
+    if (line.kind != PktLine::Kind::kData) return Error(Errc::kProtocol, "unexpected packet");
+    Bytes text = trimmed(line.data);
+    if (text.starts_with("want ") && fetch_.request.wants.empty()) {
+      const std::size_t end = 5 + hash_hex_chars(algorithm_);
+      if (text.size() > end) {
+        VEXOR_TRY(capabilities(text.substr(end)));
+        text = text.substr(0, end);
+      }
+    }
+    VEXOR_TRY(const bool taken, common_argument(text));
+    if (!taken) return Error(Errc::kProtocol, "expected want, shallow, deepen or filter");
+    return success();
+  }
+
+  struct FetchKeeper {  // the haves are not known yet when boundaries are told
+    explicit FetchKeeper(UploadPack& owner) : owner_(owner) { owner_.fetch_.told_shallow = true; }
+    ~FetchKeeper() { owner_.selection_.send = Roaring(); }
+    UploadPack& owner_;
+  };
+
+  Result<void> capabilities(Bytes text) {
+    while (!text.empty()) {
+      const std::size_t space = text.find(' ');
+      const Bytes word = text.substr(0, space);
+      text.remove_prefix(space == Bytes::npos ? text.size() : space + 1);
+      if (word == "multi_ack") fetch_.multi_ack = true;
+      else if (word == "multi_ack_detailed") fetch_.multi_ack_detailed = fetch_.multi_ack = true;
+      else if (word == "no-done") fetch_.no_done = true;
+      else if (word == "thin-pack") fetch_.request.thin_pack = true;
+      else if (word == "ofs-delta") fetch_.ofs_delta = true;
+      else if (word == "include-tag") fetch_.request.include_tag = true;
+      else if (word == "side-band-64k") {
+        fetch_.sideband = true;
+        fetch_.sideband_bytes = kPktLineBytesMax;
+      } else if (word == "side-band" && !fetch_.sideband) {
+        fetch_.sideband = true;
+        fetch_.sideband_bytes = 1000;
+      } else if (const auto object_format = after(word, "object-format=")) {
+        if (*object_format != hash_name(algorithm_)) return Error(Errc::kProtocol, "mismatched object format");
+      }
+    }
+    return success();
+  }
+
+  Result<void> v0_have(const PktLine& line) {
+    if (line.kind == PktLine::Kind::kFlush) {
+      if (fetch_.multi_ack_detailed && !fetch_.sent_ready && fetch_.last_common) {
+        VEXOR_TRY(const bool give, ready());
+        if (give) {
+          fetch_.sent_ready = true;
+          format::append_pkt_line(output_, "ACK " + fetch_.last_common->hex() + " ready\n");
+        }
+      }
+      if (fetch_.common.empty() || fetch_.multi_ack) format::append_pkt_line(output_, "NAK\n");
+      if (fetch_.no_done && fetch_.sent_ready) {
+        format::append_pkt_line(output_, "ACK " + fetch_.last_common->hex() + "\n");
+        return begin_pack();
+      }
+      if (options_.stateless) finish();
+      return success();
+    }
+    const Bytes text = trimmed(line.data);
+    if (const auto have = after(text, "have ")) {
+      const bool first = fetch_.common.empty();
+      VEXOR_TRY(const bool is_common, add_have(*have));
+      if (is_common) {
+        const std::string ack = "ACK " + std::string(*have);
+        if (fetch_.multi_ack_detailed) format::append_pkt_line(output_, ack + " common\n");
+        else if (fetch_.multi_ack) format::append_pkt_line(output_, ack + " continue\n");
+        else if (first) format::append_pkt_line(output_, ack + "\n");
+      }
+      return success();
+    }
+    if (text != "done") return Error(Errc::kProtocol, "expected have or done");
+    if (fetch_.last_common && (fetch_.multi_ack || fetch_.common.empty())) {
+      format::append_pkt_line(output_, "ACK " + fetch_.last_common->hex() + "\n");
+    } else if (fetch_.common.empty()) {
+      format::append_pkt_line(output_, "NAK\n");
+    }
+    return begin_pack();
+  }
+
+  store::StoreCore& core_;
+  store::RepositorySnapshot repository_;
+  UploadPackOptions options_;
+  HashAlgorithm algorithm_;
+  Limits limits_;
+  pack::ObjectReader reader_;
+  pack::StoreSource source_;
+  pack::SetPtr visible_;
+  State state_ = State::kAdvertise;
+  std::string command_;
+  std::uint32_t header_lines_ = 0;
+  LsRefs ls_;
+  Fetch fetch_;
+  pack::FetchSelection selection_;
+  std::optional<pack::PackWriter> writer_;
+  bool packing_ = false;
+};
+
+}  // namespace
+
+int parse_protocol_version(std::string_view git_protocol) {
+  int best = 0;
+  while (!git_protocol.empty()) {
+    const std::size_t colon = git_protocol.find(':');
+    const std::string_view word = git_protocol.substr(0, colon);
+    if (word == "version=1") best = std::max(best, 1);
+    if (word == "version=2") best = std::max(best, 2);
+    git_protocol.remove_prefix(colon == std::string_view::npos ? git_protocol.size() : colon + 1);
+  }
+  return best;
+}
+
+Result<std::unique_ptr<Session>> make_upload_pack(Store& store, const RepositoryInfo& repository,
+                                                  const UploadPackOptions& options) {
+  VEXOR_TRY(auto snapshot, store::open_repository_snapshot(store.core(), repository.id));
+  if (snapshot.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "no such repository");
+  return std::unique_ptr<Session>(std::make_unique<UploadPack>(store, std::move(snapshot), options));
+}
+
+}  // namespace vexor::protocol
