@@ -1,5 +1,7 @@
 #include "crypto/digest.h"
 
+#include "vexorstore/sys/random.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <sodium.h>
@@ -61,3 +63,10 @@ bool constant_time_equal(Bytes a, Bytes b) {
 }
 
 }  // namespace vexor
+
+namespace vexor::sys {
+
+std::string random_bytes(std::size_t count) { return vexor::random_bytes(count); }
+std::string keyed_tag(Bytes key, Bytes message) { return blake2b_256_keyed(key, message); }
+
+}  // namespace vexor::sys

@@ -1,0 +1,95 @@
+#include "common/service.h"
+
+#include <algorithm>
+
+#include "vexorstore/protocol/receive_pack.h"
+#include "vexorstore/protocol/upload_pack.h"
+#include "vexorstore/sys/random.h"
+
+namespace vexor::frontend {
+
+namespace {
+constexpr unsigned kFreeFailures = 5;
+constexpr std::int64_t kBlockMsFirst = 1000;
+constexpr std::int64_t kBlockMsMax = 15 * 60 * 1000;
+constexpr std::int64_t kRememberMs = 5 * 60 * 1000;
+constexpr std::size_t kTrackedMax = 100'000;
+}  // namespace
+
+Service::Service(Store& store) : store_(store), clock_(sys::system_clock()), tag_key_(sys::random_bytes(32)) {}
+
+bool Service::blocked(const std::string& key, std::int64_t now_ms) {
+  const auto found = failures_.find(key);
+  return found != failures_.end() && found->second.until_ms > now_ms;
+}
+
+void Service::add_failure(const std::string& key, std::int64_t now_ms) {
+  if (failures_.size() >= kTrackedMax) {
+    std::erase_if(failures_, [now_ms](const auto& item) { return item.second.until_ms <= now_ms; });
+  }
+  if (failures_.size() >= kTrackedMax) return;
+  Failures& entry = failures_[key];
+  ++entry.count;
+  if (entry.count <= kFreeFailures) return;
+  const unsigned doublings = std::min(entry.count - kFreeFailures - 1, 20U);
+  entry.until_ms = now_ms + std::min(kBlockMsMax, kBlockMsFirst << doublings);
+}
+
+Result<Principal> Service::login_password(const Peer& peer, const std::string& user, Bytes password) {
+  std::string message = user;
+  message.push_back('\0');
+  message.append(password);
+  const std::string tag = sys::keyed_tag(tag_key_, message);
+  const std::int64_t now = clock_.monotonic_time_ms();
+  std::optional<AccountInfo> remembered;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = logins_.find(tag);
+    if (found != logins_.end() && found->second.second > now) remembered = found->second.first;
+    if (!remembered && (blocked("a" + peer.address, now) || blocked("u" + user, now))) {
+      return Error(Errc::kUnavailable, "too many failed logins; try again later");
+    }
+  }
+  if (remembered) {
+    VEXOR_TRY(const auto account, store_.find_account(user));  // it may have been disabled meanwhile
+    if (account && !account->disabled) return Principal{account->id, account->name};
+  }
+  VEXOR_TRY(const auto account, store_.check_password(user, password));
+  const std::lock_guard lock(mutex_);
+  if (!account) {
+    logins_.erase(tag);
+    add_failure("a" + peer.address, now);
+    add_failure("u" + user, now);
+    return Error(Errc::kRefused, "wrong user name or password");
+  }
+  failures_.erase("u" + user);  // the address keeps its count: one right guess excuses no others
+  if (logins_.size() >= kTrackedMax) logins_.clear();
+  logins_[tag] = {*account, now + kRememberMs};
+  return Principal{account->id, account->name};
+}
+
+Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal& principal, const GitRequest& request) {
+  const bool is_write = request.command == GitCommand::kReceivePack;
+  VEXOR_TRY(const auto repository, store_.find_repository(request.repository));
+  Permission permission = Permission::kNone;
+  if (repository) {
+    VEXOR_TRY(permission, store_.permission_of(*repository, principal.account));
+  }
+  if (permission < (is_write ? Permission::kWrite : Permission::kRead)) {
+    if (principal.anonymous()) return Error(Errc::kRefused, "authentication required");
+    if (permission >= Permission::kRead) return Error(Errc::kRefused, "you may read this repository and not write to it");
+    return Error(Errc::kNotFound, "repository not found");
+  }
+  const int version = protocol::parse_protocol_version(request.git_protocol);
+  if (is_write) {
+    protocol::ReceivePackOptions options;
+    options.version = version == 1 ? 1 : 0;
+    options.stateless = request.stateless;
+    options.advertise_only = request.advertise_only;
+    options.actor = {principal.account, principal.name};
+    return protocol::make_receive_pack(store_, *repository, options);
+  }
+  return protocol::make_upload_pack(store_, *repository, {version, request.stateless, request.advertise_only});
+}
+
+}  // namespace vexor::frontend

@@ -1,0 +1,65 @@
+// Service: what a frontend asks of the store: who is this, and a session for that.
+//
+// Threads: any. All methods block: call them on a worker.
+#pragma once
+
+#include <array>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "vexorstore/protocol/session.h"
+#include "vexorstore/store.h"
+
+namespace vexor::frontend {
+
+struct Peer {
+  std::string address;
+  std::string transport;  // "https" or "ssh"
+};
+
+struct Principal {
+  std::uint64_t account = 0;
+  std::string name;
+  bool anonymous() const { return account == 0; }
+};
+
+enum class GitCommand : std::uint8_t { kUploadPack, kReceivePack };
+
+struct GitRequest {
+  GitCommand command = GitCommand::kUploadPack;
+  std::string repository;    // "OWNER/NAME"
+  std::string git_protocol;  // the client's Git-Protocol header or GIT_PROTOCOL
+  bool stateless = false;
+  bool advertise_only = false;
+};
+
+class Service {
+ public:
+  explicit Service(Store& store);
+
+  // kRefused: wrong. kUnavailable: too many failures, try later.
+  Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
+  // kNotFound for missing and forbidden alike; kRefused when logging in could help.
+  Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
+
+ private:
+  // Failures per address and per account: after a few, each further one doubles the wait.
+  struct Failures {
+    unsigned count = 0;
+    std::int64_t until_ms = 0;
+  };
+  bool blocked(const std::string& key, std::int64_t now_ms);
+  void add_failure(const std::string& key, std::int64_t now_ms);
+
+  Store& store_;
+  const sys::Clock& clock_;
+  std::string tag_key_;  // of remembered logins; random, never written anywhere
+  std::mutex mutex_;
+  std::unordered_map<std::string, Failures> failures_;                           // guarded by mutex_
+  std::unordered_map<std::string, std::pair<AccountInfo, std::int64_t>> logins_;  // guarded by mutex_
+};
+
+}  // namespace vexor::frontend

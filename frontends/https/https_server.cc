@@ -1,0 +1,516 @@
+#include "https/https_server.h"
+
+#include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/beast/core/detail/base64.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <chrono>
+#include <cstdio>
+#include <zlib.h>
+
+#include "https/tls.h"
+
+namespace vexor::frontend {
+
+namespace net = boost::asio;
+namespace http = boost::beast::http;
+using tcp = net::ip::tcp;
+using error_code = boost::system::error_code;
+using Socket = net::ssl::stream<tcp::socket>;
+
+namespace {
+
+constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr auto kToken = net::as_tuple(net::use_awaitable);
+
+// Runs `work` on the pool and comes back to where it was called from, whatever happens.
+template <class Work>
+net::awaitable<void> offload(net::thread_pool& pool, Work work) {
+  const auto home = co_await net::this_coro::executor;
+  co_await net::post(pool, net::use_awaitable);
+  std::exception_ptr thrown;
+  try {
+    work();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  co_await net::post(home, net::use_awaitable);
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+std::string base64_decode(std::string_view text) {
+  namespace base64 = boost::beast::detail::base64;
+  std::string out(base64::decoded_size(text.size()), '\0');
+  out.resize(base64::decode(out.data(), text.data(), text.size()).first);
+  return out;
+}
+
+// A gzip request body, inflated within a limit.
+class GzipBody {
+ public:
+  GzipBody() { inflateInit2(&stream_, 16 + MAX_WBITS); }
+  ~GzipBody() { inflateEnd(&stream_); }
+  GzipBody(const GzipBody&) = delete;
+  GzipBody& operator=(const GzipBody&) = delete;
+  void give(Bytes input) {
+    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
+    stream_.avail_in = static_cast<uInt>(input.size());
+  }
+  // False on bad data or over the limit; an empty `out` means that more input is needed.
+  bool take(std::string& out, std::uint64_t bytes_max) {
+    out.resize(kPieceBytes);
+    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream_.avail_out = static_cast<uInt>(out.size());
+    const int rc = inflate(&stream_, Z_NO_FLUSH);
+    out.resize(out.size() - stream_.avail_out);
+    total_ += out.size();
+    return (rc == Z_OK || rc == Z_STREAM_END || rc == Z_BUF_ERROR) && total_ <= bytes_max;
+  }
+
+ private:
+  z_stream stream_{};
+  std::uint64_t total_ = 0;
+};
+
+struct Route {
+  GitRequest git;
+  std::string_view type;  // content type of the answer
+};
+
+// "/OWNER/NAME[.git]/REST" to its parts.
+bool split_target(std::string_view target, std::string& repository, std::string& rest) {
+  const std::size_t query = target.find('?');
+  std::string_view path = target.substr(0, query);
+  if (!path.starts_with('/')) return false;
+  path.remove_prefix(1);
+  const std::size_t first = path.find('/');
+  const std::size_t second = first == std::string_view::npos ? first : path.find('/', first + 1);
+  if (second == std::string_view::npos) return false;
+  std::string_view name = path.substr(0, second);
+  if (name.ends_with(".git")) name.remove_suffix(4);
+  repository = std::string(name);
+  rest = std::string(path.substr(second)) + (query == std::string_view::npos ? "" : std::string(target.substr(query)));
+  return true;
+}
+
+}  // namespace
+
+struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
+  Shared(net::io_context& io_in, Service& service_in, HttpsOptions options_in)
+      : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers) {}
+  net::io_context& io;
+  Service& service;
+  HttpsOptions options;
+  tcp::acceptor acceptor;
+  net::thread_pool pool;
+  std::mutex tls_mutex;
+  std::shared_ptr<net::ssl::context> tls;  // guarded by tls_mutex
+  std::atomic<unsigned> connections{0};
+
+  net::awaitable<void> accept();
+};
+
+namespace {
+
+
+// One connection: TLS, then requests until either side closes. All of it runs on one strand.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, Service& service, const HttpsOptions& options,
+             net::thread_pool& pool, std::atomic<unsigned>& count)
+      : tls_(std::move(tls)), stream_(std::move(socket), *tls_), timer_(stream_.get_executor()), service_(service),
+        options_(options), pool_(pool), count_(count) {
+    error_code ignored;
+    const auto remote = stream_.next_layer().remote_endpoint(ignored);
+    peer_ = {remote.address().to_string(), "https"};
+    count_.fetch_add(1);
+  }
+  ~Connection() { count_.fetch_sub(1); }
+
+  net::awaitable<void> run() {
+    set_deadline(options_.header_seconds_max);
+    const auto [failed] = co_await stream_.async_handshake(net::ssl::stream_base::server, kToken);
+    if (failed) {
+      close();
+      co_return;
+    }
+    error_code ignored;
+    stream_.next_layer().set_option(tcp::no_delay(true), ignored);
+    bool go_on = true;
+    while (go_on) go_on = co_await serve_one();
+    set_deadline(5);
+    co_await stream_.async_shutdown(kToken);
+    close();
+  }
+
+  // Closes the connection when its deadline passes.
+  net::awaitable<void> watch() {
+    while (open_) {
+      timer_.expires_at(deadline_);
+      co_await timer_.async_wait(kToken);
+      if (open_ && std::chrono::steady_clock::now() >= deadline_) close();
+    }
+  }
+
+ private:
+  using Parser = http::request_parser<http::buffer_body>;
+
+  void set_deadline(int seconds) {
+    deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    timer_.cancel();
+  }
+  void close() {
+    open_ = false;
+    timer_.cancel();
+    error_code ignored;
+    stream_.next_layer().close(ignored);
+  }
+
+  net::awaitable<bool> fill() {
+    const auto room = input_.prepare(kPieceBytes);
+    const auto [failed, count] = co_await stream_.async_read_some(room, kToken);
+    if (failed) co_return false;
+    input_.commit(count);
+    co_return true;
+  }
+
+  net::awaitable<bool> write(Bytes bytes) {
+    set_deadline(options_.idle_seconds_max);
+    const auto buffer = net::buffer(bytes.data(), bytes.size());
+    const auto [failed, count] = co_await net::async_write(stream_, buffer, kToken);
+    co_return !failed && count == bytes.size();
+  }
+
+  // A complete answer. `extra`: header lines, each with its line end.
+  net::awaitable<bool> answer(int status, std::string_view reason, std::string extra, std::string body, bool keep) {
+    status_ = status;
+    std::string text = "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason) + "\r\n" + extra +
+                       "Content-Type: text/plain\r\nContent-Length: " + std::to_string(body.size()) +
+                       (keep ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n") + body;
+    const bool sent = co_await write(text);
+    co_return sent && keep;
+  }
+
+  net::awaitable<bool> serve_one() {
+    Parser parser;
+    parser.body_limit(boost::none);
+    parser.header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
+    set_deadline(input_.size() == 0 ? options_.idle_seconds_max : options_.header_seconds_max);
+    bool begun = false;
+    while (!parser.is_header_done()) {
+      if (input_.size() > 0) {
+        error_code failed;
+        const std::size_t used = parser.put(input_.data(), failed);
+        input_.consume(used);
+        if (failed && failed != http::error::need_more) {
+          co_return co_await answer(400, "Bad Request", "", "not an HTTP request that this server takes\n", false);
+        }
+        if (parser.is_header_done()) break;
+      }
+      const bool more = co_await fill();
+      if (!more) co_return false;
+      if (!begun) set_deadline(options_.header_seconds_max);
+      begun = true;
+    }
+    started_ = std::chrono::steady_clock::now();
+    bytes_in_ = bytes_out_ = 0;
+    const bool go_on = co_await route(parser);
+    log(parser);
+    co_return go_on;
+  }
+
+  // One access line a request. Never header values: they may hold passwords.
+  void log(const Parser& parser) const {
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_);
+    std::string target;
+    for (const char c : parser.get().target()) {
+      if (c == '?') break;
+      target += c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '_';
+    }
+    std::fprintf(stderr,
+                 "{\"event\":\"request\",\"peer\":\"%s\",\"user\":\"%s\",\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,"
+                 "\"bytes_in\":%llu,\"bytes_out\":%llu,\"ms\":%lld}\n",
+                 peer_.address.c_str(), principal_.name.c_str(), std::string(parser.get().method_string()).c_str(),
+                 target.c_str(), status_, static_cast<unsigned long long>(bytes_in_),
+                 static_cast<unsigned long long>(bytes_out_), static_cast<long long>(took.count()));
+  }
+
+  net::awaitable<bool> route(Parser& parser) {
+    const auto& request = parser.get();
+    principal_ = {};
+    const bool plain = request.method() == http::verb::get;
+    const bool keep = request.keep_alive() && plain;
+    std::string rest;
+    Route route;
+    route.git.stateless = true;
+    route.git.git_protocol = std::string(request["Git-Protocol"]).substr(0, 256);
+    const std::string target(request.target());
+    if (!split_target(target, route.git.repository, rest)) {
+      co_return co_await answer(404, "Not Found", "", "not found\n", keep);
+    }
+    if (plain && (rest == "/info/refs?service=git-upload-pack" || rest == "/info/refs?service=git-receive-pack")) {
+      route.git.advertise_only = true;
+      const bool write = rest.ends_with("receive-pack");
+      route.git.command = write ? GitCommand::kReceivePack : GitCommand::kUploadPack;
+      route.type = write ? "application/x-git-receive-pack-advertisement" : "application/x-git-upload-pack-advertisement";
+    } else if (request.method() == http::verb::post && (rest == "/git-upload-pack" || rest == "/git-receive-pack")) {
+      const bool write = rest == "/git-receive-pack";
+      route.git.command = write ? GitCommand::kReceivePack : GitCommand::kUploadPack;
+      route.type = write ? "application/x-git-receive-pack-result" : "application/x-git-upload-pack-result";
+      const std::string wanted = write ? "application/x-git-receive-pack-request" : "application/x-git-upload-pack-request";
+      if (request[http::field::content_type] != wanted) {
+        co_return co_await answer(415, "Unsupported Media Type", "", "expected " + wanted + "\n", false);
+      }
+    } else if (rest.starts_with("/info/refs") || rest.starts_with("/objects/") || rest == "/HEAD") {
+      co_return co_await answer(403, "Forbidden", "", "dumb HTTP is not offered; use a Git client with smart HTTP\n", keep);
+    } else {
+      co_return co_await answer(404, "Not Found", "", "not found\n", keep);
+    }
+    co_return co_await serve_git(parser, std::move(route), keep);
+  }
+
+  net::awaitable<bool> serve_git(Parser& parser, Route route, bool keep) {
+    std::unique_ptr<protocol::Session> session;
+    std::optional<Error> refused;
+    const std::string authorization(parser.get()[http::field::authorization]);
+    auto open = [&] {
+      if (authorization.starts_with("Basic ")) {
+        const std::string text = base64_decode(std::string_view(authorization).substr(6));
+        const std::size_t colon = text.find(':');
+        const std::string user = text.substr(0, colon);
+        const std::string password = colon == std::string::npos ? "" : text.substr(colon + 1);
+        auto who = service_.login_password(peer_, user, password);
+        if (who.has_error()) {
+          refused.emplace(std::move(who).error());
+          return;
+        }
+        principal_ = std::move(who).value();
+      }
+      auto made = service_.open_session(principal_, route.git);
+      if (made.has_error()) {
+        refused.emplace(std::move(made).error());
+      } else {
+        session = std::move(made).value();
+      }
+    };
+    co_await offload(pool_, std::move(open));
+    if (refused) {
+      const bool login = refused->code() == Errc::kRefused && principal_.anonymous();
+      if (login) {
+        std::string challenge = "WWW-Authenticate: Basic realm=\"vexorstore\"\r\n";
+        co_return co_await answer(401, "Unauthorized", std::move(challenge), "authentication required\n", keep);
+      }
+      switch (refused->code()) {
+        case Errc::kRefused: co_return co_await answer(403, "Forbidden", "", refused->message() + "\n", keep);
+        case Errc::kNotFound: co_return co_await answer(404, "Not Found", "", "repository not found\n", keep);
+        case Errc::kUnavailable: {
+          std::string later = "Retry-After: 30\r\n";
+          co_return co_await answer(429, "Too Many Requests", std::move(later), refused->message() + "\n", false);
+        }
+        default:
+          std::fprintf(stderr, "{\"event\":\"error\",\"what\":\"open session: %s\"}\n", std::string(errc_name(refused->code())).c_str());
+          co_return co_await answer(500, "Internal Server Error", "", "internal error\n", false);
+      }
+    }
+    if (parser.get()[http::field::expect] == "100-continue") {
+      const bool sent = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+      if (!sent) co_return false;
+    }
+    status_ = 200;
+    std::string head = "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(route.type) +
+                       "\r\nCache-Control: no-cache, max-age=0, must-revalidate\r\nExpires: Fri, 01 Jan 1980 00:00:00 GMT\r\n"
+                       "Pragma: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const bool pumped = co_await pump(parser, *session, std::move(head));
+    auto drop = [&] { session.reset(); };
+    co_await offload(pool_, std::move(drop));
+    co_return pumped && parser.get().keep_alive();
+  }
+
+  // The next piece of the request body; empty at its end. False: the connection broke.
+  net::awaitable<bool> read_body(Parser& parser, std::string& piece) {
+    piece.resize(kPieceBytes);
+    while (!parser.is_done()) {
+      auto& body = parser.get().body();
+      body.data = piece.data();
+      body.size = piece.size();
+      body.more = true;
+      error_code failed;
+      if (input_.size() > 0) {
+        const std::size_t used = parser.put(input_.data(), failed);
+        input_.consume(used);
+        if (failed && failed != http::error::need_buffer && failed != http::error::need_more) co_return false;
+      }
+      const std::size_t count = piece.size() - body.size;
+      if (count > 0) {
+        piece.resize(count);
+        bytes_in_ += count;
+        co_return true;
+      }
+      if (parser.is_done()) break;
+      set_deadline(options_.idle_seconds_max);
+      const bool more = co_await fill();
+      if (!more) co_return false;
+    }
+    piece.clear();
+    co_return true;
+  }
+
+  // Feeds a piece that may be gzip. False: refuse the request.
+  bool feed(protocol::Session& session, Bytes piece) {
+    if (!gzip_) {
+      session.feed(piece);
+      return true;
+    }
+    gzip_->give(piece);
+    std::string plain;
+    do {
+      if (!gzip_->take(plain, options_.gzip_body_bytes_max)) return false;
+      if (!plain.empty()) session.feed(plain);
+    } while (!plain.empty());
+    return true;
+  }
+
+  net::awaitable<bool> pump(Parser& parser, protocol::Session& session, std::string head) {
+    using protocol::Wants;
+    gzip_.reset();
+    if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace();
+    std::string piece;
+    std::string chunk = std::move(head);
+    std::vector<char> room(kPieceBytes);
+    while (session.wants() != Wants::kDone) {
+      if (session.wants() == Wants::kWork) {
+        auto work = [&session] { session.run_work(); };
+        co_await offload(pool_, std::move(work));
+      } else if (session.wants() == Wants::kInput) {
+        const bool read = co_await read_body(parser, piece);
+        if (!read) co_return false;
+        if (piece.empty()) {
+          session.end_of_input();
+        } else if (!feed(session, piece)) {
+          co_return co_await answer(413, "Payload Too Large", "", "the compressed request body is damaged or too large\n", false);
+        }
+      } else {
+        const std::size_t count = session.drain(room);
+        char size[20];
+        std::snprintf(size, sizeof size, "%zx\r\n", count);
+        chunk.append(size).append(room.data(), count).append("\r\n");
+        bytes_out_ += count;
+        const bool sent = co_await write(chunk);
+        if (!sent) co_return false;
+        chunk.clear();
+      }
+    }
+    chunk.append("0\r\n\r\n");
+    const bool sent = co_await write(chunk);
+    if (!sent) co_return false;
+    co_return parser.is_done() || co_await drain_body(parser);
+  }
+
+  // What is left of a request body that was refused early, up to a bound; else the client might
+  // not read the answer before the connection is reset.
+  net::awaitable<bool> drain_body(Parser& parser) {
+    constexpr int kPiecesMax = 1024;
+    std::string piece;
+    for (int i = 0; i < kPiecesMax; ++i) {
+      const bool read = co_await read_body(parser, piece);
+      if (!read) co_return false;
+      if (piece.empty()) co_return true;
+    }
+    co_return false;
+  }
+
+  std::shared_ptr<net::ssl::context> tls_;
+  Socket stream_;
+  net::steady_timer timer_;
+  Service& service_;
+  const HttpsOptions& options_;
+  net::thread_pool& pool_;
+  std::atomic<unsigned>& count_;
+  Peer peer_;
+  Principal principal_;
+  boost::beast::flat_buffer input_;
+  std::optional<GzipBody> gzip_;
+  std::chrono::steady_clock::time_point deadline_;
+  std::chrono::steady_clock::time_point started_;
+  int status_ = 0;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  bool open_ = true;
+};
+
+net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) { co_await connection->run(); }
+net::awaitable<void> watch_connection(std::shared_ptr<Connection> connection) { co_await connection->watch(); }
+
+}  // namespace
+
+net::awaitable<void> HttpsServer::Shared::accept() {
+  const auto self = shared_from_this();
+  while (acceptor.is_open()) {
+    auto strand = net::make_strand(io);
+    auto [failed, socket] = co_await acceptor.async_accept(strand, kToken);
+    if (failed == net::error::operation_aborted) break;
+    if (failed) {
+      net::steady_timer pause(io, std::chrono::milliseconds(100));  // out of descriptors, say
+      co_await pause.async_wait(kToken);
+      continue;
+    }
+    if (connections.load() >= options.connections_max) continue;  // the socket closes
+    std::shared_ptr<net::ssl::context> context;
+    {
+      const std::lock_guard lock(tls_mutex);
+      context = tls;
+    }
+    const auto connection = std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections);
+    net::co_spawn(strand, run_connection(connection), net::detached);
+    net::co_spawn(strand, watch_connection(connection), net::detached);
+  }
+}
+
+HttpsServer::HttpsServer(net::io_context& io, Service& service, HttpsOptions options)
+    : shared_(std::make_shared<Shared>(io, service, std::move(options))) {}
+
+HttpsServer::~HttpsServer() { shared_->pool.join(); }
+
+Result<void> HttpsServer::reload_certificate() {
+  auto context = std::make_shared<net::ssl::context>(net::ssl::context::tls_server);
+  VEXOR_TRY(load_certificate(*context, shared_->options.tls_directory));
+  const std::lock_guard lock(shared_->tls_mutex);
+  shared_->tls = std::move(context);
+  return success();
+}
+
+Result<void> HttpsServer::start() {
+  VEXOR_TRY(ensure_certificate(shared_->options.tls_directory));
+  VEXOR_TRY(reload_certificate());
+  error_code failed;
+  const auto address = net::ip::make_address(shared_->options.address, failed);
+  if (failed) return Error(Errc::kInvalidArgument, "https: not an IP address: " + shared_->options.address);
+  const tcp::endpoint endpoint(address, shared_->options.port);
+  shared_->acceptor.open(endpoint.protocol(), failed);
+  if (!failed) shared_->acceptor.set_option(net::socket_base::reuse_address(true), failed);
+  if (!failed) shared_->acceptor.bind(endpoint, failed);
+  if (!failed) shared_->acceptor.listen(1024, failed);
+  if (failed) return Error(Errc::kIo, "https: cannot listen: " + failed.message());
+  net::co_spawn(shared_->io, shared_->accept(), net::detached);
+  return success();
+}
+
+std::string HttpsServer::endpoint() const {
+  error_code ignored;
+  const auto local = shared_->acceptor.local_endpoint(ignored);
+  return local.address().to_string() + ":" + std::to_string(local.port());
+}
+
+void HttpsServer::stop() {
+  const auto shared = shared_;
+  net::post(shared->io, [shared] {
+    error_code ignored;
+    shared->acceptor.close(ignored);
+  });
+}
+
+unsigned HttpsServer::connections() const { return shared_->connections.load(); }
+
+}  // namespace vexor::frontend
