@@ -1,6 +1,7 @@
 // vexorctl: administration of a store that no server has open.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 
 #include "vexorstore/store.h"
@@ -31,6 +32,13 @@ struct Arguments {
 std::string read_password() {
   std::string line;
   std::getline(std::cin, line);
+  return line;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
   return line;
 }
 
@@ -72,6 +80,17 @@ int run(CLI::App& app, Store& store, const Arguments& args) {
   if (is("repo", "delete")) return finish(store.delete_repository(args.name, actor), "deleted " + args.name + "; 'repo restore' brings it back");
   if (is("repo", "restore")) return finish(store.restore_repository(args.name, actor), "restored " + args.name);
   if (is("repo", "list")) return list_repositories(store, args.deleted);
+  if (is("key", "add")) {
+    const auto key = store.add_key(args.name, read_file(args.other), actor);
+    return finish(key, key.has_value() ? "added " + key.value().fingerprint : "");
+  }
+  if (is("key", "remove")) return finish(store.remove_key(args.name, actor), "removed " + args.name);
+  if (is("key", "list")) {
+    const auto list = store.list_keys(args.name);
+    if (list.has_error()) return fail(list.error());
+    for (const KeyInfo& key : list.value()) std::printf("%s %s %s\n", key.fingerprint.c_str(), key.type.c_str(), key.comment.c_str());
+    return 0;
+  }
   if (app.get_subcommand("grant")->parsed()) {
     const Permission permission = args.permission == "write"  ? Permission::kWrite
                                   : args.permission == "read" ? Permission::kRead
@@ -98,6 +117,12 @@ int main(int argc, char** argv) {
     }
   }
   user->add_subcommand("list");
+  CLI::App* key = app.add_subcommand("key", "SSH public keys")->require_subcommand(1);
+  CLI::App* key_add = key->add_subcommand("add");
+  key_add->add_option("USER", args.name)->required();
+  key_add->add_option("FILE", args.other, "a public key file")->required()->check(CLI::ExistingFile);
+  key->add_subcommand("list")->add_option("USER", args.name)->required();
+  key->add_subcommand("remove")->add_option("FINGERPRINT", args.name)->required();
   CLI::App* repo = app.add_subcommand("repo", "repositories")->require_subcommand(1);
   CLI::App* create = repo->add_subcommand("create");
   create->add_option("NAME", args.name, "OWNER/NAME")->required();

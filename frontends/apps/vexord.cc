@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "https/https_server.h"
+#include "ssh/ssh_server.h"
 #include "vexorstore/sys/backends.h"
 
 namespace {
@@ -33,11 +34,12 @@ bool split_endpoint(const std::string& text, std::string& address, std::uint16_t
 }
 
 // SIGTERM: no new connections, up to `drain_seconds` for those that are open, then the end.
-void run(net::io_context& io, frontend::HttpsServer& https, unsigned threads, int drain_seconds) {
+void run(net::io_context& io, frontend::HttpsServer& https, frontend::SshServer* ssh, unsigned threads, int drain_seconds) {
   net::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
   net::steady_timer drain(io);
   std::function<void(int)> poll = [&](int rest_ms) {
-    if (https.connections() == 0 || rest_ms <= 0) return io.stop();
+    const unsigned open = https.connections() + (ssh != nullptr ? ssh->connections() : 0);
+    if (open == 0 || rest_ms <= 0) return io.stop();
     drain.expires_after(std::chrono::milliseconds(50));
     drain.async_wait([&poll, rest_ms](const boost::system::error_code&) { poll(rest_ms - 50); });
   };
@@ -49,6 +51,7 @@ void run(net::io_context& io, frontend::HttpsServer& https, unsigned threads, in
         return wait();
       }
       https.stop();
+      if (ssh != nullptr) ssh->stop();
       poll(drain_seconds * 1000);
     });
   };
@@ -65,9 +68,11 @@ int main(int argc, char** argv) {
   CLI::App app{"vexord: a Git server on the vexorstore engine"};
   std::string data;
   std::string https_endpoint = "127.0.0.1:8443";
+  std::string ssh_endpoint;
   int drain_seconds = 30;
   app.add_option("--data", data, "directory of the store, its certificate and its keys")->required();
   app.add_option("--https", https_endpoint, "ADDRESS:PORT to serve HTTPS on; port 0 is any free one");
+  app.add_option("--ssh", ssh_endpoint, "ADDRESS:PORT to serve SSH on; without it there is no SSH");
   app.add_option("--drain-seconds", drain_seconds, "how long SIGTERM waits for open requests")->check(CLI::Range(0, 3600));
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
@@ -93,9 +98,21 @@ int main(int argc, char** argv) {
   }
   frontend::HttpsServer https(io, service, https_options);
   if (auto started = https.start(); started.has_error()) return fail(started.error());
-  std::printf("{\"ready\":true,\"https\":\"%s\",\"certificate\":\"%s\"}\n", https.endpoint().c_str(),
+  std::unique_ptr<frontend::SshServer> ssh;
+  if (!ssh_endpoint.empty()) {
+    frontend::SshOptions ssh_options;
+    ssh_options.key_directory = directory / "ssh";
+    if (!split_endpoint(ssh_endpoint, ssh_options.address, ssh_options.port)) {
+      std::fprintf(stderr, "vexord: --ssh takes ADDRESS:PORT\n");
+      return 2;
+    }
+    ssh = std::make_unique<frontend::SshServer>(service, ssh_options);
+    if (auto started = ssh->start(); started.has_error()) return fail(started.error());
+  }
+  std::printf("{\"ready\":true,\"https\":\"%s\",\"ssh\":\"%s\",\"certificate\":\"%s\"}\n", https.endpoint().c_str(),
+              ssh ? ssh->endpoint().c_str() : "",
               std::filesystem::absolute(directory / "tls" / "cert.pem").c_str());
   std::fflush(stdout);
-  run(io, https, 2, drain_seconds);
+  run(io, https, ssh.get(), 2, drain_seconds);
   return 0;
 }

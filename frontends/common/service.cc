@@ -68,6 +68,12 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   return Principal{account->id, account->name};
 }
 
+Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {
+  VEXOR_TRY(const auto account, store_.find_key(key_blob));
+  if (!account) return Error(Errc::kRefused, "no account has this key");
+  return Principal{account->id, account->name};
+}
+
 Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal& principal, const GitRequest& request) {
   const bool is_write = request.command == GitCommand::kReceivePack;
   VEXOR_TRY(const auto repository, store_.find_repository(request.repository));

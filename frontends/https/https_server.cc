@@ -2,7 +2,6 @@
 
 #include <boost/asio.hpp>
 #include <boost/asio/ssl.hpp>
-#include <boost/beast/core/detail/base64.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -10,6 +9,7 @@
 #include <cstdio>
 #include <zlib.h>
 
+#include "common/base64.h"
 #include "https/tls.h"
 
 namespace vexor::frontend {
@@ -38,13 +38,6 @@ net::awaitable<void> offload(net::thread_pool& pool, Work work) {
   }
   co_await net::post(home, net::use_awaitable);
   if (thrown) std::rethrow_exception(thrown);
-}
-
-std::string base64_decode(std::string_view text) {
-  namespace base64 = boost::beast::detail::base64;
-  std::string out(base64::decoded_size(text.size()), '\0');
-  out.resize(base64::decode(out.data(), text.data(), text.size()).first);
-  return out;
 }
 
 // A gzip request body, inflated within a limit.

@@ -33,10 +33,11 @@ class Server:
 
     def start(self):
         self.log = open(self.data + ".log", "ab")
-        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--data", self.data, "--https", "127.0.0.1:0", "--drain-seconds", "5"],
+        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--data", self.data, "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--drain-seconds", "5"],
                                         stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = json.loads(self.process.stdout.readline())
         self.port = int(ready["https"].rsplit(":", 1)[1])
+        self.ssh_port = int(ready["ssh"].rsplit(":", 1)[1])
         self.certificate = ready["certificate"]
         os.environ["GIT_SSL_CAINFO"] = self.certificate
 

@@ -1,0 +1,270 @@
+#include "ssh/ssh_connection.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <libssh/callbacks.h>
+#include <poll.h>
+
+#include "common/base64.h"
+#include "ssh/exec_request.h"
+
+namespace vexor::frontend {
+
+namespace {
+
+constexpr std::size_t kWriteBytes = 32 * 1024;
+constexpr std::size_t kInputBytesMax = 1U << 20U;  // held for the session; the window closes above
+constexpr int kPollMs = 100;
+constexpr int kFarewellTurnsMax = 50;
+
+class Connection {
+ public:
+  Connection(const SshConnectionContext& context, std::string address)
+      : context_(context), clock_(sys::system_clock()), session_(ssh_new()), event_(ssh_event_new()) {
+    peer_ = {std::move(address), "ssh"};
+    context_.unauthenticated.fetch_add(1);
+  }
+  ~Connection() {
+    count_as_authenticated();
+    if (channel_ != nullptr) ssh_channel_free(channel_);
+    ssh_event_free(event_);
+    ssh_disconnect(session_);
+    ssh_free(session_);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void run(int socket) {
+    deadline_ms_ = clock_.monotonic_time_ms() + context_.options.login_seconds_max * 1000;
+    ssh_options_set(session_, SSH_OPTIONS_COMPRESSION, "none");
+    set_callbacks();
+    if (ssh_bind_accept_fd(context_.bind, session_, socket) != SSH_OK) return;
+    ssh_set_blocking(session_, 0);
+    ssh_set_auth_methods(session_, SSH_AUTH_METHOD_PUBLICKEY);
+    ssh_set_server_callbacks(session_, &server_callbacks_);
+    int exchanged = SSH_AGAIN;
+    while ((exchanged = ssh_handle_key_exchange(session_)) == SSH_AGAIN && alive()) {
+      pollfd waiting{ssh_get_fd(session_), POLLIN, 0};
+      ::poll(&waiting, 1, kPollMs);
+    }
+    if (exchanged != SSH_OK || ssh_event_add_session(event_, session_) != SSH_OK) return;
+    while (alive() && !requested_) turn();
+    if (!requested_ || !alive()) return;
+    const int status = serve();
+    ssh_channel_request_send_exit_status(channel_, status);
+    ssh_channel_send_eof(channel_);
+    ssh_channel_close(channel_);
+    touch();
+    // The client ends the connection when it has read the status; do not cut it off before.
+    for (int i = 0; i < kFarewellTurnsMax && alive(); ++i) turn();
+    log(status);
+  }
+
+ private:
+  bool alive() const {
+    return !broken_ && !context_.stopping.load() && clock_.monotonic_time_ms() < deadline_ms_ &&
+           (ssh_get_status(session_) & (SSH_CLOSED | SSH_CLOSED_ERROR)) == 0;
+  }
+  void touch() { deadline_ms_ = clock_.monotonic_time_ms() + context_.options.idle_seconds_max * 1000; }
+  void turn() {
+    if (ssh_event_dopoll(event_, kPollMs) == SSH_ERROR) broken_ = true;
+  }
+  void count_as_authenticated() {
+    if (!counted_) context_.unauthenticated.fetch_sub(1);
+    counted_ = true;
+  }
+
+  // ---- callbacks
+
+  static Connection& self(void* user) { return *static_cast<Connection*>(user); }
+
+  // Called for an offer (state NONE) and for a proof (state VALID): only a proof logs in.
+  static int on_public_key(ssh_session, const char*, ssh_key_struct* key, char state, void* user) {
+    Connection& c = self(user);
+    if (++c.tries_ > c.context_.options.auth_tries_max) {
+      c.broken_ = true;
+      return SSH_AUTH_DENIED;
+    }
+    if (state != SSH_PUBLICKEY_STATE_NONE && state != SSH_PUBLICKEY_STATE_VALID) return SSH_AUTH_DENIED;
+    char* text = nullptr;
+    if (ssh_pki_export_pubkey_base64(key, &text) != SSH_OK) return SSH_AUTH_DENIED;
+    const std::string blob = base64_decode(text);
+    ssh_string_free_char(text);
+    auto who = c.service_login(blob);
+    if (!who) return SSH_AUTH_DENIED;
+    if (state == SSH_PUBLICKEY_STATE_VALID) {
+      c.principal_ = std::move(*who);
+      c.count_as_authenticated();
+    }
+    return SSH_AUTH_SUCCESS;
+  }
+  std::optional<Principal> service_login(Bytes blob) {
+    auto who = context_.service.login_key(peer_, blob);
+    if (who.has_error()) return std::nullopt;
+    return std::move(who).value();
+  }
+
+  static ssh_channel on_channel(ssh_session session, void* user) {
+    Connection& c = self(user);
+    if (c.principal_.anonymous() || c.channel_ != nullptr) return nullptr;
+    c.channel_ = ssh_channel_new(session);
+    if (c.channel_ != nullptr) ssh_set_channel_callbacks(c.channel_, &c.channel_callbacks_);
+    return c.channel_;
+  }
+  static int on_env(ssh_session, ssh_channel, const char* name, const char* value, void* user) {
+    if (std::string_view(name) != "GIT_PROTOCOL") return 1;
+    self(user).git_protocol_ = std::string(value).substr(0, 256);
+    return 0;
+  }
+  static int on_exec(ssh_session, ssh_channel, const char* command, void* user) {
+    Connection& c = self(user);
+    if (c.requested_) return 1;
+    c.command_ = command;
+    c.requested_ = true;
+    return 0;
+  }
+  static int on_data(ssh_session, ssh_channel, void* data, std::uint32_t size, int is_stderr, void* user) {
+    Connection& c = self(user);
+    if (is_stderr != 0) return static_cast<int>(size);
+    const std::size_t room = kInputBytesMax - std::min(kInputBytesMax, c.input_.size());
+    const std::size_t taken = std::min<std::size_t>(room, size);
+    c.input_.append(static_cast<const char*>(data), taken);
+    c.bytes_in_ += taken;
+    if (taken > 0) c.touch();
+    return static_cast<int>(taken);  // the rest waits in the channel and keeps the window shut
+  }
+  static void on_eof(ssh_session, ssh_channel, void* user) { self(user).ended_ = true; }
+  static void on_close(ssh_session, ssh_channel, void* user) {
+    self(user).ended_ = true;
+    self(user).closed_ = true;
+  }
+
+  void set_callbacks() {
+    server_callbacks_.userdata = this;
+    server_callbacks_.auth_pubkey_function = on_public_key;
+    server_callbacks_.channel_open_request_session_function = on_channel;
+    ssh_callbacks_init(&server_callbacks_);
+    channel_callbacks_.userdata = this;
+    channel_callbacks_.channel_data_function = on_data;
+    channel_callbacks_.channel_eof_function = on_eof;
+    channel_callbacks_.channel_close_function = on_close;
+    channel_callbacks_.channel_env_request_function = on_env;
+    channel_callbacks_.channel_exec_request_function = on_exec;
+    ssh_callbacks_init(&channel_callbacks_);
+  }
+
+  // ---- the request
+
+  int refuse(const std::string& text) {
+    const std::string line = text + "\n";
+    ssh_channel_write_stderr(channel_, line.data(), static_cast<std::uint32_t>(line.size()));
+    return 1;
+  }
+
+  int serve() {
+    touch();
+    auto request = parse_exec_request(command_);
+    if (!request) {
+      return refuse("Hello " + principal_.name + ". This server takes git-upload-pack and git-receive-pack only.");
+    }
+    request->git_protocol = git_protocol_;
+    auto session = context_.service.open_session(principal_, *request);
+    if (session.has_error()) {
+      const Errc code = session.error().code();
+      return refuse(code == Errc::kRefused || code == Errc::kNotFound ? session.error().message() : "internal error");
+    }
+    return pump(*session.value()) ? 0 : 1;
+  }
+
+  bool pump(protocol::Session& session) {
+    using protocol::Wants;
+    bool told_end = false;
+    std::array<char, kWriteBytes> room{};
+    while (alive() && !closed_) {
+      switch (session.wants()) {
+        case Wants::kDone: return session.failure() == nullptr;
+        case Wants::kWork:
+          session.run_work();
+          touch();
+          break;
+        case Wants::kInput:
+          drain_channel();
+          if (!input_.empty()) {
+            input_.erase(0, session.feed(input_));
+          } else if (ended_ && !told_end) {
+            told_end = true;
+            session.end_of_input();
+          } else if (ended_) {
+            return false;
+          } else {
+            turn();
+          }
+          break;
+        case Wants::kOutput: {
+          const std::size_t window = ssh_channel_window_size(channel_);
+          if (window == 0 || (ssh_get_status(session_) & SSH_WRITE_PENDING) != 0) {
+            turn();
+            break;
+          }
+          const std::size_t count = session.drain(std::span<char>(room.data(), std::min(window, room.size())));
+          if (ssh_channel_write(channel_, room.data(), static_cast<std::uint32_t>(count)) != static_cast<int>(count)) return false;
+          bytes_out_ += count;
+          touch();
+          break;
+        }
+      }
+    }
+    return false;
+  }
+
+  // Bytes that on_data left in the channel because the input was full.
+  void drain_channel() {
+    if (!input_.empty()) return;
+    std::array<char, kWriteBytes> room{};
+    const int count = ssh_channel_read_nonblocking(channel_, room.data(), static_cast<std::uint32_t>(room.size()), 0);
+    if (count <= 0) return;
+    input_.append(room.data(), static_cast<std::size_t>(count));
+    bytes_in_ += static_cast<std::size_t>(count);
+    touch();
+  }
+
+  void log(int status) const {
+    std::string command;
+    for (const char c : command_.substr(0, 200)) command += c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '_';
+    std::fprintf(stderr, "{\"event\":\"request\",\"transport\":\"ssh\",\"peer\":\"%s\",\"user\":\"%s\",\"command\":\"%s\",\"status\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu}\n",
+                 peer_.address.c_str(), principal_.name.c_str(), command.c_str(), status,
+                 static_cast<unsigned long long>(bytes_in_), static_cast<unsigned long long>(bytes_out_));
+  }
+
+  const SshConnectionContext& context_;
+  const sys::Clock& clock_;
+  ssh_session session_;
+  ssh_event event_;
+  ssh_channel channel_ = nullptr;
+  ssh_server_callbacks_struct server_callbacks_{};
+  ssh_channel_callbacks_struct channel_callbacks_{};
+  Peer peer_;
+  Principal principal_;
+  std::string git_protocol_;
+  std::string command_;
+  std::string input_;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  std::int64_t deadline_ms_ = 0;
+  unsigned tries_ = 0;
+  bool counted_ = false;
+  bool requested_ = false;
+  bool ended_ = false;
+  bool closed_ = false;
+  bool broken_ = false;
+};
+
+}  // namespace
+
+void serve_ssh_connection(const SshConnectionContext& context, int socket, const std::string& address) {
+  Connection connection(context, address);
+  connection.run(socket);
+}
+
+}  // namespace vexor::frontend

@@ -1,0 +1,130 @@
+#include "ssh/ssh_server.h"
+
+#include <arpa/inet.h>
+#include <cstring>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+#include "ssh/ssh_connection.h"
+
+namespace vexor::frontend {
+
+struct SshServer::Shared {
+  Shared(Service& service_in, SshOptions options_in) : service(service_in), options(std::move(options_in)) {}
+  ~Shared() {
+    if (bind != nullptr) ssh_bind_free(bind);
+    if (listener >= 0) ::close(listener);
+  }
+  Service& service;
+  SshOptions options;
+  ssh_bind bind = nullptr;
+  int listener = -1;
+  std::thread acceptor;
+  std::atomic<bool> accepting{true};
+  std::atomic<bool> stopping{false};
+  std::atomic<unsigned> connections{0};
+  std::atomic<unsigned> unauthenticated{0};
+};
+
+namespace {
+
+// Makes the host key on first use. Errors: kIo.
+Result<void> import_host_key(ssh_bind bind, const std::filesystem::path& path, ssh_keytypes_e type, int bits) {
+  ssh_key key = nullptr;
+  if (!std::filesystem::exists(path)) {
+    if (ssh_pki_generate(type, bits, &key) != SSH_OK) return Error(Errc::kIo, "cannot make an SSH host key");
+    const mode_t before = umask(0077);
+    const int written = ssh_pki_export_privkey_file(key, nullptr, nullptr, nullptr, path.c_str());
+    umask(before);
+    if (written != SSH_OK) return Error(Errc::kIo, "cannot write an SSH host key");
+  } else if (ssh_pki_import_privkey_file(path.c_str(), nullptr, nullptr, nullptr, &key) != SSH_OK) {
+    return Error(Errc::kIo, "cannot read an SSH host key");
+  }
+  if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_IMPORT_KEY, key) != SSH_OK) return Error(Errc::kIo, "SSH host key refused");
+  return success();
+}
+
+}  // namespace
+
+SshServer::SshServer(Service& service, SshOptions options) : shared_(std::make_shared<Shared>(service, std::move(options))) {}
+
+SshServer::~SshServer() {
+  stop();
+  stop_connections();
+  while (shared_->connections.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
+Result<void> SshServer::start() {
+  Shared& s = *shared_;
+  ssh_init();
+  std::error_code ignored;
+  std::filesystem::create_directories(s.options.key_directory, ignored);
+  s.bind = ssh_bind_new();
+  const bool process_config = false;
+  const int rsa_bits_min = 3072;
+  ssh_bind_options_set(s.bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &process_config);
+  ssh_bind_options_set(s.bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_bits_min);
+  VEXOR_TRY(import_host_key(s.bind, s.options.key_directory / "ssh_host_ed25519_key", SSH_KEYTYPE_ED25519, 0));
+  VEXOR_TRY(import_host_key(s.bind, s.options.key_directory / "ssh_host_ecdsa_key", SSH_KEYTYPE_ECDSA_P256, 256));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(s.options.port);
+  if (inet_pton(AF_INET, s.options.address.c_str(), &address.sin_addr) != 1) {
+    return Error(Errc::kInvalidArgument, "ssh: not an IPv4 address: " + s.options.address);
+  }
+  s.listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(s.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(s.listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(s.listener, 256) != 0) {
+    return Error(Errc::kIo, std::string("ssh: cannot listen: ") + std::strerror(errno));
+  }
+  s.acceptor = std::thread([shared = shared_] {
+    while (shared->accepting.load()) {
+      pollfd waiting{shared->listener, POLLIN, 0};
+      if (::poll(&waiting, 1, 200) <= 0) continue;
+      sockaddr_in from{};
+      socklen_t size = sizeof from;
+      const int socket = ::accept4(shared->listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC);
+      if (socket < 0) continue;
+      if (shared->connections.load() >= shared->options.connections_max ||
+          shared->unauthenticated.load() >= shared->options.unauthenticated_max) {
+        ::close(socket);
+        continue;
+      }
+      const int no_delay = 1;
+      setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
+      char text[INET_ADDRSTRLEN] = "";
+      inet_ntop(AF_INET, &from.sin_addr, text, sizeof text);
+      shared->connections.fetch_add(1);
+      std::thread([shared, socket, peer = std::string(text)] {
+        const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping, shared->unauthenticated};
+        serve_ssh_connection(context, socket, peer);
+        shared->connections.fetch_sub(1);
+      }).detach();
+    }
+  });
+  return success();
+}
+
+std::string SshServer::endpoint() const {
+  sockaddr_in local{};
+  socklen_t size = sizeof local;
+  getsockname(shared_->listener, reinterpret_cast<sockaddr*>(&local), &size);
+  return shared_->options.address + ":" + std::to_string(ntohs(local.sin_port));
+}
+
+void SshServer::stop() {
+  shared_->accepting.store(false);
+  if (shared_->acceptor.joinable()) shared_->acceptor.join();
+}
+
+void SshServer::stop_connections() { shared_->stopping.store(true); }
+
+unsigned SshServer::connections() const { return shared_->connections.load(); }
+
+}  // namespace vexor::frontend
