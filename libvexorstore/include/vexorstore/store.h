@@ -115,6 +115,9 @@ class Store {
 
   // Ref names in byte order. Hidden refs are included.
   Result<std::vector<RefInfo>> list_refs(RepositoryId repository) const;
+  // An object that a ref of this repository reaches, whole in memory; `type` may be null. Errors:
+  // kNotFound (also for objects that only another repository of the pool reaches), kLimitExceeded
+  // (over limits.delta_object_bytes_max).
   Result<std::string> read_object(RepositoryId repository, const ObjectId& id,
                                   ObjectType* type) const;
 

@@ -1,0 +1,94 @@
+// What a repository's settings allow a push to do, and what its readers may see.
+#include "support/push_builder.h"
+
+namespace vexor {
+namespace {
+
+using namespace test;
+
+class Policy : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(store->create_repository("a/b", {}, {}).has_value());
+    first = make_push(std::nullopt, 1, 2, "refs/heads/main", none);
+    ASSERT_TRUE(run_push(*store, "a/b", first.request));
+  }
+  RepositoryInfo info() { return *store->find_repository("a/b").value(); }
+  std::string delete_request(const std::string& ref, const ObjectId& old_id) {
+    std::string out;
+    format::append_pkt_line(out, old_id.hex() + " " + none.hex() + " " + ref + std::string(1, '\0') + " report-status delete-refs");
+    format::append_flush(out);
+    return out;
+  }
+
+  const ObjectId none = ObjectId::null(kAlgorithm);
+  std::unique_ptr<sys::StorageBackend> memory = sys::make_memory_backend();
+  std::unique_ptr<Store> store = open(*memory);
+  Push first;
+};
+
+TEST_F(Policy, protected_ref_takes_fast_forwards_only_and_stays) {
+  RepositoryInfo settings = info();
+  settings.protect.push_back({"refs/heads/main", true, true, {}});
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  const Push unrelated = make_push(std::nullopt, 9, 2, "refs/heads/main", first.tip);
+  EXPECT_FALSE(run_push(*store, "a/b", unrelated.request));
+  EXPECT_FALSE(run_push(*store, "a/b", delete_request("refs/heads/main", first.tip)));
+  EXPECT_TRUE(run_push(*store, "a/b", make_push(first.tip, 2, 2, "refs/heads/main", first.tip).request));
+}
+
+TEST_F(Policy, only_named_users_may_update) {
+  RepositoryInfo settings = info();
+  settings.protect.push_back({"refs/heads/*", false, false, {"ann"}});
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_FALSE(run_push(*store, "a/b", make_push(first.tip, 2, 2, "refs/heads/main", first.tip).request));  // the operator is not ann
+}
+
+TEST_F(Policy, hidden_refs_are_neither_taken_nor_readable) {
+  const Push hidden = make_push(first.tip, 2, 2, "refs/internal/x", none);
+  ASSERT_TRUE(run_push(*store, "a/b", hidden.request));
+  EXPECT_TRUE(store->read_object(info().id, hidden.tip, nullptr).has_value());
+  RepositoryInfo settings = info();
+  settings.hidden_refs = {"refs/internal/"};
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_FALSE(store->read_object(info().id, hidden.tip, nullptr).has_value());
+  EXPECT_TRUE(store->read_object(info().id, first.tip, nullptr).has_value());
+  EXPECT_FALSE(run_push(*store, "a/b", make_push(first.tip, 3, 2, "refs/internal/y", none).request));
+}
+
+TEST_F(Policy, a_stale_old_id_is_refused) {
+  const Push second = make_push(first.tip, 2, 2, "refs/heads/main", first.tip);
+  ASSERT_TRUE(run_push(*store, "a/b", second.request));
+  EXPECT_FALSE(run_push(*store, "a/b", make_push(first.tip, 3, 2, "refs/heads/main", first.tip).request));
+  EXPECT_FALSE(run_push(*store, "a/b", make_push(second.tip, 3, 2, "refs/heads/main", none).request));
+}
+
+TEST_F(Policy, a_deleted_repository_comes_back_whole_and_forks_live_on) {
+  ASSERT_TRUE(store->fork_repository("a/b", "c/b", {}).has_value());
+  ASSERT_TRUE(store->delete_repository("a/b", {}).has_value());
+  EXPECT_FALSE(run_push(*store, "a/b", first.request));
+  EXPECT_TRUE(store->read_object(store->find_repository("c/b").value()->id, first.tip, nullptr).has_value());
+  ASSERT_TRUE(store->create_repository("a/b", {}, {}).has_value());
+  EXPECT_FALSE(store->restore_repository("a/b", {}).has_value());  // the name is taken
+  ASSERT_TRUE(store->rename_repository("a/b", "a/new", {}).has_value());
+  ASSERT_TRUE(store->restore_repository("a/b", {}).has_value());
+  ObjectType type{};
+  const auto commit = store->read_object(info().id, first.tip, &type);
+  ASSERT_TRUE(commit.has_value());
+  EXPECT_EQ(type, ObjectType::kCommit);
+  EXPECT_EQ(hash_object(kAlgorithm, type, commit.value()).value(), first.tip);
+}
+
+TEST_F(Policy, a_branch_must_be_a_commit_and_refs_must_have_good_names) {
+  PackBuilder pack;
+  const ObjectId blob = pack.add(ObjectType::kBlob, "x");
+  for (const std::string ref : {"refs/heads/blob", "refs/heads/a..b", "HEAD", "refs/../x"}) {
+    std::string request;
+    format::append_pkt_line(request, none.hex() + " " + blob.hex() + " " + ref + std::string(1, '\0') + " report-status");
+    format::append_flush(request);
+    EXPECT_FALSE(run_push(*store, "a/b", request + pack.finish())) << ref;
+  }
+}
+
+}  // namespace
+}  // namespace vexor
