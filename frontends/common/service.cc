@@ -16,6 +16,16 @@ constexpr std::int64_t kRememberMs = 5 * 60 * 1000;
 constexpr std::size_t kTrackedMax = 100'000;
 }  // namespace
 
+std::string new_session_id() {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const char octet : sys::random_bytes(8)) {
+    out.push_back(kDigits[static_cast<unsigned char>(octet) >> 4U]);
+    out.push_back(kDigits[static_cast<unsigned char>(octet) & 15U]);
+  }
+  return out;
+}
+
 Service::Service(Store& store) : store_(store), clock_(sys::system_clock()), tag_key_(sys::random_bytes(32)) {}
 
 bool Service::blocked(const std::string& key, std::int64_t now_ms) {
@@ -93,9 +103,16 @@ Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal
     options.stateless = request.stateless;
     options.advertise_only = request.advertise_only;
     options.actor = {principal.account, principal.name};
+    options.session_id = request.session_id;
     return protocol::make_receive_pack(store_, *repository, options);
   }
-  return protocol::make_upload_pack(store_, *repository, {version, request.stateless, request.advertise_only});
+  protocol::UploadPackOptions options;
+  options.version = version;
+  options.stateless = request.stateless;
+  options.advertise_only = request.advertise_only;
+  options.session_id = request.session_id;
+  options.bundle_lines = repository->bundle_lines;
+  return protocol::make_upload_pack(store_, *repository, options);
 }
 
 }  // namespace vexor::frontend

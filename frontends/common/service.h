@@ -34,7 +34,11 @@ struct GitRequest {
   std::string git_protocol;  // the client's Git-Protocol header or GIT_PROTOCOL
   bool stateless = false;
   bool advertise_only = false;
+  std::string session_id;    // names this request in our log and, if it logs it, in the client's
 };
+
+// A new name for a request: 16 random hex digits.
+std::string new_session_id();
 
 class Service {
  public:

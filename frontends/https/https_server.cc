@@ -223,9 +223,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
       target += c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '_';
     }
     std::fprintf(stderr,
-                 "{\"event\":\"request\",\"peer\":\"%s\",\"user\":\"%s\",\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,"
+                 "{\"event\":\"request\",\"transport\":\"https\",\"session\":\"%s\",\"peer\":\"%s\",\"user\":\"%s\",\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,"
                  "\"bytes_in\":%llu,\"bytes_out\":%llu,\"ms\":%lld}\n",
-                 peer_.address.c_str(), principal_.name.c_str(), std::string(parser.get().method_string()).c_str(),
+                 session_id_.c_str(), peer_.address.c_str(), principal_.name.c_str(), std::string(parser.get().method_string()).c_str(),
                  target.c_str(), status_, static_cast<unsigned long long>(bytes_in_),
                  static_cast<unsigned long long>(bytes_out_), static_cast<long long>(took.count()));
   }
@@ -238,6 +238,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::string rest;
     Route route;
     route.git.stateless = true;
+    route.git.session_id = session_id_ = new_session_id();
     route.git.git_protocol = std::string(request["Git-Protocol"]).substr(0, 256);
     const std::string target(request.target());
     if (!split_target(target, route.git.repository, rest)) {
@@ -422,6 +423,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::thread_pool& pool_;
   std::atomic<unsigned>& count_;
   Peer peer_;
+  std::string session_id_;  // of the request at hand
   Principal principal_;
   boost::beast::flat_buffer input_;
   std::optional<GzipBody> gzip_;

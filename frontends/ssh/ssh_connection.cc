@@ -169,6 +169,7 @@ class Connection {
       return refuse("Hello " + principal_.name + ". This server takes git-upload-pack and git-receive-pack only.");
     }
     request->git_protocol = git_protocol_;
+    request->session_id = session_id_ = new_session_id();
     auto session = context_.service.open_session(principal_, *request);
     if (session.has_error()) {
       const Errc code = session.error().code();
@@ -232,8 +233,8 @@ class Connection {
   void log(int status) const {
     std::string command;
     for (const char c : command_.substr(0, 200)) command += c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '_';
-    std::fprintf(stderr, "{\"event\":\"request\",\"transport\":\"ssh\",\"peer\":\"%s\",\"user\":\"%s\",\"command\":\"%s\",\"status\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu}\n",
-                 peer_.address.c_str(), principal_.name.c_str(), command.c_str(), status,
+    std::fprintf(stderr, "{\"event\":\"request\",\"transport\":\"ssh\",\"session\":\"%s\",\"peer\":\"%s\",\"user\":\"%s\",\"command\":\"%s\",\"status\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu}\n",
+                 session_id_.c_str(), peer_.address.c_str(), principal_.name.c_str(), command.c_str(), status,
                  static_cast<unsigned long long>(bytes_in_), static_cast<unsigned long long>(bytes_out_));
   }
 
@@ -247,6 +248,7 @@ class Connection {
   Peer peer_;
   Principal principal_;
   std::string git_protocol_;
+  std::string session_id_;
   std::string command_;
   std::string input_;
   std::uint64_t bytes_in_ = 0;

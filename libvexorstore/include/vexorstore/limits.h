@@ -31,6 +31,11 @@ struct Limits {
   std::uint32_t ref_prefixes_max = 65536;
   std::uint32_t shallow_lines_max = 1'000'000;
   std::uint32_t filter_spec_bytes_max = 4096;
+  std::uint32_t filter_terms_max = 64;                  // filters in one combine:
+  std::uint64_t filter_pattern_bytes_max = 1ULL << 20;  // the blob of one sparse:oid
+  std::uint32_t filter_patterns_max = 4096;
+  std::uint32_t filter_visits_max = 4'000'000;          // (tree, path) pairs of one sparse:oid
+  std::uint32_t object_info_max = 100'000;              // ids in one object-info command
   std::uint32_t request_header_lines_max = 256;         // capability lines of one v2 command
   std::uint64_t ingest_memory_bytes = 256ULL << 20;     // delta bases held while resolving
   std::uint64_t fetch_cache_bytes = 64ULL << 20;        // bases held by one fetch

@@ -56,7 +56,10 @@ struct RepositoryInfo {
   RepositoryId fork_of = 0;
   std::vector<RefProtection> protect;
   std::vector<std::string> hidden_refs;
-  std::string check_policy;
+  std::string check_policy;           // "MSG-ID=error|warn|ignore,..." over git's fsck message ids
+  std::uint64_t pack_bytes_max = 0;    // tightens the store's limit; 0: that limit
+  std::uint64_t object_bytes_max = 0;
+  std::vector<std::string> bundle_lines;  // "ID.KEY=VALUE", told by the bundle-uri command
 };
 
 struct CreateOptions {
@@ -110,7 +113,8 @@ class Store {
   Result<RepositoryInfo> restore_repository(const std::string& name, const Actor& actor);
   Result<std::optional<RepositoryInfo>> find_repository(const std::string& name) const;
   Result<std::vector<RepositoryInfo>> list_repositories(bool deleted = false) const;
-  // Changes description, visibility, protection, hidden refs, check policy and default branch.
+  // Changes description, visibility, protection, hidden refs, check policy, limits, bundles and
+  // default branch.
   Result<void> update_repository(const RepositoryInfo& info, const Actor& actor);
 
   // Ref names in byte order. Hidden refs are included.

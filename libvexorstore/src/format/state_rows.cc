@@ -97,6 +97,7 @@ std::string encode_repository_row(const RepositoryRow& row) {
   put_bytes(out, row.check_policy);
   put_varint(out, row.pack_bytes_max);
   put_varint(out, row.object_bytes_max);
+  put_list(out, row.bundles);
   return out;
 }
 
@@ -132,6 +133,7 @@ Result<RepositoryRow> decode_repository_row(Bytes value) {
   VEXOR_TRY(row.check_policy, read_text(reader));
   VEXOR_TRY(row.pack_bytes_max, reader.varint());
   VEXOR_TRY(row.object_bytes_max, reader.varint());
+  VEXOR_TRY(row.bundles, read_list(reader));
   return row;
 }
 

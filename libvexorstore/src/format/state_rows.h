@@ -43,6 +43,7 @@ struct RepositoryRow {
   std::string check_policy;         // object checks: "msg-id=severity" separated by commas
   std::uint64_t pack_bytes_max = 0;    // 0: the global limit
   std::uint64_t object_bytes_max = 0;
+  std::vector<std::string> bundles;    // "ID.KEY=VALUE" lines of the bundle-uri command
 };
 std::string encode_repository_row(const RepositoryRow& row);
 Result<RepositoryRow> decode_repository_row(Bytes value);

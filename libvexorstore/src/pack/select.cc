@@ -1,102 +1,90 @@
 #include "pack/select.h"
 
-#include <charconv>
 #include <deque>
 
 #include "format/object_parse.h"
 
 namespace vexor::pack {
 
-using sys::Family;
-
-Result<Filter> parse_filter(std::string_view spec) {
-  Filter filter;
-  if (spec == "blob:none") {
-    filter.kind = Filter::Kind::kBlobNone;
-    return filter;
-  }
-  if (spec.starts_with("blob:limit=")) {
-    spec.remove_prefix(11);
-    const auto done = std::from_chars(spec.data(), spec.data() + spec.size(), filter.blob_limit_bytes);
-    const std::string_view unit = spec.substr(static_cast<std::size_t>(done.ptr - spec.data()));
-    const unsigned shift = unit.empty() ? 0 : unit == "k" ? 10 : unit == "m" ? 20 : unit == "g" ? 30 : 64;
-    if (done.ec != std::errc() || shift == 64 || filter.blob_limit_bytes >> (63 - shift) != 0) {
-      return Error(Errc::kInvalidArgument, "invalid filter-spec: blob:limit needs a size");
-    }
-    filter.blob_limit_bytes <<= shift;
-    filter.kind = Filter::Kind::kBlobLimit;
-    return filter;
-  }
-  if (spec.starts_with("object:type=")) {
-    const auto type = parse_object_type(spec.substr(12));
-    if (!type) return Error(Errc::kInvalidArgument, "invalid filter-spec: object:type needs a type");
-    filter.kind = Filter::Kind::kObjectType;
-    filter.object_type = *type;
-    return filter;
-  }
-  return Error(Errc::kInvalidArgument, "filter-spec is not supported here; blob:none, blob:limit and object:type are");
-}
-
 namespace {
 
-// Removes from `set` what the filter leaves out, by the shape rows of the pool.
-Result<void> apply_filter(ObjectReader& reader, const Filter& filter, Roaring& set) {
-  if (filter.kind == Filter::Kind::kNone) return success();
-  Roaring dropped;
-  const std::string prefix = format::pool_key(reader.pool());
-  const auto cursor = reader.snapshot()->cursor(Family::kShapes);
-  for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
-    VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor->key()));
-    const Bytes shapes = cursor->value();
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-      const std::uint8_t shape = octet(shapes, i);
-      const ObjectType type = format::shape_type(shape);
-      const auto number = first + static_cast<ObjectNumber>(i);
-      bool drop = false;
-      if (filter.kind == Filter::Kind::kObjectType) {
-        drop = type != filter.object_type;
-      } else if (type == ObjectType::kBlob) {
-        drop = true;
-        if (filter.kind == Filter::Kind::kBlobLimit && set.contains(number)) {
-          const unsigned size_class = format::shape_size_class(shape);
-          const unsigned limit_class = format::shape_size_class(format::object_shape(type, filter.blob_limit_bytes));
-          drop = size_class > limit_class;
-          if (size_class == limit_class) {
-            VEXOR_TRY(const StoredEntry entry, reader.entry(number));
-            drop = entry.object.object_bytes >= filter.blob_limit_bytes;
-          }
-        }
-      }
-      if (drop) dropped.add(number);
-    }
-  }
-  VEXOR_TRY(cursor->status());
-  set -= dropped;
-  return success();
+Roaring set_of(const std::vector<ObjectNumber>& numbers) {
+  Roaring out;
+  for (const ObjectNumber number : numbers) out.add(number);
+  return out;
 }
 
 class Selector {
  public:
-  Selector(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader)
-      : core_(core), repository_(repository), source_(core, reader),
+  Selector(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
+           const FetchRequest& request)
+      : core_(core), repository_(repository), reader_(reader), request_(request), source_(core, reader),
         walker_(source_, repository.row.algorithm, core.options.limits, nullptr) {}
 
-  Result<void> add_reachable(ObjectNumber tip, Roaring& set) {
-    VEXOR_TRY(const SetPtr stored, source_.stored_set(tip));
-    if (stored) {
-      set |= *stored;
-      return success();
+  Result<Boundaries> boundaries() {
+    Boundaries out;
+    const Roaring client = set_of(request_.client_shallow);
+    if (!request_.deepen.any()) {
+      out.cut = client;
+      return out;
     }
-    return walker_.add(tip, set);
+    Roaring inside;  // commits that get their parents, or have none
+    if (request_.deepen.depth == kInfiniteDepth && !request_.deepen.relative) {
+      out.unshallow = request_.client_shallow;
+      return out;
+    }
+    if (request_.deepen.depth > 0) {
+      VEXOR_TRY(cut_by_depth(out.cut, inside));
+    } else {
+      VEXOR_TRY(cut_by_history(out.cut, inside));
+    }
+    for (const ObjectNumber commit : out.cut) {
+      if (!client.contains(commit)) out.shallow.push_back(commit);
+    }
+    for (const ObjectNumber commit : request_.client_shallow) {
+      if (inside.contains(commit)) out.unshallow.push_back(commit);
+      else out.cut.add(commit);
+    }
+    return out;
   }
 
-  // The commit a tip stands for; kNoObject for trees and blobs. Tags on the way go to `set`.
-  Result<ObjectNumber> commit_of(ObjectNumber tip, Roaring& set) {
-    for (int steps = 0; steps < 64; ++steps) {
+  Result<FetchSelection> select() {
+    FetchSelection out;
+    VEXOR_TRY(out.boundaries, boundaries());
+    Roaring have;
+    VEXOR_TRY(collect(request_.common, set_of(request_.client_shallow), Roaring(), have));
+    VEXOR_TRY(collect(request_.wants, out.boundaries.cut, have, out.send));
+    if (!request_.client_shallow.empty() && request_.deepen.any()) {
+      // Deeper history below commits that the client has already: their parents are asked for.
+      std::vector<ObjectNumber> parents;
+      for (const ObjectNumber commit : out.boundaries.unshallow) {
+        VEXOR_TRY(const GraphRow row, source_.graph(commit));
+        parents.insert(parents.end(), row.parents.begin(), row.parents.end());
+      }
+      VEXOR_TRY(collect(parents, out.boundaries.cut, have, out.send));
+    }
+    out.send -= have;
+    if (!request_.filter.empty()) {
+      VEXOR_TRY(const SetPtr visible, visible_set(core_, repository_, reader_));
+      VEXOR_TRY(apply_filter(repository_, reader_, source_, *visible, request_.filter, request_.wants, out.send));
+    }
+    if (request_.include_tag) {
+      VEXOR_TRY(add_tags(have, out.send));
+    }
+    if (request_.filter.empty() && request_.thin_pack) {
+      out.have = std::make_shared<const Roaring>(std::move(have));
+    }
+    return out;
+  }
+
+ private:
+  // The commit a tip stands for; kNoObject for trees and blobs. Tags on the way go to `tags`.
+  Result<ObjectNumber> commit_of(ObjectNumber tip, Roaring& tags) {
+    for (std::uint32_t steps = 0; steps <= core_.options.limits.tree_depth_max; ++steps) {
       VEXOR_TRY(const ObjectType type, source_.type(tip));
       if (type == ObjectType::kCommit) return tip;
       if (type != ObjectType::kTag) return kNoObject;
-      set.add(tip);
+      tags.add(tip);
       VEXOR_TRY(const auto content, source_.read(tip));
       VEXOR_TRY(const format::TagView view, format::parse_tag(*content, repository_.row.algorithm));
       VEXOR_TRY(const auto target, source_.find(view.target));
@@ -106,155 +94,151 @@ class Selector {
     return Error(Errc::kLimitExceeded, "tag chain too long");
   }
 
-  StoreSource& source() { return source_; }
-  ReachabilityWalker& walker() { return walker_; }
-
-  // Commits and trees down to `depth` from the wants; parents of `shallow` commits are left out.
-  Result<void> add_shallow(const FetchRequest& request, FetchSelection& out) {
-    std::map<ObjectNumber, std::uint32_t> level;
-    std::deque<ObjectNumber> queue;
-    for (const ObjectNumber want : request.wants) {
-      VEXOR_TRY(const ObjectNumber commit, commit_of(want, out.send));
-      if (commit == kNoObject) {
-        VEXOR_TRY(walker_.add(want, out.send));
-      } else if (level.emplace(commit, 1).second) {
-        queue.push_back(commit);
+  // Everything that `tips` reach when the parents of `cut` commits do not count. What `known`
+  // commits reach may be left out.
+  Result<void> collect(const std::vector<ObjectNumber>& tips, const Roaring& cut, const Roaring& known, Roaring& out) {
+    if (cut.isEmpty()) {
+      for (const ObjectNumber tip : tips) {
+        VEXOR_TRY(const SetPtr stored, source_.stored_set(tip));
+        if (stored) {
+          out |= *stored;
+          continue;
+        }
+        VEXOR_TRY(walker_.add(tip, out));
       }
+      return success();
     }
-    Roaring client_shallow;
-    for (const ObjectNumber commit : request.client_shallow) client_shallow.add(commit);
-    while (!queue.empty()) {
-      const ObjectNumber commit = queue.front();
-      queue.pop_front();
-      const std::uint32_t at = level[commit];
-      VEXOR_TRY(const GraphRow row, source_.graph(commit));
-      if (at >= request.depth) {
-        if (!row.parents.empty() && !client_shallow.contains(commit)) out.shallow.push_back(commit);
-        continue;
-      }
-      if (client_shallow.contains(commit)) out.unshallow.push_back(commit);
-      for (const ObjectNumber parent : row.parents) {
-        if (level.emplace(parent, at + 1).second) queue.push_back(parent);
-      }
-    }
-    // What the client has: the trees of its commits between the haves and its boundaries. Taking
-    // only those of the haves themselves sends more than needed, never less.
-    Roaring had;
-    Roaring had_commits;
-    VEXOR_TRY(client_commits(request, client_shallow, had_commits));
-    for (const ObjectNumber commit : request.common) {
-      VEXOR_TRY(const ObjectNumber peeled, commit_of(commit, had));
-      if (peeled == kNoObject) continue;
-      VEXOR_TRY(const GraphRow row, source_.graph(peeled));
-      VEXOR_TRY(walker_.add(row.tree, had));
-    }
-    for (const auto& [commit, at] : level) {
-      if (had_commits.contains(commit)) continue;
-      out.send.add(commit);
-      VEXOR_TRY(const GraphRow row, source_.graph(commit));
-      VEXOR_TRY(walker_.add(row.tree, out.send));
-    }
-    out.send -= had;
-    return success();
-  }
-
-  Result<void> client_commits(const FetchRequest& request, const Roaring& client_shallow, Roaring& out) {
+    Roaring commits;
     std::vector<ObjectNumber> stack;
-    Roaring ignored;
-    for (const ObjectNumber have : request.common) {
-      VEXOR_TRY(const ObjectNumber commit, commit_of(have, ignored));
-      if (commit != kNoObject) stack.push_back(commit);
+    for (const ObjectNumber tip : tips) {
+      VEXOR_TRY(const ObjectNumber commit, commit_of(tip, out));
+      if (commit != kNoObject) {
+        stack.push_back(commit);
+      } else {
+        VEXOR_TRY(walker_.add(tip, out));
+      }
     }
     while (!stack.empty()) {
       const ObjectNumber commit = stack.back();
       stack.pop_back();
-      if (!out.addChecked(commit) || client_shallow.contains(commit)) continue;
+      if (known.contains(commit) || !commits.addChecked(commit)) continue;
+      VEXOR_TRY(const GraphRow row, source_.graph(commit));
+      VEXOR_TRY(walker_.add(row.tree, out));
+      if (!cut.contains(commit)) stack.insert(stack.end(), row.parents.begin(), row.parents.end());
+    }
+    out |= commits;
+    return success();
+  }
+
+  Result<std::vector<ObjectNumber>> wanted_commits() {
+    std::vector<ObjectNumber> out;
+    Roaring tags;
+    for (const ObjectNumber want : request_.wants) {
+      VEXOR_TRY(const ObjectNumber commit, commit_of(want, tags));
+      if (commit != kNoObject) out.push_back(commit);
+    }
+    return out;
+  }
+
+  Result<void> cut_by_depth(Roaring& cut, Roaring& inside) {
+    std::uint64_t depth = request_.deepen.depth;
+    VEXOR_TRY(std::vector<ObjectNumber> from, wanted_commits());
+    if (request_.deepen.relative) {
+      Roaring reached;
+      VEXOR_TRY(reach_commits(from, Roaring(), reached));
+      from.clear();
+      for (const ObjectNumber commit : request_.client_shallow) {
+        if (reached.contains(commit)) from.push_back(commit);
+      }
+      ++depth;
+    }
+    Roaring seen;
+    std::deque<std::pair<ObjectNumber, std::uint64_t>> queue;  // breadth first: the smallest level comes first
+    for (const ObjectNumber commit : from) {
+      if (seen.addChecked(commit)) queue.emplace_back(commit, 1);
+    }
+    while (!queue.empty()) {
+      const auto [commit, level] = queue.front();
+      queue.pop_front();
+      if (level >= depth) {
+        cut.add(commit);
+        continue;
+      }
+      inside.add(commit);
+      VEXOR_TRY(const GraphRow row, source_.graph(commit));
+      for (const ObjectNumber parent : row.parents) {
+        if (seen.addChecked(parent)) queue.emplace_back(parent, level + 1);
+      }
+    }
+    return success();
+  }
+
+  Result<void> cut_by_history(Roaring& cut, Roaring& inside) {
+    Roaring excluded;
+    VEXOR_TRY(reach_commits(request_.deepen.not_commits, Roaring(), excluded));
+    VEXOR_TRY(std::vector<ObjectNumber> stack, wanted_commits());
+    Roaring included;
+    while (!stack.empty()) {
+      const ObjectNumber commit = stack.back();
+      stack.pop_back();
+      if (excluded.contains(commit) || included.contains(commit)) continue;
+      VEXOR_TRY(const GraphRow row, source_.graph(commit));
+      if (request_.deepen.since && row.commit_time < *request_.deepen.since) continue;
+      included.add(commit);
+      stack.insert(stack.end(), row.parents.begin(), row.parents.end());
+    }
+    if (included.isEmpty()) return Error(Errc::kInvalidArgument, "no commits selected for shallow requests");
+    for (const ObjectNumber commit : included) {
+      VEXOR_TRY(const GraphRow row, source_.graph(commit));
+      bool whole = true;
+      for (const ObjectNumber parent : row.parents) whole = whole && included.contains(parent);
+      (whole ? inside : cut).add(commit);
+    }
+    return success();
+  }
+
+  Result<void> reach_commits(std::vector<ObjectNumber> stack, const Roaring& cut, Roaring& out) {
+    while (!stack.empty()) {
+      const ObjectNumber commit = stack.back();
+      stack.pop_back();
+      if (!out.addChecked(commit) || cut.contains(commit)) continue;
       VEXOR_TRY(const GraphRow row, source_.graph(commit));
       stack.insert(stack.end(), row.parents.begin(), row.parents.end());
     }
     return success();
   }
 
- private:
+  // Annotated tags of what is sent go along.
+  Result<void> add_tags(const Roaring& have, Roaring& send) {
+    VEXOR_TRY(const auto tags, store::read_refs(repository_, "refs/tags/"));
+    for (const store::NamedRef& tag : tags) {
+      if (!tag.row.peeled || store::is_hidden(repository_.row, tag.name)) continue;
+      if (!send.contains(tag.row.peeled_number) || have.contains(tag.row.number)) continue;
+      Roaring chain;
+      VEXOR_TRY(commit_of(tag.row.number, chain));
+      send |= chain;
+    }
+    return success();
+  }
+
   store::StoreCore& core_;
   const store::RepositorySnapshot& repository_;
+  ObjectReader& reader_;
+  const FetchRequest& request_;
   StoreSource source_;
   ReachabilityWalker walker_;
 };
 
 }  // namespace
 
+Result<Boundaries> find_boundaries(store::StoreCore& core, const store::RepositorySnapshot& repository,
+                                   ObjectReader& reader, const FetchRequest& request) {
+  return Selector(core, repository, reader, request).boundaries();
+}
+
 Result<FetchSelection> select_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
                                       ObjectReader& reader, const FetchRequest& request) {
-  FetchSelection out;
-  Selector selector(core, repository, reader);
-  Roaring have;
-  if (request.depth > 0 || !request.client_shallow.empty()) {
-    FetchRequest bounded = request;
-    if (bounded.depth == 0) bounded.depth = 0xFFFFFFFFU;
-    if (request.depth == 0) {
-      // A plain fetch into a shallow clone keeps its boundaries: walk as deep as the client is.
-      Roaring shallow;
-      for (const ObjectNumber commit : request.client_shallow) shallow.add(commit);
-      Roaring had;
-      VEXOR_TRY(selector.client_commits(request, shallow, had));
-      Roaring commits;
-      std::vector<ObjectNumber> stack;
-      for (const ObjectNumber want : request.wants) {
-        VEXOR_TRY(const ObjectNumber commit, selector.commit_of(want, out.send));
-        if (commit == kNoObject) {
-          VEXOR_TRY(selector.walker().add(want, out.send));
-        } else {
-          stack.push_back(commit);
-        }
-      }
-      Roaring had_objects;
-      for (const ObjectNumber number : had) {
-        VEXOR_TRY(const GraphRow row, selector.source().graph(number));
-        VEXOR_TRY(selector.walker().add(row.tree, had_objects));
-      }
-      while (!stack.empty()) {
-        const ObjectNumber commit = stack.back();
-        stack.pop_back();
-        if (had.contains(commit) || !commits.addChecked(commit)) continue;
-        VEXOR_TRY(const GraphRow row, selector.source().graph(commit));
-        out.send.add(commit);
-        VEXOR_TRY(selector.walker().add(row.tree, out.send));
-        if (!shallow.contains(commit)) stack.insert(stack.end(), row.parents.begin(), row.parents.end());
-      }
-      out.send -= had_objects;
-      have = std::move(had_objects);
-    } else {
-      VEXOR_TRY(selector.add_shallow(bounded, out));
-    }
-  } else {
-    for (const ObjectNumber want : request.wants) {
-      VEXOR_TRY(selector.add_reachable(want, out.send));
-    }
-    for (const ObjectNumber common : request.common) {
-      VEXOR_TRY(selector.add_reachable(common, have));
-    }
-    out.send -= have;
-  }
-  if (request.include_tag) {
-    VEXOR_TRY(const auto tags, store::read_refs(repository, "refs/tags/"));
-    for (const store::NamedRef& tag : tags) {
-      if (!tag.row.peeled || store::is_hidden(repository.row, tag.name)) continue;
-      if (out.send.contains(tag.row.peeled_number) && !have.contains(tag.row.number)) {
-        Roaring ignored;
-        VEXOR_TRY(selector.commit_of(tag.row.number, ignored));
-        out.send |= ignored;
-      }
-    }
-  }
-  VEXOR_TRY(apply_filter(reader, request.filter, out.send));
-  if (request.filter.kind != Filter::Kind::kNone) {
-    for (const ObjectNumber want : request.wants) out.send.add(want);  // asked for by name
-  }
-  if (request.thin_pack && request.filter.kind == Filter::Kind::kNone) {
-    out.have = std::make_shared<const Roaring>(std::move(have));
-  }
-  return out;
+  return Selector(core, repository, reader, request).select();
 }
 
 }  // namespace vexor::pack

@@ -1,35 +1,46 @@
 // What a fetch sends: from wants, haves, shallow boundaries and a filter to a set of objects.
 #pragma once
 
-#include "pack/reachability.h"
+#include "pack/filter.h"
 
 namespace vexor::pack {
 
-struct Filter {
-  enum class Kind : std::uint8_t { kNone, kBlobNone, kBlobLimit, kObjectType } kind = Kind::kNone;
-  std::uint64_t blob_limit_bytes = 0;            // blobs of this size and larger are left out
-  ObjectType object_type = ObjectType::kCommit;  // kObjectType: what stays
+// How deep a shallow fetch goes. Spec: gitprotocol-v2 "fetch", the deepen arguments.
+struct Deepen {
+  std::uint32_t depth = 0;               // commits per line of descent, or more of them if `relative`; 0: no limit
+  bool relative = false;                 // count from the client's boundaries, not from the wants
+  std::optional<std::int64_t> since;     // only commits of this time (Unix seconds) and younger
+  std::vector<ObjectNumber> not_commits; // nothing that these reach
+  bool any() const { return depth > 0 || since || !not_commits.empty(); }
 };
-// Errors: kInvalidArgument (unknown or unsupported filter).
-Result<Filter> parse_filter(std::string_view spec);
+constexpr std::uint32_t kInfiniteDepth = 0x7FFFFFFF;  // what "git fetch --unshallow" asks for
 
 struct FetchRequest {
   std::vector<ObjectNumber> wants;
   std::vector<ObjectNumber> common;         // haves that the repository sees
   std::vector<ObjectNumber> client_shallow; // boundaries the client told, as far as they are known
-  std::uint32_t depth = 0;                  // 0: no limit
+  Deepen deepen;
   Filter filter;
   bool include_tag = false;
   bool thin_pack = false;
 };
 
-struct FetchSelection {
-  Roaring send;
-  SetPtr have;                          // for thin packs; null without
+// Where the history that a client gets ends.
+struct Boundaries {
   std::vector<ObjectNumber> shallow;    // new boundaries
   std::vector<ObjectNumber> unshallow;  // boundaries that are none any more
+  Roaring cut;                          // commits whose parents are left out: the client's after this fetch
 };
 
+struct FetchSelection {
+  Roaring send;
+  SetPtr have;  // for thin packs; null without
+  Boundaries boundaries;
+};
+
+// Errors: kInvalidArgument (no commits are left), kLimitExceeded.
+Result<Boundaries> find_boundaries(store::StoreCore& core, const store::RepositorySnapshot& repository,
+                                   ObjectReader& reader, const FetchRequest& request);
 Result<FetchSelection> select_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
                                       ObjectReader& reader, const FetchRequest& request);
 

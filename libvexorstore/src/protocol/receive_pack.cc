@@ -1,5 +1,7 @@
 #include "vexorstore/protocol/receive_pack.h"
 
+#include <unordered_set>
+
 #include "pack/push.h"
 #include "protocol/session_base.h"
 
@@ -71,9 +73,10 @@ class ReceivePack final : public SessionBase {
         format::append_flush(output_);
       }
       if (options_.version == 1) format::append_pkt_line(output_, "version 1\n");
-      const std::string capabilities =
+      std::string capabilities =
           "report-status report-status-v2 delete-refs side-band-64k quiet atomic ofs-delta push-options object-format=" +
           std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
+      if (!options_.session_id.empty()) capabilities += " session-id=" + options_.session_id;
       VEXOR_TRY(const auto refs, store::read_refs(repository_));
       bool first = true;
       for (const store::NamedRef& ref : refs) {
@@ -151,9 +154,7 @@ class ReceivePack final : public SessionBase {
     VEXOR_TRY(command.new_id, ObjectId::from_hex(algorithm_, data.substr(digits + 1, digits)));
     command.name = std::string(data.substr(2 * digits + 2));
     if (command.name.size() > kRefNameBytesMax) return Error(Errc::kLimitExceeded, "ref name too long");
-    for (const pack::RefCommand& other : commands_) {
-      if (commands_.size() < 1000 && other.name == command.name) return Error(Errc::kProtocol, "a ref is named twice");
-    }
+    if (!names_.insert(command.name).second) return Error(Errc::kProtocol, "a ref is named twice");
     commands_.push_back(std::move(command));
     return success();
   }
@@ -269,6 +270,7 @@ class ReceivePack final : public SessionBase {
   std::unique_ptr<pack::PackReceiver> receiver_;
   State state_ = State::kAdvertise;
   std::vector<pack::RefCommand> commands_;
+  std::unordered_set<std::string> names_;  // of commands_
   bool report_ = false;
   bool sideband_ = false;
   bool quiet_ = false;

@@ -3,9 +3,9 @@
 #include <charconv>
 #include <set>
 
-#include "format/ref_name.h"
 #include "pack/pack_writer.h"
 #include "pack/select.h"
+#include "protocol/ref_listing.h"
 #include "protocol/session_base.h"
 
 namespace vexor::protocol {
@@ -40,8 +40,8 @@ class UploadPack final : public SessionBase {
 
   void run_work() override {
     if (auto done = work(); done.has_error()) {
-      if (packing_) {
-        format::append_sideband(output_, 3, "error: the server could not finish the pack\n", 1000);
+      if (packing_ || fetch_.sideband_all) {
+        format::append_sideband(output_, 3, packing_ ? "error: the server could not finish the pack\n" : client_text(done.error()) + "\n", 1000);
       } else {
         format::append_pkt_line(output_, "ERR " + client_text(done.error()));
       }
@@ -65,10 +65,10 @@ class UploadPack final : public SessionBase {
     bool multi_ack_detailed = false;
     bool no_done = false;
     bool wait_for_done = false;
+    bool sideband_all = false;
+    bool quiet = false;
     bool sent_ready = false;
-    bool told_shallow = false;
     std::uint32_t shallow_lines = 0;
-    std::vector<ObjectId> client_shallow;
     std::optional<ObjectId> last_common;
   };
 
@@ -148,59 +148,24 @@ class UploadPack final : public SessionBase {
     format::append_pkt_line(output_, "version 2\n");
     format::append_pkt_line(output_, std::string(kAgent) + "\n");
     format::append_pkt_line(output_, "ls-refs=unborn\n");
-    format::append_pkt_line(output_, "fetch=shallow wait-for-done filter\n");
+    format::append_pkt_line(output_, "fetch=shallow wait-for-done filter sideband-all\n");
     format::append_pkt_line(output_, "server-option\n");
+    format::append_pkt_line(output_, "object-info\n");
+    if (!options_.bundle_lines.empty()) format::append_pkt_line(output_, "bundle-uri\n");
+    if (!options_.session_id.empty()) format::append_pkt_line(output_, "session-id=" + options_.session_id + "\n");
     format::append_pkt_line(output_, "object-format=" + std::string(hash_name(algorithm_)) + "\n");
     format::append_flush(output_);
   }
 
-  struct Shown {
-    std::string name;
-    ObjectId id;
-    std::string symref_target;
-    std::optional<ObjectId> peeled;
-  };
-
-  Result<std::optional<Shown>> show(const store::NamedRef& ref) const {
-    if (store::is_hidden(repository_.row, ref.name)) return std::optional<Shown>();
-    Shown shown{ref.name, ref.row.id, ref.row.symref_target, ref.row.peeled};
-    if (!ref.row.symref_target.empty()) {
-      VEXOR_TRY(const auto target, store::read_ref(repository_, ref.row.symref_target));
-      if (!target || store::is_hidden(repository_.row, target->name)) return std::optional<Shown>();
-      shown.id = target->row.id;
-      shown.peeled = target->row.peeled;
-    }
-    return std::optional<Shown>(std::move(shown));
-  }
-
   Result<void> advertise_v0() {
     if (options_.version == 1) format::append_pkt_line(output_, "version 1\n");
-    VEXOR_TRY(const auto refs, store::read_refs(repository_));
     std::string capabilities =
-        "multi_ack multi_ack_detailed no-done thin-pack side-band side-band-64k ofs-delta shallow no-progress "
-        "include-tag allow-tip-sha1-in-want allow-reachable-sha1-in-want filter object-format=" +
+        "multi_ack multi_ack_detailed no-done thin-pack side-band side-band-64k ofs-delta shallow deepen-since "
+        "deepen-not deepen-relative no-progress include-tag allow-tip-sha1-in-want allow-reachable-sha1-in-want "
+        "filter object-format=" +
         std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
-    std::string lines;
-    bool first = true;
-    std::vector<Shown> shown_refs;
-    for (const store::NamedRef& ref : refs) {
-      VEXOR_TRY(auto shown, show(ref));
-      if (!shown) continue;
-      if (!shown->symref_target.empty()) capabilities += " symref=" + shown->name + ":" + shown->symref_target;
-      shown_refs.push_back(std::move(*shown));
-    }
-    for (const Shown& shown : shown_refs) {
-      std::string line = shown.id.hex() + " " + shown.name;
-      if (first) line += std::string(1, '\0') + capabilities;
-      first = false;
-      format::append_pkt_line(output_, line + "\n");
-      if (shown.peeled) format::append_pkt_line(output_, shown.peeled->hex() + " " + shown.name + "^{}\n");
-    }
-    if (first) {
-      format::append_pkt_line(output_, ObjectId::null(algorithm_).hex() + " capabilities^{}" + std::string(1, '\0') + capabilities + "\n");
-    }
-    format::append_flush(output_);
-    return success();
+    if (!options_.session_id.empty()) capabilities += " session-id=" + options_.session_id;
+    return advertise_refs(repository_, std::move(capabilities), output_);
   }
 
   // ---- protocol version 2
@@ -222,9 +187,12 @@ class UploadPack final : public SessionBase {
       const Bytes text = trimmed(line.data);
       if (const auto command = after(text, "command=")) {
         command_ = *command;
-        if (command_ != "ls-refs" && command_ != "fetch") return Error(Errc::kProtocol, "unknown command");
+        const bool is_known = command_ == "ls-refs" || command_ == "fetch" || command_ == "object-info" ||
+                              (command_ == "bundle-uri" && !options_.bundle_lines.empty());
+        if (!is_known) return Error(Errc::kProtocol, "unknown command");
         fetch_ = Fetch{};
         ls_ = LsRefs{};
+        info_ids_.clear();
       } else if (const auto object_format = after(text, "object-format=")) {
         if (*object_format != hash_name(algorithm_)) {
           return Error(Errc::kProtocol, "mismatched object format: this repository is " + std::string(hash_name(algorithm_)));
@@ -235,7 +203,9 @@ class UploadPack final : public SessionBase {
     if (line.kind == PktLine::Kind::kFlush) return run_command();
     if (line.kind != PktLine::Kind::kData) return Error(Errc::kProtocol, "unexpected packet");
     const Bytes text = trimmed(line.data);
-    if (command_ == "ls-refs") return ls_argument(text);
+    if (command_ == "ls-refs") return parse_ls_refs_argument(text, limits_, ls_);
+    if (command_ == "object-info") return object_info_argument(text);
+    if (command_ == "bundle-uri") return Error(Errc::kProtocol, "unexpected line in bundle-uri");
     return fetch_argument(text);
   }
 
@@ -246,7 +216,14 @@ class UploadPack final : public SessionBase {
     command_.clear();
     if (command.empty()) return Error(Errc::kProtocol, "no command");
     if (command == "ls-refs") {
-      VEXOR_TRY(list_refs());
+      VEXOR_TRY(list_refs(repository_, std::move(ls_), [this](Bytes line) { format::append_pkt_line(output_, line); }));
+      format::append_flush(output_);
+    } else if (command == "object-info") {
+      VEXOR_TRY(object_info());
+    } else if (command == "bundle-uri") {
+      for (const char* line : {"bundle.version=1", "bundle.mode=all"}) format::append_pkt_line(output_, line);
+      for (const std::string& line : options_.bundle_lines) format::append_pkt_line(output_, "bundle." + line);
+      format::append_flush(output_);
     } else {
       VEXOR_TRY(run_fetch());
     }
@@ -254,51 +231,27 @@ class UploadPack final : public SessionBase {
     return success();
   }
 
-  struct LsRefs {
-    bool symrefs = false;
-    bool peel = false;
-    bool unborn = false;
-    std::vector<std::string> prefixes;
-  };
-
-  Result<void> ls_argument(Bytes text) {
-    if (text == "symrefs") ls_.symrefs = true;
-    else if (text == "peel") ls_.peel = true;
-    else if (text == "unborn") ls_.unborn = true;
-    else if (const auto prefix = after(text, "ref-prefix ")) {
-      if (ls_.prefixes.size() >= limits_.ref_prefixes_max) return Error(Errc::kLimitExceeded, "too many ref-prefix lines");
-      ls_.prefixes.emplace_back(*prefix);
-    } else {
-      return Error(Errc::kProtocol, "unexpected line in ls-refs");
-    }
+  // Spec: gitprotocol-v2 "object-info": sizes of objects.
+  Result<void> object_info_argument(Bytes text) {
+    if (text == "size") return success();
+    const auto hex = after(text, "oid ");
+    if (!hex) return Error(Errc::kProtocol, "unexpected line in object-info");
+    if (info_ids_.size() >= limits_.object_info_max) return Error(Errc::kLimitExceeded, "too many oid lines");
+    VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, *hex));
+    info_ids_.push_back(id);
     return success();
   }
 
-  Result<void> list_refs() {
-    std::vector<std::string> prefixes = std::move(ls_.prefixes);
-    if (prefixes.empty()) prefixes.emplace_back();
-    std::sort(prefixes.begin(), prefixes.end());
-    std::string covered;
-    bool any = false;
-    for (const std::string& prefix : prefixes) {
-      if (any && prefix.starts_with(covered)) continue;
-      covered = prefix;
-      any = true;
-      VEXOR_TRY(const auto refs, store::read_refs(repository_, prefix));
-      for (const store::NamedRef& ref : refs) {
-        VEXOR_TRY(const auto shown, show(ref));
-        if (!shown) {
-          const bool is_unborn = ref.name == "HEAD" && !ref.row.symref_target.empty() && ls_.unborn;
-          if (is_unborn && !store::is_hidden(repository_.row, "HEAD")) {
-            format::append_pkt_line(output_, "unborn HEAD symref-target:" + ref.row.symref_target + "\n");
-          }
-          continue;
-        }
-        std::string line = shown->id.hex() + " " + shown->name;
-        if (ls_.symrefs && !shown->symref_target.empty()) line += " symref-target:" + shown->symref_target;
-        if (ls_.peel && shown->peeled) line += " peeled:" + shown->peeled->hex();
-        format::append_pkt_line(output_, line + "\n");
+  Result<void> object_info() {
+    format::append_pkt_line(output_, "size");
+    for (const ObjectId& id : info_ids_) {
+      std::string line = id.hex() + " ";
+      VEXOR_TRY(const auto number, find_visible(id));
+      if (number) {
+        VEXOR_TRY(const auto entry, reader_.entry(*number));
+        line += std::to_string(entry.object.object_bytes);
       }
+      format::append_pkt_line(output_, line);
     }
     format::append_flush(output_);
     return success();
@@ -322,17 +275,42 @@ class UploadPack final : public SessionBase {
       return true;
     }
     if (const auto depth = after(text, "deepen ")) {
-      const auto done = std::from_chars(depth->data(), depth->data() + depth->size(), fetch_.request.depth);
-      if (done.ec != std::errc() || fetch_.request.depth == 0) return Error(Errc::kProtocol, "invalid deepen");
+      VEXOR_TRY(const std::int64_t value, number_of(*depth));
+      if (value <= 0) return Error(Errc::kProtocol, "invalid deepen");
+      fetch_.request.deepen.depth = static_cast<std::uint32_t>(std::min<std::int64_t>(value, pack::kInfiniteDepth));
+      return true;
+    }
+    if (const auto since = after(text, "deepen-since ")) {
+      VEXOR_TRY(fetch_.request.deepen.since, number_of(*since));
+      return true;
+    }
+    if (const auto name = after(text, "deepen-not ")) {
+      VEXOR_TRY(const auto ref, store::find_ref_by_short_name(repository_, std::string(*name)));
+      if (!ref || store::is_hidden(repository_.row, ref->name)) return Error(Errc::kProtocol, "deepen-not is not a ref: " + std::string(*name));
+      auto& excluded = fetch_.request.deepen.not_commits;
+      if (excluded.size() >= limits_.shallow_lines_max) return Error(Errc::kLimitExceeded, "too many deepen-not lines");
+      const ObjectNumber number = ref->row.peeled ? ref->row.peeled_number : ref->row.number;
+      VEXOR_TRY(const ObjectType type, source_.type(number));
+      if (type == ObjectType::kCommit) excluded.push_back(number);
+      return true;
+    }
+    if (text == "deepen-relative") {
+      fetch_.request.deepen.relative = true;
       return true;
     }
     if (const auto filter = after(text, "filter ")) {
       if (filter->size() > limits_.filter_spec_bytes_max) return Error(Errc::kLimitExceeded, "filter-spec too long");
-      VEXOR_TRY(fetch_.request.filter, pack::parse_filter(*filter));
+      VEXOR_TRY(fetch_.request.filter, pack::parse_filter(*filter, limits_));
       return true;
     }
-    if (text.starts_with("deepen-")) return Error(Errc::kProtocol, "deepen-since, deepen-not and deepen-relative are not supported");
     return false;
+  }
+
+  static Result<std::int64_t> number_of(Bytes text) {
+    std::int64_t value = 0;
+    const auto done = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (done.ec != std::errc() || done.ptr != text.data() + text.size()) return Error(Errc::kProtocol, "invalid number");
+    return value;
   }
 
   Result<bool> add_have(Bytes hex) {
@@ -357,7 +335,9 @@ class UploadPack final : public SessionBase {
     else if (text == "ofs-delta") fetch_.ofs_delta = true;
     else if (text == "include-tag") fetch_.request.include_tag = true;
     else if (text == "wait-for-done") fetch_.wait_for_done = true;
-    else if (text != "no-progress") return Error(Errc::kProtocol, "unexpected line in fetch");
+    else if (text == "sideband-all") fetch_.sideband_all = true;
+    else if (text == "no-progress") fetch_.quiet = true;
+    else return Error(Errc::kProtocol, "unexpected line in fetch");
     return success();
   }
 
@@ -382,9 +362,9 @@ class UploadPack final : public SessionBase {
   Result<void> run_fetch() {
     if (fetch_.request.wants.empty() && !fetch_.wait_for_done) return Error(Errc::kProtocol, "fetch without wants");
     if (!fetch_.done) {
-      format::append_pkt_line(output_, "acknowledgments\n");
-      if (fetch_.acks.empty()) format::append_pkt_line(output_, "NAK\n");
-      for (const ObjectId& id : fetch_.acks) format::append_pkt_line(output_, "ACK " + id.hex() + "\n");
+      answer("acknowledgments\n");
+      if (fetch_.acks.empty()) answer("NAK\n");
+      for (const ObjectId& id : fetch_.acks) answer("ACK " + id.hex() + "\n");
       bool give = false;
       if (!fetch_.wait_for_done) {
         VEXOR_TRY(give, ready());
@@ -393,29 +373,50 @@ class UploadPack final : public SessionBase {
         format::append_flush(output_);
         return success();
       }
-      format::append_pkt_line(output_, "ready\n");
+      answer("ready\n");
       format::append_delim(output_);
     }
+    VEXOR_TRY(check_deepen());
     VEXOR_TRY(begin_pack());
-    if (fetch_.request.depth > 0) {
-      format::append_pkt_line(output_, "shallow-info\n");
+    if (fetch_.request.deepen.any()) {
+      answer("shallow-info\n");
       VEXOR_TRY(append_shallow());
       format::append_delim(output_);
     }
-    format::append_pkt_line(output_, "packfile\n");
+    answer("packfile\n");
     fetch_.sideband = true;
     fetch_.sideband_bytes = kPktLineBytesMax;
+    tell_progress();
     return success();
   }
 
-  Result<void> append_shallow() {
-    for (const ObjectNumber number : selection_.shallow) {
-      VEXOR_TRY(const auto entry, reader_.entry(number));
-      format::append_pkt_line(output_, "shallow " + entry.object.id.hex() + "\n");
+  // One line of a v2 answer to fetch.
+  void answer(const std::string& line) {
+    format::append_pkt_line(output_, fetch_.sideband_all ? "\1" + line : line);
+  }
+
+  Result<void> check_deepen() const {
+    const pack::Deepen& deepen = fetch_.request.deepen;
+    if (deepen.depth > 0 && (deepen.since || !deepen.not_commits.empty())) {
+      return Error(Errc::kProtocol, "deepen and deepen-since (or deepen-not) cannot be used together");
     }
-    for (const ObjectNumber number : selection_.unshallow) {
+    return success();
+  }
+
+  void tell_progress() {
+    if (fetch_.quiet || !fetch_.sideband) return;
+    const std::string count = std::to_string(writer_->object_count());
+    format::append_sideband(output_, 2, "Enumerating objects: " + count + ", done.\n", fetch_.sideband_bytes);
+  }
+
+  Result<void> append_shallow() {
+    for (const ObjectNumber number : selection_.boundaries.shallow) {
       VEXOR_TRY(const auto entry, reader_.entry(number));
-      format::append_pkt_line(output_, "unshallow " + entry.object.id.hex() + "\n");
+      answer("shallow " + entry.object.id.hex() + "\n");
+    }
+    for (const ObjectNumber number : selection_.boundaries.unshallow) {
+      VEXOR_TRY(const auto entry, reader_.entry(number));
+      answer("unshallow " + entry.object.id.hex() + "\n");
     }
     return success();
   }
@@ -431,6 +432,12 @@ class UploadPack final : public SessionBase {
     writer_.emplace(reader_, std::move(selection_.send), selection_.have, pack::PackOptions{fetch_.ofs_delta});
     packing_ = true;
     has_work_ = true;
+    return success();
+  }
+
+  Result<void> begin_v0_pack() {
+    VEXOR_TRY(begin_pack());
+    tell_progress();
     return success();
   }
 
@@ -468,9 +475,9 @@ class UploadPack final : public SessionBase {
         finish();
         return success();
       }
-      if (fetch_.request.depth > 0) {
-        FetchKeeper keep(*this);
-        VEXOR_TRY(select());
+      if (fetch_.request.deepen.any()) {
+        VEXOR_TRY(check_deepen());
+        VEXOR_TRY(selection_.boundaries, pack::find_boundaries(core_, repository_, reader_, fetch_.request));
         VEXOR_TRY(append_shallow());
         format::append_flush(output_);
       }
@@ -491,12 +498,6 @@ class UploadPack final : public SessionBase {
     return success();
   }
 
-  struct FetchKeeper {  // the haves are not known yet when boundaries are told
-    explicit FetchKeeper(UploadPack& owner) : owner_(owner) { owner_.fetch_.told_shallow = true; }
-    ~FetchKeeper() { owner_.selection_.send = Roaring(); }
-    UploadPack& owner_;
-  };
-
   Result<void> capabilities(Bytes text) {
     while (!text.empty()) {
       const std::size_t space = text.find(' ');
@@ -504,6 +505,8 @@ class UploadPack final : public SessionBase {
       text.remove_prefix(space == Bytes::npos ? text.size() : space + 1);
       if (word == "multi_ack") fetch_.multi_ack = true;
       else if (word == "multi_ack_detailed") fetch_.multi_ack_detailed = fetch_.multi_ack = true;
+      else if (word == "deepen-relative") fetch_.request.deepen.relative = true;
+      else if (word == "no-progress") fetch_.quiet = true;
       else if (word == "no-done") fetch_.no_done = true;
       else if (word == "thin-pack") fetch_.request.thin_pack = true;
       else if (word == "ofs-delta") fetch_.ofs_delta = true;
@@ -533,7 +536,7 @@ class UploadPack final : public SessionBase {
       if (fetch_.common.empty() || fetch_.multi_ack) format::append_pkt_line(output_, "NAK\n");
       if (fetch_.no_done && fetch_.sent_ready) {
         format::append_pkt_line(output_, "ACK " + fetch_.last_common->hex() + "\n");
-        return begin_pack();
+        return begin_v0_pack();
       }
       if (options_.stateless) finish();
       return success();
@@ -556,7 +559,7 @@ class UploadPack final : public SessionBase {
     } else if (fetch_.common.empty()) {
       format::append_pkt_line(output_, "NAK\n");
     }
-    return begin_pack();
+    return begin_v0_pack();
   }
 
   store::StoreCore& core_;
@@ -571,6 +574,7 @@ class UploadPack final : public SessionBase {
   std::string command_;
   std::uint32_t header_lines_ = 0;
   LsRefs ls_;
+  std::vector<ObjectId> info_ids_;
   Fetch fetch_;
   pack::FetchSelection selection_;
   std::optional<pack::PackWriter> writer_;

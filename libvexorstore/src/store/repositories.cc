@@ -230,6 +230,9 @@ Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& a
   after.is_public = info.is_public;
   after.hidden = info.hidden_refs;
   after.check_policy = info.check_policy;
+  after.pack_bytes_max = info.pack_bytes_max;
+  after.object_bytes_max = info.object_bytes_max;
+  after.bundles = info.bundle_lines;
   after.protect.clear();
   for (const RefProtection& rule : info.protect) {
     after.protect.push_back({rule.pattern, rule.no_force, rule.no_delete, rule.only_users});

@@ -155,6 +155,9 @@ RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow
   }
   info.hidden_refs = row.hidden;
   info.check_policy = row.check_policy;
+  info.pack_bytes_max = row.pack_bytes_max;
+  info.object_bytes_max = row.object_bytes_max;
+  info.bundle_lines = row.bundles;
   const auto head = snapshot.get(Family::kRefs, format::ref_key(row.number, "HEAD"));
   if (head.has_value() && head.value()) {
     const auto decoded = format::decode_ref_row(row.algorithm, head.value()->bytes());
@@ -180,6 +183,18 @@ Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, B
   if (!row) return std::optional<NamedRef>();
   VEXOR_TRY(format::RefRow decoded, format::decode_ref_row(repository.row.algorithm, row->bytes()));
   return std::optional<NamedRef>(NamedRef{std::string(name), std::move(decoded), std::string(row->bytes())});
+}
+
+Result<std::optional<NamedRef>> find_ref_by_short_name(const RepositorySnapshot& repository, const std::string& name) {
+  for (const char* prefix : {"", "refs/", "refs/tags/", "refs/heads/"}) {
+    VEXOR_TRY(auto ref, read_ref(repository, prefix + name));
+    if (ref && !ref->row.symref_target.empty()) {
+      const std::string target = ref->row.symref_target;
+      VEXOR_TRY(ref, read_ref(repository, target));
+    }
+    if (ref) return ref;
+  }
+  return std::optional<NamedRef>();
 }
 
 }  // namespace vexor::store

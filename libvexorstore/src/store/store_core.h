@@ -94,6 +94,9 @@ struct NamedRef {
 // All refs (HEAD and symrefs included), by name, starting with `prefix`.
 Result<std::vector<NamedRef>> read_refs(const RepositorySnapshot& repository, Bytes prefix = {});
 Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, Bytes name);
+// The first of NAME, refs/NAME, refs/tags/NAME, refs/heads/NAME that exists and is no symref; a
+// symref's target for those that are. Spec: gitrevisions, "<refname>".
+Result<std::optional<NamedRef>> find_ref_by_short_name(const RepositorySnapshot& repository, const std::string& name);
 bool is_hidden(const RepositoryRow& row, Bytes ref_name);
 
 }  // namespace vexor::store

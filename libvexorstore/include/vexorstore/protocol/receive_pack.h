@@ -13,6 +13,7 @@ struct ReceivePackOptions {
   int version = 0;
   bool stateless = false;
   bool advertise_only = false;
+  std::string session_id;  // told to the client when not empty; printable, without spaces
   Actor actor;
 };
 

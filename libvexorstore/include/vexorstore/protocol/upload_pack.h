@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "vexorstore/protocol/session.h"
 #include "vexorstore/store.h"
@@ -13,6 +15,9 @@ struct UploadPackOptions {
   int version = 0;              // 0, 1 or 2: parse_protocol_version(GIT_PROTOCOL)
   bool stateless = false;       // HTTP: one request, one answer
   bool advertise_only = false;  // HTTP: info/refs
+  std::string session_id;       // told to the client when not empty; printable, without spaces
+  // "<id>.uri=https://..." lines of the bundle-uri command; empty: the command is not offered.
+  std::vector<std::string> bundle_lines;
 };
 
 // "version=2:..." -> 2; anything unknown -> 0.
