@@ -1,4 +1,5 @@
 option(VEXOR_TESTS "Build the tests" ON)
+option(VEXOR_GIT2 "Build the libgit2 bridge, vexor::git2" ON)
 option(VEXOR_WERROR "Warnings are errors (our presets turn this on)" OFF)
 set(VEXOR_SANITIZE "" CACHE STRING "Value for -fsanitize=, for example address,undefined")
 

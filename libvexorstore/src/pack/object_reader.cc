@@ -101,7 +101,7 @@ Result<std::string> ObjectReader::inflate(const StoredEntry& entry) const {
 }
 
 Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber number) {
-  std::vector<StoredEntry> chain;  // deltas from the wanted object down to a whole or cached one
+  std::vector<ObjectNumber> chain;  // deltas from the wanted object down to a whole or cached one
   std::shared_ptr<const std::string> content = cache_.find(number);
   ObjectNumber at = number;
   while (!content) {
@@ -112,13 +112,13 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
       cache_.insert(at, content);
       break;
     }
+    chain.push_back(at);
     at = next.object.base;
-    chain.push_back(std::move(next));
     if (chain.size() > limits_.delta_depth_max + 1U) return Error(Errc::kCorrupt, "delta chain without end");
     content = cache_.find(at);
   }
   while (!chain.empty()) {
-    const StoredEntry& step = chain.back();
+    VEXOR_TRY(const StoredEntry step, entry(chain.back()));
     VEXOR_TRY(const std::string delta, inflate(step));
     std::string result;
     VEXOR_TRY(format::apply_delta(*content, delta, limits_.delta_object_bytes_max, result));
