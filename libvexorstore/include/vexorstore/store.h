@@ -111,6 +111,9 @@ class Store {
   Result<void> delete_repository(const std::string& name, const Actor& actor);
   // Brings back the most recently deleted repository of that name. kConflict: the name is taken.
   Result<RepositoryInfo> restore_repository(const std::string& name, const Actor& actor);
+  // Removes the most recently deleted repository of that name for good: its refs, their history, and,
+  // when no other repository shares its storage, its objects at once. Errors: kNotFound.
+  Result<void> purge_repository(const std::string& name, const Actor& actor);
   Result<std::optional<RepositoryInfo>> find_repository(const std::string& name) const;
   Result<std::vector<RepositoryInfo>> list_repositories(bool deleted = false) const;
   // Changes description, visibility, protection, hidden refs, check policy, limits, bundles and

@@ -180,24 +180,58 @@ Result<void> Store::delete_repository(const std::string& name, const Actor& acto
   return submit_named(*core_, std::move(change), name);
 }
 
-Result<RepositoryInfo> Store::restore_repository(const std::string& name, const Actor& actor) {
-  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+namespace {
+
+// The most recently deleted repository of that name, and whether another one shares its pool.
+Result<std::pair<RepositoryRow, bool>> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name) {
   std::optional<RepositoryRow> best;
-  const auto cursor = snapshot->cursor(Family::kRepositories);
+  std::unordered_map<format::PoolId, unsigned> users;
+  const auto cursor = snapshot.cursor(Family::kRepositories);
   for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
     VEXOR_TRY(RepositoryRow row, format::decode_repository_row(cursor->value()));
+    ++users[row.pool];
     if (row.deleted_at_ms == 0 || row.deleted_name != name) continue;
     if (!best || row.deleted_at_ms >= best->deleted_at_ms) best = std::move(row);
   }
   VEXOR_TRY(cursor->status());
   if (!best) return Error(Errc::kNotFound, name + ": no deleted repository of that name");
-  RepositoryRow after = *best;
+  const bool shared = users[best->pool] > 1;
+  return std::pair(std::move(*best), shared);
+}
+
+}  // namespace
+
+Result<void> Store::purge_repository(const std::string& name, const Actor& actor) {
+  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+  VEXOR_TRY(const auto found, find_deleted(*snapshot, name));
+  const auto& [row, shared] = found;
+  Change change = begin_change(OperationKind::kRepositoryPurge, actor, row.number, name);
+  const std::string key = "r" + id_value(row.number);
+  change.preconditions.push_back({Family::kRepositories, key, format::encode_repository_row(row)});
+  change.record.changes.push_back({Family::kRepositories, key, std::nullopt});
+  change.record.changes.push_back({Family::kRepositories, "g" + id_value(row.number), std::nullopt});
+  for (const Family family : {Family::kRefs, Family::kReflog, Family::kGrants}) {
+    change.rows.erase_range(family, id_value(row.number), id_value(row.number + 1));
+  }
+  if (!shared) {
+    for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
+      change.rows.erase_range(family, id_value(row.pool), id_value(row.pool + 1));
+    }
+  }
+  return submit_named(*core_, std::move(change), name);
+}
+
+Result<RepositoryInfo> Store::restore_repository(const std::string& name, const Actor& actor) {
+  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
+  VEXOR_TRY(const auto found, find_deleted(*snapshot, name));
+  const RepositoryRow& before = found.first;
+  RepositoryRow after = before;
   after.deleted_at_ms = 0;
   after.deleted_name.clear();
   after.name = name;
   Change change = begin_change(OperationKind::kRepositoryRestore, actor, after.number, name);
   change.preconditions.push_back({Family::kRepositories, "n" + name, std::nullopt});
-  replace_row(change, *best, after);
+  replace_row(change, before, after);
   put_row(change, Family::kRepositories, "n" + name, id_value(after.number));
   VEXOR_TRY(submit_named(*core_, std::move(change), name));
   return to_info(*snapshot, after);

@@ -55,6 +55,12 @@ void SetCache::insert(const std::string& key, SetPtr set) {
   entries_.emplace(key, Entry{std::move(set), bytes, ++clock_});
 }
 
+void SetCache::clear() {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
+  bytes_ = 0;
+}
+
 std::uint64_t StoreCore::next_id() {
   const std::lock_guard lock(ids_mutex_);
   return next_id_++;

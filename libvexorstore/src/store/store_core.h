@@ -35,6 +35,7 @@ class SetCache {
   explicit SetCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
   SetPtr find(const std::string& key);
   void insert(const std::string& key, SetPtr set);
+  void clear();
 
  private:
   struct Entry {
