@@ -1,151 +1,416 @@
-// vexorctl: administration of a store that no server has open.
+// vexorctl: administration, through a running server's socket or on a data directory at rest.
+//
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 conflict, 5 problems were found.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
+#include <fcntl.h>
 #include <fstream>
 #include <iostream>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
 
-#include "vexorstore/store.h"
-#include "vexorstore/sys/backends.h"
+#include "admin/ctl_client.h"
+#include "admin/frame.h"
 
 namespace {
 
 using namespace vexor;
+using namespace vexor::frontend;
 
-// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 conflict.
+constexpr std::size_t kBundleHeaderBytesMax = 256U << 20U;
+constexpr std::size_t kBundleLineBytesMax = 2048;
+
 int fail(const Error& error) {
   std::fprintf(stderr, "vexorctl: %s\n", error.message().c_str());
-  return error.code() == Errc::kNotFound ? 3 : error.code() == Errc::kConflict ? 4 : 1;
+  switch (error.code()) {
+    case Errc::kInvalidArgument: return 2;
+    case Errc::kNotFound: return 3;
+    case Errc::kConflict: return 4;
+    default: return 1;
+  }
 }
 
-template <class T>
-int finish(const Result<T>& result, const std::string& text) {
-  if (result.has_error()) return fail(result.error());
-  if (!text.empty()) std::printf("%s\n", text.c_str());
-  return 0;
-}
+// One line on a terminal: how far, how fast, how long still.
+class ProgressLine {
+ public:
+  ProgressLine(std::string what, bool bytes) : what_(std::move(what)), bytes_(bytes), shown_(isatty(STDERR_FILENO) == 1) {}
+  ~ProgressLine() {
+    if (shown_ && printed_) std::fprintf(stderr, "\n");
+  }
+  bool operator()(std::uint64_t done, std::uint64_t total) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!shown_ || (done != total && now - last_ < std::chrono::milliseconds(100))) return true;
+    last_ = now;
+    printed_ = true;
+    const double seconds = std::max(0.001, std::chrono::duration<double>(now - start_).count());
+    const double rate = static_cast<double>(done) / seconds;
+    std::string line = what_ + ": " + amount(static_cast<double>(done));
+    if (total > 0) line += " of " + amount(static_cast<double>(total)) + " (" + std::to_string(done * 100 / total) + " %)";
+    line += ", " + amount(rate) + "/s";
+    if (total > done && rate > 0) line += ", " + std::to_string(static_cast<long>(static_cast<double>(total - done) / rate)) + " s left";
+    std::fprintf(stderr, "\r%-78s", line.c_str());
+    return true;
+  }
 
-struct Arguments {
-  std::string data, name, other, user, permission, branch = "main", format = "sha1";
-  bool is_public = false, is_private = false, deleted = false, password_stdin = false;
+ private:
+  std::string amount(double value) const {
+    char text[32];
+    if (bytes_) std::snprintf(text, sizeof text, "%.1f MiB", value / 1048576);
+    else std::snprintf(text, sizeof text, "%.0f", value);
+    return text;
+  }
+  std::string what_;
+  bool bytes_;
+  bool shown_;
+  bool printed_ = false;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_;
 };
 
-std::string read_password() {
+struct Arguments {
+  std::string data, socket, name, other, user, permission, branch, format, description, policy, directory;
+  std::vector<std::string> only, bundles;
+  std::uint64_t pack_bytes = 0, object_bytes = 0;
+  bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
+  bool allow_force = false, allow_delete = false, all = false, rebuild = false, force = false;
+};
+
+// From standard input, or from the terminal without echo.
+std::string read_password(bool from_stdin) {
   std::string line;
+  if (from_stdin || isatty(STDIN_FILENO) == 0) {
+    std::getline(std::cin, line);
+    return line;
+  }
+  termios before{};
+  tcgetattr(STDIN_FILENO, &before);
+  termios quiet = before;
+  quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+  std::fprintf(stderr, "Password: ");
+  tcsetattr(STDIN_FILENO, TCSANOW, &quiet);
   std::getline(std::cin, line);
+  tcsetattr(STDIN_FILENO, TCSANOW, &before);
+  std::fprintf(stderr, "\n");
   return line;
 }
 
-std::string read_file(const std::string& path) {
+std::string first_line(const std::string& path) {
   std::ifstream in(path);
   std::string line;
   std::getline(in, line);
   return line;
 }
 
-int list_repositories(Store& store, bool deleted) {
-  const auto list = store.list_repositories(deleted);
-  if (list.has_error()) return fail(list.error());
-  for (const RepositoryInfo& info : list.value()) {
-    std::printf("%-40s %-7s %-6s %s\n", info.name.c_str(), info.is_public ? "public" : "private",
-                std::string(hash_name(info.algorithm)).c_str(), info.default_branch.c_str());
+// A bundle as a stream: a file, or "git bundle create" over a bare repository. The child is waited for.
+class BundleSource {
+ public:
+  ~BundleSource() {
+    fd_.reset();
+    if (child_ > 0) ::waitpid(child_, nullptr, 0);
   }
-  return 0;
+  Result<void> open(const std::string& path) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(path, ignored)) {
+      fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      return fd_.get() >= 0 ? Result<void>(success()) : Error(Errc::kNotFound, path + ": cannot be read");
+    }
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return Error(Errc::kIo, "pipe failed");
+    fd_ = UniqueFd(ends[0]);
+    const UniqueFd write_end(ends[1]);
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::dup2(write_end.get(), STDOUT_FILENO);
+      ::execlp("git", "git", "-C", path.c_str(), "bundle", "create", "--quiet", "-", "--all", static_cast<char*>(nullptr));
+      ::_exit(127);
+    }
+    return child_ > 0 ? Result<void>(success()) : Error(Errc::kIo, "fork failed");
+  }
+  int fd() const { return fd_.get(); }
+  // After everything was read. Errors: kIo when git failed.
+  Result<void> finish() {
+    if (child_ <= 0) return success();
+    int status = 0;
+    ::waitpid(child_, &status, 0);
+    child_ = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return success();
+    return Error(Errc::kIo, WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "git is needed to import a directory and is not installed" : "git bundle failed");
+  }
+
+ private:
+  UniqueFd fd_;
+  pid_t child_ = 0;
+};
+
+// Reads a bundle's header and makes the commands of a push from it. Spec: git's gitformat-bundle.
+class BundleHeader {
+ public:
+  Result<std::string> read(int fd, const std::map<std::string, std::string>& now) {
+    VEXOR_TRY(const std::string signature, line(fd));
+    if (signature != "# v2 git bundle" && signature != "# v3 git bundle") return Error(Errc::kInvalidArgument, "not a git bundle");
+    std::string out;
+    for (;;) {
+      VEXOR_TRY(const std::string text, line(fd));
+      if (text.empty()) break;
+      if (text.starts_with("@object-format=") || text.starts_with("-")) continue;  // prerequisites are checked with the push
+      if (text.starts_with("@")) return Error(Errc::kInvalidArgument, "the bundle needs " + text.substr(1) + ", which is not known here");
+      const std::size_t space = text.find(' ');
+      if (space != 40 && space != 64) return Error(Errc::kInvalidArgument, "the bundle's header is damaged");
+      const std::string name = text.substr(space + 1);
+      if (!name.starts_with("refs/")) continue;  // HEAD
+      const auto old = now.find(name);
+      const std::string old_id = old != now.end() ? old->second : std::string(space, '0');
+      if (old_id == text.substr(0, space)) continue;
+      std::string command = old_id + " " + text.substr(0, space) + " " + name;
+      if (out.empty()) command += std::string(1, '\0') + " report-status object-format=" + (space == 40 ? "sha1" : "sha256");
+      char length[8];
+      std::snprintf(length, sizeof length, "%04zx", command.size() + 4);
+      out += length + command;
+      ++refs_;
+      if (out.size() > kBundleHeaderBytesMax) return Error(Errc::kLimitExceeded, "the bundle has too many refs");
+    }
+    return out + "0000";
+  }
+  std::size_t refs() const { return refs_; }
+
+ private:
+  // Byte by byte: what follows the header is the pack's.
+  static Result<std::string> line(int fd) {
+    std::string out;
+    char c = 0;
+    for (;;) {
+      const ssize_t count = ::read(fd, &c, 1);
+      if (count != 1) return Error(Errc::kInvalidArgument, "the bundle ends in its header");
+      if (c == '\n') return out;
+      out.push_back(c);
+      if (out.size() > kBundleLineBytesMax) return Error(Errc::kInvalidArgument, "not a git bundle");
+    }
+  }
+  std::size_t refs_ = 0;
+};
+
+Result<std::string> import(CtlClient& client, const Arguments& args) {
+  VEXOR_TRY(const json::object listed, client.run({{"op", "refs"}, {"repository", args.name}}, nullptr));
+  std::map<std::string, std::string> now;
+  for (const json::value& row : listed.at("rows").as_array()) {
+    now[std::string(row.as_object().at("name").as_string())] = std::string(row.as_object().at("id").as_string());
+  }
+  BundleSource source;
+  VEXOR_TRY(source.open(args.other));
+  BundleHeader header;
+  auto commands = header.read(source.fd(), now);
+  if (commands.has_error()) {
+    VEXOR_TRY(source.finish());
+    return std::move(commands).error();
+  }
+  if (header.refs() == 0) return std::string("nothing to import: all refs are there already");
+  ProgressLine line("importing", true);
+  VEXOR_TRY(const std::string refused, client.import(args.name, commands.value(), source.fd(), std::ref(line)));
+  VEXOR_TRY(source.finish());
+  if (!refused.empty()) return Error(Errc::kRefused, "some refs were refused:\n" + refused);
+  return "imported " + std::to_string(header.refs()) + " refs into " + args.name;
 }
 
-int run(CLI::App& app, Store& store, const Arguments& args) {
-  const Actor actor;
-  const auto is = [&app](const char* group, const char* verb) {
-    CLI::App* outer = app.get_subcommand(group);
-    return outer->parsed() && outer->get_subcommand(verb)->parsed();
+Result<std::string> export_to(CtlClient& client, const Arguments& args) {
+  const std::string part = args.other + ".part";
+  const UniqueFd output(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (output.get() < 0) return Error(Errc::kIo, part + ": cannot be written");
+  auto done = client.export_bundle(args.name, output.get());
+  if (done.has_value() && ::fsync(output.get()) == 0 && ::rename(part.c_str(), args.other.c_str()) == 0) return "wrote " + args.other;
+  ::unlink(part.c_str());
+  if (done.has_error()) return std::move(done).error();
+  return Error(Errc::kIo, args.other + ": cannot be written");
+}
+
+// The subcommand that was given, as "repo create" or "fsck".
+std::string chosen(const CLI::App& app) {
+  const auto first = app.get_subcommands();
+  if (first.empty()) return {};
+  const auto second = first.front()->get_subcommands();
+  return first.front()->get_name() + (second.empty() ? "" : "." + second.front()->get_name());
+}
+
+json::object request_of(const std::string& op, const Arguments& a, const CLI::App& app) {
+  json::object out{{"op", op}};
+  const auto given = [&](const char* option) {
+    const CLI::App* at = &app;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+    return at->count(option) > 0;
   };
-  if (is("user", "add")) return finish(store.create_account(args.name, read_password(), actor), "added " + args.name);
-  if (is("user", "passwd")) return finish(store.set_password(args.name, read_password(), actor), "changed");
-  if (is("user", "disable")) return finish(store.set_disabled(args.name, true, actor), "disabled " + args.name);
-  if (is("user", "enable")) return finish(store.set_disabled(args.name, false, actor), "enabled " + args.name);
-  if (is("user", "list")) {
-    const auto list = store.list_accounts();
-    if (list.has_error()) return fail(list.error());
-    for (const AccountInfo& info : list.value()) std::printf("%-30s %s\n", info.name.c_str(), info.disabled ? "disabled" : "active");
+  if (op == "user.add" || op == "user.passwd") out["password"] = read_password(a.from_stdin);
+  if (op.starts_with("user.") && op != "user.list") out["name"] = a.name;
+  if (op == "key.add") out["key"] = first_line(a.other);
+  if (op == "key.add" || op == "key.list") out["user"] = a.name;
+  if (op == "key.remove") out["fingerprint"] = a.name;
+  if (op.starts_with("repo.") && op != "repo.list") out["name"] = a.name;
+  if (op == "repo.list") out["deleted"] = a.deleted;
+  if (op == "repo.fork" || op == "repo.rename") out["new_name"] = a.other;
+  if (op == "repo.create") {
+    out["public"] = a.is_public;
+    if (given("--default-branch")) out["default_branch"] = a.branch;
+    if (given("--object-format")) out["object_format"] = a.format;
+    if (given("--description")) out["description"] = a.description;
+  }
+  if (op == "repo.set") {
+    if (a.is_public || a.is_private) out["public"] = a.is_public;
+    if (given("--default-branch")) out["default_branch"] = a.branch;
+    if (given("--description")) out["description"] = a.description;
+    if (given("--check-policy")) out["check_policy"] = a.policy;
+    if (given("--pack-bytes-max")) out["pack_bytes_max"] = a.pack_bytes;
+    if (given("--object-bytes-max")) out["object_bytes_max"] = a.object_bytes;
+    if (given("--bundle")) out["bundles"] = json::value_from(a.bundles);
+  }
+  if (op == "grant" || op == "protect" || op == "hide" || op == "reflog" || op == "refs") out["repository"] = a.name;
+  if (op == "grant") {
+    out["user"] = a.user;
+    out["permission"] = a.permission;
+  }
+  if (op == "protect" || op == "hide") {
+    out["pattern"] = a.other;
+    out["remove"] = a.remove;
+  }
+  if (op == "protect") {
+    out["allow_force"] = a.allow_force;
+    out["allow_delete"] = a.allow_delete;
+    out["only"] = json::value_from(a.only);
+  }
+  if (op == "reflog") out["ref"] = a.other;
+  if (op == "fsck" && !a.all) out["repository"] = a.name;
+  if (op == "checkpoint") out["directory"] = a.directory;
+  return out;
+}
+
+int run(CtlClient& client, const CLI::App& app, const Arguments& args) {
+  const std::string op = chosen(app);
+  const auto print = [&](const json::object& answer) {
+    std::printf("%s%s", args.json ? json::serialize(answer).c_str() : render(answer).c_str(), args.json ? "\n" : "");
+  };
+  if (op == "import" || op == "export") {
+    const auto done = op == "import" ? import(client, args) : export_to(client, args);
+    if (done.has_error()) return fail(done.error());
+    print({{"message", done.value()}});
     return 0;
   }
-  if (is("repo", "create")) {
-    CreateOptions options;
-    options.is_public = args.is_public;
-    options.default_branch = args.branch;
-    options.algorithm = args.format == "sha256" ? HashAlgorithm::kSha256 : HashAlgorithm::kSha1;
-    return finish(store.create_repository(args.name, options, actor), "created " + args.name);
+  if (op == "fsck" && args.all == !args.name.empty()) return fail(Error(Errc::kInvalidArgument, "fsck takes a repository or --all"));
+  Result<json::object> answer = json::object();
+  {
+    ProgressLine line(op == "fsck" ? "checked objects" : "objects", false);
+    answer = client.run(request_of(op, args, app), std::ref(line));
   }
-  if (is("repo", "fork")) return finish(store.fork_repository(args.name, args.other, actor), "forked to " + args.other);
-  if (is("repo", "rename")) return finish(store.rename_repository(args.name, args.other, actor), "renamed to " + args.other);
-  if (is("repo", "delete")) return finish(store.delete_repository(args.name, actor), "deleted " + args.name + "; 'repo restore' brings it back");
-  if (is("repo", "restore")) return finish(store.restore_repository(args.name, actor), "restored " + args.name);
-  if (is("repo", "list")) return list_repositories(store, args.deleted);
-  if (is("key", "add")) {
-    const auto key = store.add_key(args.name, read_file(args.other), actor);
-    return finish(key, key.has_value() ? "added " + key.value().fingerprint : "");
+  if (answer.has_error()) return fail(answer.error());
+  print(answer.value());
+  const json::value* problems = answer.value().if_contains("problem_count");
+  return problems != nullptr && problems->to_number<std::uint64_t>() > 0 ? 5 : 0;
+}
+
+void add_users_and_keys(CLI::App& app, Arguments& args) {
+  CLI::App* user = app.add_subcommand("user", "accounts")->require_subcommand(1);
+  const auto add = [&](const char* verb, const char* what) {
+    CLI::App* sub = user->add_subcommand(verb, what);
+    sub->add_option("NAME", args.name)->required();
+    return sub;
+  };
+  for (CLI::App* sub : {add("add", "make an account"), add("passwd", "set a password")}) {
+    sub->add_flag("--password-stdin", args.from_stdin, "read the password from standard input instead of asking");
   }
-  if (is("key", "remove")) return finish(store.remove_key(args.name, actor), "removed " + args.name);
-  if (is("key", "list")) {
-    const auto list = store.list_keys(args.name);
-    if (list.has_error()) return fail(list.error());
-    for (const KeyInfo& key : list.value()) std::printf("%s %s %s\n", key.fingerprint.c_str(), key.type.c_str(), key.comment.c_str());
-    return 0;
+  add("disable", "refuse all logins of an account");
+  add("enable", "allow them again");
+  user->add_subcommand("list", "all accounts");
+  CLI::App* key = app.add_subcommand("key", "SSH public keys")->require_subcommand(1);
+  CLI::App* key_add = key->add_subcommand("add", "give an account a key");
+  key_add->add_option("USER", args.name)->required();
+  key_add->add_option("FILE", args.other, "a public key file")->required()->check(CLI::ExistingFile);
+  key->add_subcommand("list", "the keys of an account")->add_option("USER", args.name)->required();
+  key->add_subcommand("remove", "take a key away")->add_option("FINGERPRINT", args.name)->required();
+}
+
+void add_repositories(CLI::App& app, Arguments& args) {
+  CLI::App* repo = app.add_subcommand("repo", "repositories")->require_subcommand(1);
+  const auto add = [&](const char* verb, const char* what) {
+    CLI::App* sub = repo->add_subcommand(verb, what);
+    sub->add_option("NAME", args.name, "OWNER/NAME")->required();
+    return sub;
+  };
+  const auto settings = [&](CLI::App* sub) {
+    CLI::Option* is_public = sub->add_flag("--public", args.is_public, "everybody may read it");
+    sub->add_flag("--private", args.is_private, "only those with a grant may read it")->excludes(is_public);
+    sub->add_option("--default-branch", args.branch);
+    sub->add_option("--description", args.description);
+  };
+  CLI::App* create = add("create", "make an empty repository");
+  settings(create);
+  create->add_option("--object-format", args.format)->check(CLI::IsMember({"sha1", "sha256"}));
+  CLI::App* set = add("set", "change settings");
+  settings(set);
+  set->add_option("--check-policy", args.policy, "MSG-ID=error|warn|ignore,...: severities of object checks");
+  set->add_option("--pack-bytes-max", args.pack_bytes, "largest push in bytes; 0: the server's limit");
+  set->add_option("--object-bytes-max", args.object_bytes, "largest object in bytes; 0: the server's limit");
+  set->add_option("--bundle", args.bundles, "ID.uri=URL lines told by bundle-uri; one empty: none");
+  add("delete", "take it away; it can be restored");
+  add("restore", "bring back the last deleted repository of that name");
+  add("purge", "remove the last deleted repository of that name for good");
+  add("describe", "settings and figures");
+  for (CLI::App* sub : {add("fork", "a copy that shares storage"), add("rename", "give it another name")}) {
+    sub->add_option("NEW_NAME", args.other)->required();
   }
-  if (app.get_subcommand("grant")->parsed()) {
-    const Permission permission = args.permission == "write"  ? Permission::kWrite
-                                  : args.permission == "read" ? Permission::kRead
-                                                              : Permission::kNone;
-    return finish(store.grant(args.name, args.user, permission, actor), "granted");
-  }
-  std::printf("%s", app.help().c_str());
-  return 2;
+  repo->add_subcommand("list", "all repositories")->add_flag("--deleted", args.deleted, "those that can be restored");
+}
+
+void add_rest(CLI::App& app, Arguments& args) {
+  const auto add = [&](const char* verb, const char* what) {
+    CLI::App* sub = app.add_subcommand(verb, what);
+    sub->add_option("REPOSITORY", args.name)->required();
+    return sub;
+  };
+  CLI::App* grant = add("grant", "give or take access");
+  grant->add_option("USER", args.user)->required();
+  grant->add_option("PERMISSION", args.permission)->required()->check(CLI::IsMember({"owner", "read", "write", "none"}));
+  CLI::App* protect = add("protect", "refs that nobody may force-push or delete");
+  protect->add_option("PATTERN", args.other, "a branch, or refs/... with *")->required();
+  protect->add_flag("--allow-force", args.allow_force);
+  protect->add_flag("--allow-delete", args.allow_delete);
+  protect->add_option("--only", args.only, "users who may update them at all");
+  protect->add_flag("--remove", args.remove);
+  CLI::App* hide = add("hide", "refs that are neither shown nor served");
+  hide->add_option("PATTERN", args.other, "refs/... with *")->required();
+  hide->add_flag("--remove", args.remove);
+  add("refs", "all refs");
+  add("reflog", "where a ref was")->add_option("REF", args.other)->required();
+  add("import", "push a bare repository or a bundle into a repository")->add_option("PATH", args.other)->required()->check(CLI::ExistingPath);
+  add("export", "write a repository as a bundle")->add_option("FILE", args.other)->required();
+  CLI::App* fsck = app.add_subcommand("fsck", "read, re-hash and check every object");
+  fsck->add_option("REPOSITORY", args.name);
+  fsck->add_flag("--all", args.all);
+  app.add_subcommand("stats", "figures of the store");
+  app.add_subcommand("checkpoint", "write a complete copy of the store")->add_option("DIRECTORY", args.directory, "must not exist yet")->required();
+  CLI::App* repair = app.add_subcommand("repair", "make derived rows anew; needs --data, the server stopped");
+  repair->add_flag("--rebuild-derived", args.rebuild, "index, graph, shapes and bitmaps from extents and refs")->required();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"vexorctl: administer a vexorstore data directory"};
+  CLI::App app{"vexorctl: administer a vexorstore"};
   app.require_subcommand(1);
+  app.fallthrough();
   Arguments args;
-  app.add_option("--data", args.data, "the server's data directory; the server must not be running")->required();
-  CLI::App* user = app.add_subcommand("user", "accounts")->require_subcommand(1);
-  for (const char* verb : {"add", "passwd", "disable", "enable"}) {
-    CLI::App* sub = user->add_subcommand(verb);
-    sub->add_option("NAME", args.name)->required();
-    if (std::string(verb) == "add" || std::string(verb) == "passwd") {
-      sub->add_flag("--password-stdin", args.password_stdin, "read the password from standard input")->required();
-    }
+  CLI::Option* data = app.add_option("--data", args.data, "data directory; through its server's socket when one runs");
+  app.add_option("--socket", args.socket, "admin socket of a running server")->excludes(data);
+  app.add_flag("--json", args.json, "answers as JSON");
+  add_users_and_keys(app, args);
+  add_repositories(app, args);
+  add_rest(app, args);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
   }
-  user->add_subcommand("list");
-  CLI::App* key = app.add_subcommand("key", "SSH public keys")->require_subcommand(1);
-  CLI::App* key_add = key->add_subcommand("add");
-  key_add->add_option("USER", args.name)->required();
-  key_add->add_option("FILE", args.other, "a public key file")->required()->check(CLI::ExistingFile);
-  key->add_subcommand("list")->add_option("USER", args.name)->required();
-  key->add_subcommand("remove")->add_option("FINGERPRINT", args.name)->required();
-  CLI::App* repo = app.add_subcommand("repo", "repositories")->require_subcommand(1);
-  CLI::App* create = repo->add_subcommand("create");
-  create->add_option("NAME", args.name, "OWNER/NAME")->required();
-  create->add_flag("--public", args.is_public);
-  create->add_flag("--private", args.is_private);
-  create->add_option("--default-branch", args.branch);
-  create->add_option("--object-format", args.format)->check(CLI::IsMember({"sha1", "sha256"}));
-  for (const char* verb : {"delete", "restore"}) repo->add_subcommand(verb)->add_option("NAME", args.name)->required();
-  for (const char* verb : {"fork", "rename"}) {
-    CLI::App* sub = repo->add_subcommand(verb);
-    sub->add_option("NAME", args.name)->required();
-    sub->add_option("NEW_NAME", args.other)->required();
-  }
-  repo->add_subcommand("list")->add_flag("--deleted", args.deleted);
-  CLI::App* grant = app.add_subcommand("grant", "give or take access");
-  grant->add_option("REPOSITORY", args.name)->required();
-  grant->add_option("USER", args.user)->required();
-  grant->add_option("PERMISSION", args.permission)->required()->check(CLI::IsMember({"read", "write", "none"}));
-  CLI11_PARSE(app, argc, argv);
-
-  auto backend = sys::open_rocksdb_backend(std::filesystem::path(args.data) / "store");
-  if (backend.has_error()) return fail(backend.error());
-  auto store = Store::open(std::move(backend).value(), StoreOptions{});
-  if (store.has_error()) return fail(store.error());
-  return run(app, *store.value(), args);
+  if (args.socket.empty() && args.data.empty()) return fail(Error(Errc::kInvalidArgument, "give --socket PATH or --data DIR"));
+  Result<std::unique_ptr<CtlClient>> client = Error(Errc::kUnavailable, "");
+  if (args.socket.empty() && chosen(app) != "repair") client = open_socket_client(std::filesystem::path(args.data) / "vexord.sock");
+  if (client.has_error()) client = args.socket.empty() ? open_offline_client(args.data) : open_socket_client(args.socket);
+  if (client.has_error()) return fail(client.error());
+  return run(*client.value(), app, args);
 }

@@ -1,118 +1,177 @@
-// vexord: the server. Parses options, opens the store, runs the frontends.
+// vexord: the server. Reads the configuration, opens the store, runs the frontends.
 #include <CLI/CLI.hpp>
 #include <boost/asio.hpp>
-#include <cstdio>
+#include <boost/json.hpp>
 #include <csignal>
+#include <cstdio>
 #include <thread>
 
-#include "https/https_server.h"
-#include "ssh/ssh_server.h"
-#include "vexorstore/sys/backends.h"
+#include "common/log.h"
+#include "daemon/config.h"
 
 namespace {
 
 namespace net = boost::asio;
 using namespace vexor;
+using namespace vexor::frontend;
 
 int fail(const Error& error) {
   std::fprintf(stderr, "vexord: %s\n", error.message().c_str());
-  return 1;
+  return error.code() == Errc::kInvalidArgument ? 2 : 1;
 }
 
-bool split_endpoint(const std::string& text, std::string& address, std::uint16_t& port) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return false;
-  address = text.substr(0, colon);
-  try {
-    const unsigned long value = std::stoul(text.substr(colon + 1));
-    if (value > 65535) return false;
-    port = static_cast<std::uint16_t>(value);
-  } catch (const std::exception&) {
-    return false;
+// The frontends that the configuration asks for.
+class Server {
+ public:
+  Server(Store& store, ServerConfig config) : service_(store), config_(std::move(config)) {}
+
+  Result<void> start() {
+    if (!config_.https_listen.empty()) {
+      https_ = std::make_unique<HttpsServer>(io_, service_, config_.https);
+      VEXOR_TRY(https_->start());
+    }
+    if (!config_.ssh_listen.empty()) {
+      ssh_ = std::make_unique<SshServer>(service_, config_.ssh);
+      VEXOR_TRY(ssh_->start());
+    }
+    admin_ = std::make_unique<AdminServer>(service_, config_.admin);
+    VEXOR_TRY(admin_->start());
+    if (!config_.monitor_listen.empty()) {
+      monitor_ = std::make_unique<MonitorServer>(io_, service_, config_.monitor, [this] { set_gauges(); });
+      VEXOR_TRY(monitor_->start());
+    }
+    return success();
   }
-  return true;
-}
 
-// SIGTERM: no new connections, up to `drain_seconds` for those that are open, then the end.
-void run(net::io_context& io, frontend::HttpsServer& https, frontend::SshServer* ssh, unsigned threads, int drain_seconds) {
-  net::signal_set signals(io, SIGTERM, SIGINT, SIGHUP);
-  net::steady_timer drain(io);
-  std::function<void(int)> poll = [&](int rest_ms) {
-    const unsigned open = https.connections() + (ssh != nullptr ? ssh->connections() : 0);
-    if (open == 0 || rest_ms <= 0) return io.stop();
-    drain.expires_after(std::chrono::milliseconds(50));
-    drain.async_wait([&poll, rest_ms](const boost::system::error_code&) { poll(rest_ms - 50); });
-  };
-  std::function<void()> wait = [&] {
-    signals.async_wait([&](const boost::system::error_code& failed, int signal) {
+  std::string ready_line() const {
+    const boost::json::object line{
+        {"ready", true}, {"https", https_ ? https_->endpoint() : ""}, {"ssh", ssh_ ? ssh_->endpoint() : ""},
+        {"monitor", monitor_ ? monitor_->endpoint() : ""}, {"admin", std::filesystem::absolute(config_.admin.socket).string()},
+        {"certificate", std::filesystem::absolute(config_.https.tls_directory / "cert.pem").string()}};
+    return boost::json::serialize(line);
+  }
+
+  // Until SIGTERM or SIGINT: then no new connections, up to drain_seconds for those that are open, and
+  // the end. SIGHUP reads the certificate again.
+  void run(unsigned threads) {
+    wait_for_signal();
+    std::vector<std::thread> pool;
+    for (unsigned i = 1; i < threads; ++i) pool.emplace_back([this] { io_.run(); });
+    io_.run();
+    for (std::thread& thread : pool) thread.join();
+  }
+
+ private:
+  void wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& failed, int signal) {
       if (failed) return;
       if (signal == SIGHUP) {
-        if (auto done = https.reload_certificate(); done.has_error()) fail(done.error());
-        return wait();
+        if (https_) {
+          const auto done = https_->reload_certificate();
+          log_event("reload", {{"ok", done.has_value()}, {"message", done.has_error() ? done.error().message() : "certificate read"}});
+        }
+        return wait_for_signal();
       }
-      https.stop();
-      if (ssh != nullptr) ssh->stop();
-      poll(drain_seconds * 1000);
+      log_event("drain", {{"signal", signal}});
+      if (monitor_) monitor_->drain();
+      if (https_) https_->stop();
+      if (ssh_) ssh_->stop();
+      admin_->stop();
+      poll_drain(config_.drain_seconds * 1000);
+      wait_for_second_signal();
     });
-  };
-  wait();
-  std::vector<std::thread> pool;
-  for (unsigned i = 1; i < threads; ++i) pool.emplace_back([&io] { io.run(); });
-  io.run();
-  for (std::thread& thread : pool) thread.join();
+  }
+  void wait_for_second_signal() {
+    signals_.async_wait([this](const boost::system::error_code& failed, int signal) {
+      if (failed) return;
+      if (signal == SIGHUP) return wait_for_second_signal();
+      io_.stop();  // asked twice
+    });
+  }
+  void poll_drain(int rest_ms) {
+    const unsigned open = (https_ ? https_->connections() : 0) + (ssh_ ? ssh_->connections() : 0) + admin_->connections();
+    if (open == 0 || rest_ms <= 0) return io_.stop();
+    drain_timer_.expires_after(std::chrono::milliseconds(50));
+    drain_timer_.async_wait([this, rest_ms](const boost::system::error_code&) { poll_drain(rest_ms - 50); });
+  }
+  void set_gauges() {
+    if (https_) service_.metrics().connections("https", https_->connections());
+    if (ssh_) service_.metrics().connections("ssh", ssh_->connections());
+    service_.metrics().connections("admin", admin_->connections());
+  }
+
+  net::io_context io_;
+  net::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
+  net::steady_timer drain_timer_{io_};
+  Service service_;
+  ServerConfig config_;
+  std::unique_ptr<HttpsServer> https_;
+  std::unique_ptr<SshServer> ssh_;
+  std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<MonitorServer> monitor_;
+};
+
+int serve(const ServerConfig& config) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const std::filesystem::path directory(config.data);
+  std::error_code failed;
+  std::filesystem::create_directories(directory / "tmp", failed);
+  if (failed) return fail(Error(Errc::kIo, "cannot make the data directory: " + failed.message()));
+  // Others may pass through only where sshd's user must reach the socket.
+  const auto mode = config.admin.shell_uid ? std::filesystem::perms::owner_all | std::filesystem::perms::group_exec | std::filesystem::perms::others_exec
+                                           : std::filesystem::perms::owner_all;
+  std::filesystem::permissions(directory, mode, failed);
+  for (const char* closed : {"store", "tmp"}) std::filesystem::permissions(directory / closed, std::filesystem::perms::owner_all, failed);
+  auto backend = sys::open_rocksdb_backend(directory / "store", config.rocksdb);
+  if (backend.has_error()) return fail(backend.error());
+  StoreOptions options;
+  options.scratch_directory = directory / "tmp";
+  options.limits = config.limits;
+  auto store = Store::open(std::move(backend).value(), options);
+  if (store.has_error()) return fail(store.error());
+  Server server(*store.value(), config);
+  if (auto started = server.start(); started.has_error()) return fail(started.error());
+  std::printf("%s\n", server.ready_line().c_str());
+  std::fflush(stdout);
+  server.run(2);
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"vexord: a Git server on the vexorstore engine"};
-  std::string data;
-  std::string https_endpoint = "127.0.0.1:8443";
-  std::string ssh_endpoint;
-  int drain_seconds = 30;
-  app.add_option("--data", data, "directory of the store, its certificate and its keys")->required();
-  app.add_option("--https", https_endpoint, "ADDRESS:PORT to serve HTTPS on; port 0 is any free one");
-  app.add_option("--ssh", ssh_endpoint, "ADDRESS:PORT to serve SSH on; without it there is no SSH");
+  std::string config_file;
+  std::string data, https, ssh, monitor;
+  int drain_seconds = -1;
+  bool check = false;
+  bool print = false;
+  app.add_option("--config", config_file, "TOML configuration; the options below go before what it says");
+  app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
+  app.add_flag("--print-config", print, "print every key with its meaning and default, and stop");
+  app.add_option("--data", data, "directory of the store, its certificate and its keys");
+  CLI::Option* https_option = app.add_option("--https", https, "ADDRESS:PORT to serve HTTPS on; port 0 is any free one");
+  CLI::Option* ssh_option = app.add_option("--ssh", ssh, "ADDRESS:PORT to serve SSH on; without it there is no SSH");
+  CLI::Option* monitor_option = app.add_option("--monitor", monitor, "ADDRESS:PORT for plain-HTTP /healthz and /metrics");
   app.add_option("--drain-seconds", drain_seconds, "how long SIGTERM waits for open requests")->check(CLI::Range(0, 3600));
   CLI11_PARSE(app, argc, argv);
-  std::signal(SIGPIPE, SIG_IGN);
-
-  const std::filesystem::path directory(data);
-  std::error_code ignored;
-  std::filesystem::create_directories(directory / "tmp", ignored);
-  std::filesystem::permissions(directory, std::filesystem::perms::owner_all, ignored);
-  auto backend = sys::open_rocksdb_backend(directory / "store");
-  if (backend.has_error()) return fail(backend.error());
-  StoreOptions options;
-  options.scratch_directory = directory / "tmp";
-  auto store = Store::open(std::move(backend).value(), options);
-  if (store.has_error()) return fail(store.error());
-
-  net::io_context io;
-  frontend::Service service(*store.value());
-  frontend::HttpsOptions https_options;
-  https_options.tls_directory = directory / "tls";
-  if (!split_endpoint(https_endpoint, https_options.address, https_options.port)) {
-    std::fprintf(stderr, "vexord: --https takes ADDRESS:PORT\n");
-    return 2;
+  if (print) {
+    std::printf("%s", documented_config().c_str());
+    return 0;
   }
-  frontend::HttpsServer https(io, service, https_options);
-  if (auto started = https.start(); started.has_error()) return fail(started.error());
-  std::unique_ptr<frontend::SshServer> ssh;
-  if (!ssh_endpoint.empty()) {
-    frontend::SshOptions ssh_options;
-    ssh_options.key_directory = directory / "ssh";
-    if (!split_endpoint(ssh_endpoint, ssh_options.address, ssh_options.port)) {
-      std::fprintf(stderr, "vexord: --ssh takes ADDRESS:PORT\n");
-      return 2;
-    }
-    ssh = std::make_unique<frontend::SshServer>(service, ssh_options);
-    if (auto started = ssh->start(); started.has_error()) return fail(started.error());
+  ServerConfig config;
+  if (!config_file.empty()) {
+    if (auto read = read_config(config_file, config); read.has_error()) return fail(read.error());
   }
-  std::printf("{\"ready\":true,\"https\":\"%s\",\"ssh\":\"%s\",\"certificate\":\"%s\"}\n", https.endpoint().c_str(),
-              ssh ? ssh->endpoint().c_str() : "",
-              std::filesystem::absolute(directory / "tls" / "cert.pem").c_str());
-  std::fflush(stdout);
-  run(io, https, ssh.get(), 2, drain_seconds);
-  return 0;
+  if (!data.empty()) config.data = data;
+  if (*https_option) config.https_listen = https;
+  if (*ssh_option) config.ssh_listen = ssh;
+  if (*monitor_option) config.monitor_listen = monitor;
+  if (drain_seconds >= 0) config.drain_seconds = drain_seconds;
+  if (auto done = complete_config(config); done.has_error()) return fail(done.error());
+  if (check) {
+    std::printf("the configuration is good\n");
+    return 0;
+  }
+  return serve(config);
 }

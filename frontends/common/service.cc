@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "admin/commands.h"
 #include "vexorstore/protocol/receive_pack.h"
 #include "vexorstore/protocol/upload_pack.h"
 #include "vexorstore/sys/random.h"
@@ -57,21 +58,27 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
     const auto found = logins_.find(tag);
     if (found != logins_.end() && found->second.second > now) remembered = found->second.first;
     if (!remembered && (blocked("a" + peer.address, now) || blocked("u" + user, now))) {
+      metrics_.login(peer.transport, "limited");
       return Error(Errc::kUnavailable, "too many failed logins; try again later");
     }
   }
   if (remembered) {
     VEXOR_TRY(const auto account, store_.find_account(user));  // it may have been disabled meanwhile
-    if (account && !account->disabled) return Principal{account->id, account->name};
+    if (account && !account->disabled) {
+      metrics_.login(peer.transport, "remembered");
+      return Principal{account->id, account->name};
+    }
   }
   VEXOR_TRY(const auto account, store_.check_password(user, password));
   const std::lock_guard lock(mutex_);
   if (!account) {
     logins_.erase(tag);
+    metrics_.login(peer.transport, "wrong");
     add_failure("a" + peer.address, now);
     add_failure("u" + user, now);
     return Error(Errc::kRefused, "wrong user name or password");
   }
+  metrics_.login(peer.transport, "ok");
   failures_.erase("u" + user);  // the address keeps its count: one right guess excuses no others
   if (logins_.size() >= kTrackedMax) logins_.clear();
   logins_[tag] = {*account, now + kRememberMs};
@@ -113,6 +120,12 @@ Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal
   options.session_id = request.session_id;
   options.bundle_lines = repository->bundle_lines;
   return protocol::make_upload_pack(store_, *repository, options);
+}
+
+Result<std::string> Service::run_user_command(const Principal& principal, std::string_view line, const std::string& input) {
+  VEXOR_TRY(const auto account, store_.find_account(principal.name));
+  if (!account || account->disabled || account->id != principal.account) return Error(Errc::kRefused, "the account is disabled");
+  return frontend::run_user_command(store_, *account, line, input);
 }
 
 }  // namespace vexor::frontend

@@ -10,6 +10,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "common/metrics.h"
 #include "vexorstore/protocol/session.h"
 #include "vexorstore/store.h"
 
@@ -27,6 +28,10 @@ struct Principal {
 };
 
 enum class GitCommand : std::uint8_t { kUploadPack, kReceivePack };
+// "upload-pack" or "receive-pack".
+inline const char* git_command_name(GitCommand command) {
+  return command == GitCommand::kUploadPack ? "upload-pack" : "receive-pack";
+}
 
 struct GitRequest {
   GitCommand command = GitCommand::kUploadPack;
@@ -44,12 +49,17 @@ class Service {
  public:
   explicit Service(Store& store);
 
+  Store& store() { return store_; }
+  Metrics& metrics() { return metrics_; }
+
   // kRefused: wrong. kUnavailable: too many failures, try later.
   Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
   // kRefused: no account has this key. The caller makes sure that the key was proven.
   Result<Principal> login_key(const Peer& peer, Bytes key_blob);
   // kNotFound for missing and forbidden alike; kRefused when logging in could help.
   Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
+  // A user's own command line ("help", "repo create x"). `input`: what the client sent along.
+  Result<std::string> run_user_command(const Principal& principal, std::string_view line, const std::string& input);
 
  private:
   // Failures per address and per account: after a few, each further one doubles the wait.
@@ -61,6 +71,7 @@ class Service {
   void add_failure(const std::string& key, std::int64_t now_ms);
 
   Store& store_;
+  Metrics metrics_;
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere
   std::mutex mutex_;

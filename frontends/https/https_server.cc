@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <zlib.h>
 
+#include "common/address_counts.h"
 #include "common/base64.h"
+#include "common/log.h"
 #include "https/tls.h"
 
 namespace vexor::frontend {
@@ -101,6 +103,7 @@ struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
   std::mutex tls_mutex;
   std::shared_ptr<net::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};
+  AddressCounts addresses;
 
   net::awaitable<void> accept();
 };
@@ -112,9 +115,9 @@ namespace {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, Service& service, const HttpsOptions& options,
-             net::thread_pool& pool, std::atomic<unsigned>& count)
+             net::thread_pool& pool, std::atomic<unsigned>& count, AddressCounts::Place place)
       : tls_(std::move(tls)), stream_(std::move(socket), *tls_), timer_(stream_.get_executor()), service_(service),
-        options_(options), pool_(pool), count_(count) {
+        options_(options), pool_(pool), count_(count), place_(std::move(place)) {
     error_code ignored;
     const auto remote = stream_.next_layer().remote_endpoint(ignored);
     peer_ = {remote.address().to_string(), "https"};
@@ -209,25 +212,25 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     started_ = std::chrono::steady_clock::now();
     bytes_in_ = bytes_out_ = 0;
+    command_.reset();
+    waited_ = {};
+    ended_well_ = false;
     const bool go_on = co_await route(parser);
     log(parser);
     co_return go_on;
   }
 
   // One access line a request. Never header values: they may hold passwords.
-  void log(const Parser& parser) const {
+  void log(const Parser& parser) {
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_);
-    std::string target;
-    for (const char c : parser.get().target()) {
-      if (c == '?') break;
-      target += c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '_';
+    const std::string_view target = parser.get().target();
+    log_event("request", {{"transport", "https"}, {"session", session_id_}, {"peer", peer_.address}, {"user", principal_.name},
+                          {"method", parser.get().method_string()}, {"path", target.substr(0, target.find('?'))},
+                          {"status", status_}, {"bytes_in", bytes_in_}, {"bytes_out", bytes_out_}, {"ms", took.count()}});
+    if (command_) {
+      const char* outcome = status_ == 200 && ended_well_ ? "ok" : status_ >= 400 && status_ < 500 ? "refused" : "failed";
+      service_.metrics().request("https", git_command_name(*command_), outcome, bytes_in_, bytes_out_, static_cast<double>(took.count()) / 1000);
     }
-    std::fprintf(stderr,
-                 "{\"event\":\"request\",\"transport\":\"https\",\"session\":\"%s\",\"peer\":\"%s\",\"user\":\"%s\",\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,"
-                 "\"bytes_in\":%llu,\"bytes_out\":%llu,\"ms\":%lld}\n",
-                 session_id_.c_str(), peer_.address.c_str(), principal_.name.c_str(), std::string(parser.get().method_string()).c_str(),
-                 target.c_str(), status_, static_cast<unsigned long long>(bytes_in_),
-                 static_cast<unsigned long long>(bytes_out_), static_cast<long long>(took.count()));
   }
 
   net::awaitable<bool> route(Parser& parser) {
@@ -268,6 +271,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::awaitable<bool> serve_git(Parser& parser, Route route, bool keep) {
     std::unique_ptr<protocol::Session> session;
     std::optional<Error> refused;
+    command_ = route.git.command;
     const std::string authorization(parser.get()[http::field::authorization]);
     auto open = [&] {
       if (authorization.starts_with("Basic ")) {
@@ -304,7 +308,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
           co_return co_await answer(429, "Too Many Requests", std::move(later), refused->message() + "\n", false);
         }
         default:
-          std::fprintf(stderr, "{\"event\":\"error\",\"what\":\"open session: %s\"}\n", std::string(errc_name(refused->code())).c_str());
+          log_event("error", {{"what", "open session"}, {"code", errc_name(refused->code())}, {"session", session_id_}});
           co_return co_await answer(500, "Internal Server Error", "", "internal error\n", false);
       }
     }
@@ -317,6 +321,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
                        "\r\nCache-Control: no-cache, max-age=0, must-revalidate\r\nExpires: Fri, 01 Jan 1980 00:00:00 GMT\r\n"
                        "Pragma: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
     const bool pumped = co_await pump(parser, *session, std::move(head));
+    ended_well_ = pumped && session->failure() == nullptr;
     auto drop = [&] { session.reset(); };
     co_await offload(pool_, std::move(drop));
     co_return pumped && parser.get().keep_alive();
@@ -344,11 +349,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
       if (parser.is_done()) break;
       set_deadline(options_.idle_seconds_max);
+      const auto begun = std::chrono::steady_clock::now();
       const bool more = co_await fill();
-      if (!more) co_return false;
+      waited_ += std::chrono::steady_clock::now() - begun;
+      if (!more || too_slow()) co_return false;
     }
     piece.clear();
     co_return true;
+  }
+
+  // A client that sends a byte now and then would hold a connection and a session for days.
+  bool too_slow() const {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited_).count();
+    return seconds > options_.rate_grace_seconds && bytes_in_ / static_cast<std::uint64_t>(seconds) < options_.rate_bytes_per_second_min;
   }
 
   // Feeds a piece that may be gzip. False: refuse the request.
@@ -422,13 +435,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const HttpsOptions& options_;
   net::thread_pool& pool_;
   std::atomic<unsigned>& count_;
+  AddressCounts::Place place_;
   Peer peer_;
   std::string session_id_;  // of the request at hand
+  std::optional<GitCommand> command_;
+  bool ended_well_ = false;
   Principal principal_;
   boost::beast::flat_buffer input_;
   std::optional<GzipBody> gzip_;
   std::chrono::steady_clock::time_point deadline_;
   std::chrono::steady_clock::time_point started_;
+  std::chrono::steady_clock::duration waited_{};  // for the client's bytes, in this request
   int status_ = 0;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
@@ -457,7 +474,12 @@ net::awaitable<void> HttpsServer::Shared::accept() {
       const std::lock_guard lock(tls_mutex);
       context = tls;
     }
-    const auto connection = std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections);
+    error_code gone;
+    const auto remote = socket.remote_endpoint(gone);
+    auto place = addresses.enter(remote.address().to_string(), options.connections_per_address_max);
+    if (gone || !place) continue;
+    const auto connection =
+        std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections, std::move(place));
     net::co_spawn(strand, run_connection(connection), net::detached);
     net::co_spawn(strand, watch_connection(connection), net::detached);
   }

@@ -14,9 +14,12 @@ struct HttpsOptions {
   std::filesystem::path tls_directory;   // cert.pem, key.pem
   unsigned workers = 4;                  // threads that run session work
   unsigned connections_max = 2048;
+  unsigned connections_per_address_max = 512;
   std::size_t header_bytes_max = 16 * 1024;
   int header_seconds_max = 10;           // for a whole request header
   int idle_seconds_max = 60;             // between requests, and for one read or write
+  std::uint64_t rate_bytes_per_second_min = 256;  // averaged over a request, behind the grace; 0: any
+  int rate_grace_seconds = 60;
   std::uint64_t gzip_body_bytes_max = 256ULL << 20;  // inflated size of a gzip request body
 };
 

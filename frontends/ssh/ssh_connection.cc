@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "common/base64.h"
+#include "common/log.h"
 #include "ssh/exec_request.h"
 
 namespace vexor::frontend {
@@ -14,6 +15,7 @@ namespace vexor::frontend {
 namespace {
 
 constexpr std::size_t kWriteBytes = 32 * 1024;
+constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
 constexpr std::size_t kInputBytesMax = 1U << 20U;  // held for the session; the window closes above
 constexpr int kPollMs = 100;
 constexpr int kFarewellTurnsMax = 50;
@@ -164,10 +166,10 @@ class Connection {
 
   int serve() {
     touch();
+    begun_ms_ = clock_.monotonic_time_ms();
     auto request = parse_exec_request(command_);
-    if (!request) {
-      return refuse("Hello " + principal_.name + ". This server takes git-upload-pack and git-receive-pack only.");
-    }
+    if (!request) return serve_command();
+    git_ = request->command;
     request->git_protocol = git_protocol_;
     request->session_id = session_id_ = new_session_id();
     auto session = context_.service.open_session(principal_, *request);
@@ -176,6 +178,29 @@ class Connection {
       return refuse(code == Errc::kRefused || code == Errc::kNotFound ? session.error().message() : "internal error");
     }
     return pump(*session.value()) ? 0 : 1;
+  }
+
+  // "ssh git@host help" and the like.
+  int serve_command() {
+    if (command_.starts_with("key add")) {
+      while (alive() && !ended_ && input_.find('\n') == std::string::npos && input_.size() < kKeyCommandInputMax) turn();
+    }
+    const auto done = context_.service.run_user_command(principal_, command_, input_);
+    if (done.has_error()) return refuse(done.error().message());
+    const std::string& text = done.value();
+    for (std::size_t at = 0; at < text.size() && alive() && !closed_;) {
+      const std::size_t window = ssh_channel_window_size(channel_);
+      if (window == 0 || (ssh_get_status(session_) & SSH_WRITE_PENDING) != 0) {
+        turn();
+        continue;
+      }
+      const std::size_t count = std::min({window, text.size() - at, kWriteBytes});
+      if (ssh_channel_write(channel_, text.data() + at, static_cast<std::uint32_t>(count)) != static_cast<int>(count)) return 1;
+      at += count;
+      bytes_out_ += count;
+      touch();
+    }
+    return 0;
   }
 
   bool pump(protocol::Session& session) {
@@ -231,11 +256,10 @@ class Connection {
   }
 
   void log(int status) const {
-    std::string command;
-    for (const char c : command_.substr(0, 200)) command += c >= 0x20 && c < 0x7F && c != '"' && c != '\\' ? c : '_';
-    std::fprintf(stderr, "{\"event\":\"request\",\"transport\":\"ssh\",\"session\":\"%s\",\"peer\":\"%s\",\"user\":\"%s\",\"command\":\"%s\",\"status\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu}\n",
-                 session_id_.c_str(), peer_.address.c_str(), principal_.name.c_str(), command.c_str(), status,
-                 static_cast<unsigned long long>(bytes_in_), static_cast<unsigned long long>(bytes_out_));
+    log_event("request", {{"transport", "ssh"}, {"session", session_id_}, {"peer", peer_.address}, {"user", principal_.name},
+                          {"command", Bytes(command_).substr(0, 200)}, {"status", status}, {"bytes_in", bytes_in_}, {"bytes_out", bytes_out_}});
+    const auto seconds = static_cast<double>(clock_.monotonic_time_ms() - begun_ms_) / 1000;
+    context_.service.metrics().request("ssh", git_ ? git_command_name(*git_) : "user", status == 0 ? "ok" : "failed", bytes_in_, bytes_out_, seconds);
   }
 
   const SshConnectionContext& context_;
@@ -247,6 +271,8 @@ class Connection {
   ssh_channel_callbacks_struct channel_callbacks_{};
   Peer peer_;
   Principal principal_;
+  std::optional<GitCommand> git_;
+  std::int64_t begun_ms_ = 0;
   std::string git_protocol_;
   std::string session_id_;
   std::string command_;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "common/address_counts.h"
 #include "ssh/ssh_connection.h"
 
 namespace vexor::frontend {
@@ -29,6 +30,7 @@ struct SshServer::Shared {
   std::atomic<bool> stopping{false};
   std::atomic<unsigned> connections{0};
   std::atomic<unsigned> unauthenticated{0};
+  AddressCounts addresses;
 };
 
 namespace {
@@ -100,8 +102,13 @@ Result<void> SshServer::start() {
       setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
       char text[INET_ADDRSTRLEN] = "";
       inet_ntop(AF_INET, &from.sin_addr, text, sizeof text);
+      auto place = shared->addresses.enter(text, shared->options.connections_per_address_max);
+      if (!place) {
+        ::close(socket);
+        continue;
+      }
       shared->connections.fetch_add(1);
-      std::thread([shared, socket, peer = std::string(text)] {
+      std::thread([shared, socket, peer = std::string(text), place = std::move(place)] {
         const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping, shared->unauthenticated};
         serve_ssh_connection(context, socket, peer);
         shared->connections.fetch_sub(1);

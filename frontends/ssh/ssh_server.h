@@ -18,6 +18,7 @@ struct SshOptions {
   std::uint16_t port = 0;                 // 0: any free one
   std::filesystem::path key_directory;    // host keys; made on first use
   unsigned connections_max = 256;
+  unsigned connections_per_address_max = 64;
   unsigned unauthenticated_max = 64;      // connections that have not logged in yet
   unsigned auth_tries_max = 6;
   int login_seconds_max = 20;             // from accept to the exec request

@@ -109,10 +109,10 @@ class SshTest(unittest.TestCase):
         self.assertEqual(done.returncode, 255)  # the right key came after too many wrong ones
 
     def test_only_git_commands(self):
-        for command in ("help", "sh", "git-upload-pack 'demo/push' extra", "git-upload-pack 'demo/push'; id", "git-upload-archive 'demo/push'"):
+        for command in ("sh", "git-upload-pack 'demo/push' extra", "git-upload-pack 'demo/push'; id", "git-upload-archive 'demo/push'"):
             done = self.run_ssh(command)
             self.assertEqual(done.returncode, 1, command)
-            self.assertIn("git-upload-pack and git-receive-pack only", done.stderr)
+            self.assertIn("help", done.stderr)
         for path in ("'../../etc'", "'demo/missing.git'", "'other/push.git'", "''"):
             done = self.run_ssh("git-upload-pack " + path)
             self.assertEqual(done.returncode, 1)

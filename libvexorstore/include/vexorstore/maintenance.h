@@ -45,6 +45,8 @@ struct StoreStats {
   std::vector<std::pair<std::string, std::uint64_t>> family_bytes;  // on disk, roughly
 };
 Result<StoreStats> store_stats(Store& store);
+// On disk, roughly; cheap.
+std::uint64_t approximate_bytes(Store& store, sys::Family family);
 
 struct RepositoryStats {
   std::uint64_t refs = 0;

@@ -54,6 +54,8 @@ Result<StoreStats> store_stats(Store& store) {
   return out;
 }
 
+std::uint64_t approximate_bytes(Store& store, Family family) { return store.core().backend->approximate_bytes(family); }
+
 Result<RepositoryStats> repository_stats(Store& store, RepositoryId id) {
   VEXOR_TRY(const auto repository, store::open_repository_snapshot(store.core(), id));
   pack::ObjectReader reader(repository.snapshot, repository.row.pool, repository.row.algorithm, store.core().options.limits);

@@ -38,6 +38,10 @@ class PushSource : public ObjectSource {
   // Makes the bitmap row of a tip and remembers it. The set must hold `tip`.
   Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set);
 
+  // Hands the sets of the new tips to the store's cache. Only after the commit: a set there stands for
+  // a stored bitmap.
+  void publish_sets() const;
+
   ObjectNumber first() const { return first_; }
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
   const std::vector<ObjectNumber>& numbers() const { return numbers_; }
@@ -62,6 +66,7 @@ class PushSource : public ObjectSource {
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
   std::map<ObjectNumber, BitmapRow> bitmaps_;
+  std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of bitmaps_
   ObjectNumber best_base_ = kNoObject;
   std::uint64_t best_base_objects_ = 0;
 };

@@ -219,6 +219,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     outcome.new_objects = change.record.object_count;
     auto done = core.committer->submit(std::move(change));
     if (done.has_value()) {
+      source.publish_sets();
       commands = std::move(tried);
       outcome.sequence = done.value();
       return outcome;

@@ -108,18 +108,7 @@ Result<SetPtr> PushSource::stored_set(ObjectNumber number) {
   SetPtr set;
   const auto mine = bitmaps_.find(number);
   if (mine != bitmaps_.end()) {
-    set = core_.sets.find(format::number_key(repository_.row.pool, number));
-    if (!set) {
-      auto composed = std::make_shared<Roaring>(mine->second.additions);
-      ObjectNumber base = mine->second.base;
-      while (base != kNoObject) {
-        VEXOR_TRY(auto row, bitmap_row(base));
-        if (!row) return Error(Errc::kCorrupt, "a bitmap's base is missing");
-        *composed |= row->additions;
-        base = row->base;
-      }
-      set = std::move(composed);
-    }
+    set = tip_sets_.at(number);
   } else if (visible_->contains(number)) {
     VEXOR_TRY(set, stored_.stored_set(number));
   }
@@ -145,7 +134,7 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set)
   BitmapRow row;
   if (base != kNoObject) {
     VEXOR_TRY(auto nearest, bitmap_row(base));
-    VEXOR_CHECK(nearest.has_value());
+    if (!nearest) return Error(Errc::kCorrupt, "a set without its bitmap");
     row.depth = nearest->depth + 1;
     // The ancestor to build on: depth with its lowest set bit cleared.
     const std::uint32_t target = row.depth & (row.depth - 1);
@@ -169,8 +158,12 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set)
   row.additions.runOptimize();
   bitmaps_.emplace(tip, std::move(row));
   set->runOptimize();
-  core_.sets.insert(format::number_key(repository_.row.pool, tip), std::move(set));
+  tip_sets_.emplace(tip, std::move(set));
   return success();
+}
+
+void PushSource::publish_sets() const {
+  for (const auto& [tip, set] : tip_sets_) core_.sets.insert(format::number_key(repository_.row.pool, tip), set);
 }
 
 std::vector<ObjectNumber> PushSource::pushed_commits() const {

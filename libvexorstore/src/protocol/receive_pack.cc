@@ -31,7 +31,7 @@ class ReceivePack final : public SessionBase {
   void run_work() override {
     auto done = work();
     if (!done.has_error()) return;
-    if (state_ == State::kPack || state_ == State::kResolve || state_ == State::kCommit) {
+    if (!commands_.empty()) {  // the client waits for a report from here on
       report_failure(done.error());
     } else {
       format::append_pkt_line(output_, "ERR " + client_text(done.error()));

@@ -37,6 +37,31 @@ TEST_F(Policy, protected_ref_takes_fast_forwards_only_and_stays) {
   EXPECT_TRUE(run_push(*store, "a/b", make_push(first.tip, 2, 2, "refs/heads/main", first.tip).request));
 }
 
+// A set computed for a tip that was refused has no stored bitmap: nothing may build on it.
+TEST_F(Policy, a_refused_update_leaves_nothing_that_later_ones_build_on) {
+  const Push second = make_push(first.tip, 2, 40, "refs/heads/main", first.tip);
+  ASSERT_TRUE(run_push(*store, "a/b", second.request));
+  const Push third = make_push(second.tip, 3, 40, "refs/heads/main", second.tip);
+  ASSERT_TRUE(run_push(*store, "a/b", third.request));
+  RepositoryInfo settings = info();
+  settings.protect.push_back({"refs/heads/main", true, true, {}});
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  std::string back;
+  format::append_pkt_line(back, third.tip.hex() + " " + first.tip.hex() + " refs/heads/main" + std::string(1, '\0') + " report-status");
+  format::append_flush(back);
+  std::string sideways = back;
+  sideways.replace(4 + 41, 40, second.tip.hex());
+  const std::string empty_pack = PackBuilder().finish();
+  EXPECT_FALSE(run_push(*store, "a/b", sideways + empty_pack));
+  EXPECT_FALSE(run_push(*store, "a/b", back + empty_pack));
+  settings = info();
+  settings.protect.clear();
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_TRUE(run_push(*store, "a/b", sideways + empty_pack));
+  EXPECT_TRUE(run_push(*store, "a/b", make_push(second.tip, 4, 3, "refs/heads/main", second.tip).request));
+  EXPECT_TRUE(run_push(*store, "a/b", make_push(first.tip, 5, 3, "refs/heads/side", none).request));
+}
+
 TEST_F(Policy, only_named_users_may_update) {
   RepositoryInfo settings = info();
   settings.protect.push_back({"refs/heads/*", false, false, {"ann"}});

@@ -1,0 +1,262 @@
+#include "admin/admin_server.h"
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
+
+#include "admin/commands.h"
+#include "admin/frame.h"
+#include "common/base64.h"
+#include "common/fd_pump.h"
+#include "common/log.h"
+#include "ssh/exec_request.h"
+#include "vexorstore/protocol/receive_pack.h"
+
+namespace vexor::frontend {
+
+struct AdminServer::Shared {
+  Shared(Service& service_in, AdminOptions options_in) : service(service_in), options(std::move(options_in)) {}
+  Service& service;
+  AdminOptions options;
+  UniqueFd listener;
+  std::thread acceptor;
+  std::atomic<bool> accepting{true};
+  std::atomic<bool> stopping{false};
+  std::atomic<unsigned> connections{0};
+};
+
+namespace {
+
+constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
+constexpr std::int64_t kProgressEveryMs = 200;
+
+json::object error_object(const Error& error) {
+  return json::object{{"error", json::object{{"code", errc_name(error.code())}, {"message", error.message()}}}};
+}
+
+// One connection: one request.
+class Connection {
+ public:
+  Connection(Service& service, const AdminOptions& options, const std::atomic<bool>& stopping, int socket)
+      : service_(service), options_(options), stopping_(stopping), socket_(socket) {}
+
+  void run() {
+    const timeval patience{options_.idle_seconds_max, 0};
+    setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    is_operator_ = peer.uid == 0 || peer.uid == ::geteuid();
+    if (!is_operator_ && options_.shell_uid != std::optional<unsigned>(peer.uid)) {
+      answer(error_object(Error(Errc::kRefused, "this user may not administer the server")));
+      return;
+    }
+    auto received = receive_frame(socket_.get());
+    if (received.has_error()) return answer(error_object(received.error()));
+    if (!received.value()) return;
+    frame_ = std::move(*received.value());
+    auto done = serve();
+    if (done.has_error()) {
+      answer(error_object(done.error()));
+    } else {
+      answer(done.value());
+    }
+  }
+
+ private:
+  void answer(const json::object& message) {
+    if (auto sent = send_frame(socket_.get(), message); sent.has_error()) log_event("admin_unanswered", {{"why", sent.error().message()}});
+  }
+  std::string text(const char* key) const {
+    const json::value* value = frame_.message.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+  }
+
+  Result<json::object> serve() {
+    const std::string op = text("op");
+    if (op == "ssh.find_key") return find_key();
+    if (op == "ssh.serve") return serve_user();
+    if (!is_operator_) return Error(Errc::kRefused, "this user may serve logged-in users only");
+    if (op == "repair") return Error(Errc::kRefused, "stop the server first: repair needs the store for itself (vexorctl --data DIR repair)");
+    log_event("admin", {{"op", op}});
+    if (op == "import") return import();
+    if (op == "export") return export_to();
+    std::int64_t last_ms = 0;
+    const ProgressSink progress = [&](std::uint64_t done, std::uint64_t total) {
+      const std::int64_t now = sys::system_clock().monotonic_time_ms();
+      if (now - last_ms < kProgressEveryMs && done != total) return !stopping_.load();
+      last_ms = now;
+      const auto sent = send_frame(socket_.get(), {{"progress", json::object{{"done", done}, {"total", total}}}});
+      return sent.has_value() && !stopping_.load();
+    };
+    VEXOR_TRY(json::object result, run_command(service_.store(), frame_.message, Actor{}, progress));
+    return json::object{{"result", std::move(result)}};
+  }
+
+  // {"op":"ssh.find_key","blob":base64} -> {"result":{"user":NAME}}
+  Result<json::object> find_key() {
+    const std::string blob = base64_decode(text("blob"));
+    VEXOR_TRY(const Principal who, service_.login_key({"", "openssh"}, blob));
+    return json::object{{"result", json::object{{"user", who.name}}}};
+  }
+
+  // {"op":"ssh.serve","user":NAME,"command":TEXT,"git_protocol":TEXT,"peer":ADDRESS} with the
+  // descriptors 0, 1, 2 of the user -> {"exit":STATUS}
+  Result<json::object> serve_user() {
+    VEXOR_TRY(const auto account, service_.store().find_account(text("user")));
+    if (!account || account->disabled) return Error(Errc::kRefused, "no such account");
+    if (frame_.descriptors[2].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
+    const Principal who{account->id, account->name};
+    const std::string command = text("command");
+    const auto begun = std::chrono::steady_clock::now();
+    PumpResult pumped;
+    auto request = parse_exec_request(command);
+    std::string session_id;
+    if (request) {
+      request->git_protocol = text("git_protocol").substr(0, 256);
+      request->session_id = session_id = new_session_id();
+      auto session = service_.open_session(who, *request);
+      if (session.has_error()) {
+        print(2, session.error().message() + "\n");
+      } else {
+        pumped = pump_descriptors(*session.value(), frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, stopping_);
+      }
+    } else {
+      std::string input;
+      if (command.starts_with("key add")) input = read_input();
+      const auto done = service_.run_user_command(who, command, input);
+      pumped.ok = done.has_value();
+      if (done.has_error()) print(2, done.error().message() + "\n");
+      else print(1, done.value());
+    }
+    const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    service_.metrics().request("openssh", request ? git_command_name(request->command) : "user", pumped.ok ? "ok" : "failed", pumped.bytes_in, pumped.bytes_out, took);
+    log_event("request", {{"transport", "openssh"}, {"session", session_id}, {"peer", text("peer").substr(0, 64)}, {"user", who.name},
+                          {"command", command.substr(0, 200)}, {"status", pumped.ok ? 0 : 1}, {"bytes_in", pumped.bytes_in}, {"bytes_out", pumped.bytes_out}});
+    return json::object{{"exit", pumped.ok ? 0 : 1}};
+  }
+
+  void print(std::size_t descriptor, Bytes bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(frame_.descriptors[descriptor].get(), bytes.data(), bytes.size());
+      if (count <= 0) return;
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+  }
+
+  std::string read_input() {
+    std::string out(kKeyCommandInputMax, '\0');
+    std::size_t have = 0;
+    while (have < out.size()) {
+      pollfd waiting{frame_.descriptors[0].get(), POLLIN, 0};
+      if (::poll(&waiting, 1, options_.idle_seconds_max * 1000) <= 0) break;
+      const ssize_t count = ::read(frame_.descriptors[0].get(), out.data() + have, out.size() - have);
+      if (count <= 0) break;
+      have += static_cast<std::size_t>(count);
+      if (out.find('\n') < have) break;
+    }
+    out.resize(have);
+    return out;
+  }
+
+  // {"op":"import","repository":NAME} with descriptors: a receive-pack session on 0 and 1.
+  Result<json::object> import() {
+    VEXOR_TRY(const auto repository, service_.store().find_repository(text("repository")));
+    if (!repository) return Error(Errc::kNotFound, text("repository") + ": no such repository");
+    if (frame_.descriptors[1].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
+    VEXOR_TRY(const auto session, protocol::make_receive_pack(service_.store(), *repository, {}));
+    const PumpResult pumped = pump_descriptors(*session, frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, stopping_);
+    return json::object{{"exit", pumped.ok ? 0 : 1}};
+  }
+
+  // {"op":"export","repository":NAME} with descriptors: the bundle goes to 1.
+  Result<json::object> export_to() {
+    VEXOR_TRY(const auto repository, service_.store().find_repository(text("repository")));
+    if (!repository) return Error(Errc::kNotFound, text("repository") + ": no such repository");
+    const int output = frame_.descriptors[1].get();
+    if (output < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
+    VEXOR_TRY(export_bundle(service_.store(), repository->id, [output](Bytes bytes) -> Result<void> {
+      while (!bytes.empty()) {
+        const ssize_t count = ::write(output, bytes.data(), bytes.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return Error(Errc::kIo, std::string("cannot write the bundle: ") + std::strerror(errno));
+        bytes.remove_prefix(static_cast<std::size_t>(count));
+      }
+      return success();
+    }));
+    return json::object{{"exit", 0}};
+  }
+
+  Service& service_;
+  const AdminOptions& options_;
+  const std::atomic<bool>& stopping_;
+  UniqueFd socket_;
+  bool is_operator_ = false;
+  Frame frame_;
+};
+
+}  // namespace
+
+AdminServer::AdminServer(Service& service, AdminOptions options) : shared_(std::make_shared<Shared>(service, std::move(options))) {}
+
+AdminServer::~AdminServer() {
+  stop();
+  stop_connections();
+  while (shared_->connections.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  std::error_code ignored;
+  if (shared_->listener.get() >= 0) std::filesystem::remove(shared_->options.socket, ignored);
+}
+
+Result<void> AdminServer::start() {
+  Shared& s = *shared_;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (s.options.socket.string().size() >= sizeof address.sun_path) {
+    return Error(Errc::kInvalidArgument, "the admin socket's path is longer than " + std::to_string(sizeof address.sun_path - 1) + " characters");
+  }
+  std::strcpy(address.sun_path, s.options.socket.c_str());
+  std::error_code ignored;
+  std::filesystem::remove(s.options.socket, ignored);  // of a server that was killed; the store is locked by us
+  s.listener = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const mode_t before = umask(s.options.shell_uid ? 0 : 0177);
+  const int bound = ::bind(s.listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  umask(before);
+  if (bound != 0 || ::listen(s.listener.get(), 64) != 0) {
+    return Error(Errc::kIo, std::string("admin socket: cannot listen: ") + std::strerror(errno));
+  }
+  s.acceptor = std::thread([shared = shared_] {
+    while (shared->accepting.load()) {
+      pollfd waiting{shared->listener.get(), POLLIN, 0};
+      if (::poll(&waiting, 1, 200) <= 0) continue;
+      const int socket = ::accept4(shared->listener.get(), nullptr, nullptr, SOCK_CLOEXEC);
+      if (socket < 0) continue;
+      if (shared->connections.load() >= shared->options.connections_max) {
+        ::close(socket);
+        continue;
+      }
+      shared->connections.fetch_add(1);
+      std::thread([shared, socket] {
+        Connection(shared->service, shared->options, shared->stopping, socket).run();
+        shared->connections.fetch_sub(1);
+      }).detach();
+    }
+  });
+  return success();
+}
+
+void AdminServer::stop() {
+  shared_->accepting.store(false);
+  if (shared_->acceptor.joinable()) shared_->acceptor.join();
+}
+void AdminServer::stop_connections() { shared_->stopping.store(true); }
+unsigned AdminServer::connections() const { return shared_->connections.load(); }
+
+}  // namespace vexor::frontend

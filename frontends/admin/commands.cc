@@ -1,0 +1,465 @@
+#include "admin/commands.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "vexorstore/snapshot.h"
+
+namespace vexor::frontend {
+
+namespace {
+
+constexpr std::size_t kLogEntriesMax = 1000;
+
+// The keys of a request, each taken once; what is left over is a mistake.
+class Arguments {
+ public:
+  explicit Arguments(const json::object& request) : request_(request) { taken_.insert("op"); }
+
+  Result<std::string> text(const char* key) {
+    VEXOR_TRY(auto value, optional_text(key));
+    if (!value) return Error(Errc::kInvalidArgument, std::string("'") + key + "' is missing");
+    return std::move(*value);
+  }
+  Result<std::optional<std::string>> optional_text(const char* key) {
+    const json::value* value = take(key);
+    if (value == nullptr || value->is_null()) return std::optional<std::string>();
+    if (!value->is_string()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a text");
+    return std::optional<std::string>(std::string(value->get_string()));
+  }
+  Result<std::optional<bool>> flag(const char* key) {
+    const json::value* value = take(key);
+    if (value == nullptr || value->is_null()) return std::optional<bool>();
+    if (!value->is_bool()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be true or false");
+    return std::optional<bool>(value->get_bool());
+  }
+  Result<std::optional<std::uint64_t>> number(const char* key) {
+    const json::value* value = take(key);
+    if (value == nullptr || value->is_null()) return std::optional<std::uint64_t>();
+    boost::system::error_code failed;
+    const auto out = value->to_number<std::uint64_t>(failed);
+    if (failed) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a number");
+    return std::optional<std::uint64_t>(out);
+  }
+  Result<std::optional<std::vector<std::string>>> list(const char* key) {
+    const json::value* value = take(key);
+    if (value == nullptr || value->is_null()) return std::optional<std::vector<std::string>>();
+    std::vector<std::string> out;
+    if (!value->is_array()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a list");
+    for (const json::value& item : value->get_array()) {
+      if (!item.is_string()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a list of texts");
+      out.emplace_back(item.get_string());
+    }
+    return std::optional<std::vector<std::string>>(std::move(out));
+  }
+  Result<void> end() const {
+    for (const auto& item : request_) {
+      if (!taken_.contains(std::string(item.key()))) return Error(Errc::kInvalidArgument, "unknown key '" + std::string(item.key()) + "'");
+    }
+    return success();
+  }
+
+ private:
+  const json::value* take(const char* key) {
+    taken_.insert(key);
+    return request_.if_contains(key);
+  }
+  const json::object& request_;
+  std::set<std::string> taken_;
+};
+
+struct Call {
+  Store& store;
+  Arguments& args;
+  const Actor& actor;
+  const ProgressSink& progress;
+};
+
+json::object message(const std::string& text) { return {{"message", text}}; }
+
+Result<RepositoryInfo> find(Call& call, const std::string& name) {
+  VEXOR_TRY(auto info, call.store.find_repository(name));
+  if (!info) return Error(Errc::kNotFound, name + ": no such repository");
+  return std::move(*info);
+}
+
+// ---- accounts and keys
+
+Result<json::object> user_add(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(const std::string password, call.args.text("password"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.create_account(name, password, call.actor));
+  return message("added " + name);
+}
+
+Result<json::object> user_passwd(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(const std::string password, call.args.text("password"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.set_password(name, password, call.actor));
+  return message("changed the password of " + name);
+}
+
+Result<json::object> user_set_disabled(Call& call, bool disabled) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.set_disabled(name, disabled, call.actor));
+  return message((disabled ? "disabled " : "enabled ") + name);
+}
+Result<json::object> user_disable(Call& call) { return user_set_disabled(call, true); }
+Result<json::object> user_enable(Call& call) { return user_set_disabled(call, false); }
+
+Result<json::object> user_list(Call& call) {
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const auto accounts, call.store.list_accounts());
+  json::array rows;
+  for (const AccountInfo& account : accounts) {
+    rows.push_back(json::object{{"name", account.name}, {"state", account.disabled ? "disabled" : "active"}});
+  }
+  return json::object{{"rows", std::move(rows)}};
+}
+
+Result<json::object> key_add(Call& call) {
+  VEXOR_TRY(const std::string user, call.args.text("user"));
+  VEXOR_TRY(const std::string line, call.args.text("key"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const KeyInfo key, call.store.add_key(user, line, call.actor));
+  return message("added " + key.fingerprint + " for " + user);
+}
+
+Result<json::object> key_list(Call& call) {
+  VEXOR_TRY(const std::string user, call.args.text("user"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const auto keys, call.store.list_keys(user));
+  json::array rows;
+  for (const KeyInfo& key : keys) rows.push_back(json::object{{"fingerprint", key.fingerprint}, {"type", key.type}, {"comment", key.comment}});
+  return json::object{{"rows", std::move(rows)}};
+}
+
+Result<json::object> key_remove(Call& call) {
+  VEXOR_TRY(const std::string fingerprint, call.args.text("fingerprint"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.remove_key(fingerprint, call.actor));
+  return message("removed " + fingerprint);
+}
+
+// ---- repositories
+
+Result<json::object> repo_create(Call& call) {
+  CreateOptions options;
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(const auto is_public, call.args.flag("public"));
+  VEXOR_TRY(const auto object_format, call.args.optional_text("object_format"));
+  VEXOR_TRY(const auto branch, call.args.optional_text("default_branch"));
+  VEXOR_TRY(const auto description, call.args.optional_text("description"));
+  VEXOR_TRY(call.args.end());
+  options.is_public = is_public.value_or(false);
+  if (object_format) {
+    VEXOR_TRY(options.algorithm, parse_hash_name(*object_format));
+  }
+  options.default_branch = branch.value_or("main");
+  options.description = description.value_or("");
+  VEXOR_TRY(call.store.create_repository(name, options, call.actor));
+  return message("created " + name);
+}
+
+Result<json::object> repo_fork(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(const std::string new_name, call.args.text("new_name"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.fork_repository(name, new_name, call.actor));
+  return message("forked " + name + " to " + new_name);
+}
+
+Result<json::object> repo_rename(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(const std::string new_name, call.args.text("new_name"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.rename_repository(name, new_name, call.actor));
+  return message("renamed " + name + " to " + new_name);
+}
+
+Result<json::object> repo_delete(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.delete_repository(name, call.actor));
+  return message("deleted " + name + "; 'repo restore' brings it back");
+}
+
+Result<json::object> repo_restore(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.restore_repository(name, call.actor));
+  return message("restored " + name);
+}
+
+Result<json::object> repo_purge(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.purge_repository(name, call.actor));
+  return message("purged " + name);
+}
+
+Result<json::object> repo_list(Call& call) {
+  VEXOR_TRY(const auto deleted, call.args.flag("deleted"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const auto list, call.store.list_repositories(deleted.value_or(false)));
+  json::array rows;
+  for (const RepositoryInfo& info : list) {
+    rows.push_back(json::object{{"name", info.name}, {"access", info.is_public ? "public" : "private"},
+                                {"object_format", hash_name(info.algorithm)}, {"default_branch", info.default_branch},
+                                {"description", info.description}});
+  }
+  return json::object{{"rows", std::move(rows)}};
+}
+
+json::object describe(const RepositoryInfo& info) {
+  json::array protect;
+  for (const RefProtection& rule : info.protect) {
+    std::string text = rule.pattern;
+    text += rule.no_force ? " no-force" : "";
+    text += rule.no_delete ? " no-delete" : "";
+    for (std::size_t i = 0; i < rule.only_users.size(); ++i) text += (i == 0 ? " only:" : ",") + rule.only_users[i];
+    protect.emplace_back(std::move(text));
+  }
+  return json::object{{"name", info.name}, {"description", info.description}, {"access", info.is_public ? "public" : "private"},
+                      {"object_format", hash_name(info.algorithm)}, {"default_branch", info.default_branch},
+                      {"protect", std::move(protect)}, {"hidden_refs", json::value_from(info.hidden_refs)},
+                      {"check_policy", info.check_policy}, {"pack_bytes_max", info.pack_bytes_max},
+                      {"object_bytes_max", info.object_bytes_max}, {"bundles", json::value_from(info.bundle_lines)}};
+}
+
+Result<json::object> repo_describe(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const RepositoryInfo info, find(call, name));
+  VEXOR_TRY(const RepositoryStats stats, repository_stats(call.store, info.id));
+  json::object fields = describe(info);
+  fields["refs"] = stats.refs;
+  fields["commits"] = stats.commits;
+  fields["trees"] = stats.trees;
+  fields["blobs"] = stats.blobs;
+  fields["tags"] = stats.tags;
+  fields["stored_bytes"] = stats.stored_bytes;
+  return json::object{{"fields", std::move(fields)}};
+}
+
+Result<json::object> repo_set(Call& call) {
+  VEXOR_TRY(const std::string name, call.args.text("name"));
+  VEXOR_TRY(RepositoryInfo info, find(call, name));
+  VEXOR_TRY(const auto description, call.args.optional_text("description"));
+  VEXOR_TRY(const auto is_public, call.args.flag("public"));
+  VEXOR_TRY(const auto branch, call.args.optional_text("default_branch"));
+  VEXOR_TRY(const auto policy, call.args.optional_text("check_policy"));
+  VEXOR_TRY(const auto pack_bytes, call.args.number("pack_bytes_max"));
+  VEXOR_TRY(const auto object_bytes, call.args.number("object_bytes_max"));
+  VEXOR_TRY(const auto bundles, call.args.list("bundles"));
+  VEXOR_TRY(call.args.end());
+  if (description) info.description = *description;
+  if (is_public) info.is_public = *is_public;
+  if (branch) info.default_branch = branch->starts_with("refs/") ? *branch : "refs/heads/" + *branch;
+  if (policy) info.check_policy = *policy;
+  if (pack_bytes) info.pack_bytes_max = *pack_bytes;
+  if (object_bytes) info.object_bytes_max = *object_bytes;
+  if (bundles) info.bundle_lines = *bundles;
+  VEXOR_TRY(call.store.update_repository(info, call.actor));
+  return message("changed " + name);
+}
+
+Result<json::object> grant(Call& call) {
+  VEXOR_TRY(const std::string repository, call.args.text("repository"));
+  VEXOR_TRY(const std::string user, call.args.text("user"));
+  VEXOR_TRY(const std::string permission, call.args.text("permission"));
+  VEXOR_TRY(call.args.end());
+  static const std::map<std::string, Permission> kNames = {
+      {"none", Permission::kNone}, {"read", Permission::kRead}, {"write", Permission::kWrite}, {"owner", Permission::kOwner}};
+  const auto found = kNames.find(permission);
+  if (found == kNames.end()) return Error(Errc::kInvalidArgument, "a permission is none, read, write or owner");
+  VEXOR_TRY(call.store.grant(repository, user, found->second, call.actor));
+  return message(user + " has " + permission + " on " + repository);
+}
+
+Result<json::object> protect(Call& call) {
+  VEXOR_TRY(const std::string repository, call.args.text("repository"));
+  VEXOR_TRY(const std::string pattern, call.args.text("pattern"));
+  VEXOR_TRY(const auto remove, call.args.flag("remove"));
+  VEXOR_TRY(const auto allow_force, call.args.flag("allow_force"));
+  VEXOR_TRY(const auto allow_delete, call.args.flag("allow_delete"));
+  VEXOR_TRY(const auto only, call.args.list("only"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(RepositoryInfo info, find(call, repository));
+  const std::string full = pattern.starts_with("refs/") ? pattern : "refs/heads/" + pattern;
+  const auto erased = std::erase_if(info.protect, [&](const RefProtection& rule) { return rule.pattern == full; });
+  if (remove.value_or(false)) {
+    if (erased == 0) return Error(Errc::kNotFound, full + " is not protected");
+  } else {
+    info.protect.push_back({full, !allow_force.value_or(false), !allow_delete.value_or(false), only.value_or(std::vector<std::string>())});
+  }
+  VEXOR_TRY(call.store.update_repository(info, call.actor));
+  return message(full + (remove.value_or(false) ? " is not protected any more" : " is protected"));
+}
+
+Result<json::object> hide(Call& call) {
+  VEXOR_TRY(const std::string repository, call.args.text("repository"));
+  VEXOR_TRY(const std::string pattern, call.args.text("pattern"));
+  VEXOR_TRY(const auto remove, call.args.flag("remove"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(RepositoryInfo info, find(call, repository));
+  if (!pattern.starts_with("refs/")) return Error(Errc::kInvalidArgument, "a pattern of refs to hide begins with refs/");
+  const auto erased = std::erase(info.hidden_refs, pattern);
+  if (remove.value_or(false) && erased == 0) return Error(Errc::kNotFound, pattern + " is not hidden");
+  if (!remove.value_or(false)) info.hidden_refs.push_back(pattern);
+  VEXOR_TRY(call.store.update_repository(info, call.actor));
+  return message(pattern + (remove.value_or(false) ? " is shown again" : " is hidden"));
+}
+
+Result<json::object> ref_log(Call& call) {
+  VEXOR_TRY(const std::string repository, call.args.text("repository"));
+  VEXOR_TRY(const std::string ref, call.args.text("ref"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const RepositoryInfo info, find(call, repository));
+  VEXOR_TRY(const auto snapshot, open_snapshot(call.store, info.id));
+  VEXOR_TRY(const auto entries, snapshot->ref_log(ref.starts_with("refs/") || ref == "HEAD" ? ref : "refs/heads/" + ref, kLogEntriesMax));
+  json::array rows;
+  for (const RefLogEntry& entry : entries) {
+    rows.push_back(json::object{{"sequence", entry.sequence}, {"time_ms", entry.time_ms},
+                                {"user", entry.account_name.empty() ? "(operator)" : entry.account_name},
+                                {"old", entry.old_id.hex()}, {"new", entry.new_id.hex()}});
+  }
+  return json::object{{"rows", std::move(rows)}};
+}
+
+Result<json::object> refs(Call& call) {
+  VEXOR_TRY(const std::string repository, call.args.text("repository"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const RepositoryInfo info, find(call, repository));
+  VEXOR_TRY(const auto list, call.store.list_refs(info.id));
+  json::array rows;
+  for (const RefInfo& ref : list) rows.push_back(json::object{{"name", ref.name}, {"id", ref.id.hex()}});
+  return json::object{{"rows", std::move(rows)}};
+}
+
+// ---- the store
+
+Result<json::object> fsck(Call& call) {
+  VEXOR_TRY(const auto name, call.args.optional_text("repository"));
+  VEXOR_TRY(call.args.end());
+  std::vector<RepositoryInfo> list;
+  if (name) {
+    VEXOR_TRY(RepositoryInfo info, find(call, *name));
+    list.push_back(std::move(info));
+  } else {
+    VEXOR_TRY(list, call.store.list_repositories());
+  }
+  json::array rows;
+  json::array problems;
+  std::uint64_t count = 0;
+  for (const RepositoryInfo& info : list) {
+    VEXOR_TRY(const VerifyReport report, verify_repository(call.store, info.id, call.progress));
+    rows.push_back(json::object{{"name", info.name}, {"objects", report.objects}, {"bytes", report.bytes},
+                                {"refs", report.refs}, {"problems", report.problem_count}});
+    count += report.problem_count;
+    for (const std::string& line : report.problems) problems.emplace_back(info.name + ": " + line);
+  }
+  return json::object{{"rows", std::move(rows)}, {"problems", std::move(problems)}, {"problem_count", count}};
+}
+
+Result<json::object> stats(Call& call) {
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const StoreStats stats, store_stats(call.store));
+  json::object fields{{"repositories", stats.repositories}, {"deleted_repositories", stats.deleted_repositories},
+                      {"accounts", stats.accounts}, {"last_sequence", stats.last_sequence}};
+  for (const auto& [family, bytes] : stats.family_bytes) fields[family + "_bytes"] = bytes;
+  return json::object{{"fields", std::move(fields)}};
+}
+
+Result<json::object> repair(Call& call) {
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(const RebuildReport report, rebuild_derived(call.store, call.progress));
+  return message("rebuilt " + std::to_string(report.objects) + " index rows, " + std::to_string(report.commits) + " graph rows and " +
+                 std::to_string(report.bitmaps) + " bitmaps in " + std::to_string(report.pools) + " pools");
+}
+
+Result<json::object> checkpoint(Call& call) {
+  VEXOR_TRY(const std::string directory, call.args.text("directory"));
+  VEXOR_TRY(call.args.end());
+  VEXOR_TRY(call.store.checkpoint(directory));
+  return message("wrote a copy of the store to " + directory);
+}
+
+using Handler = Result<json::object> (*)(Call&);
+const std::map<std::string, Handler, std::less<>>& handlers() {
+  static const std::map<std::string, Handler, std::less<>> kHandlers = {
+      {"user.add", user_add}, {"user.passwd", user_passwd}, {"user.disable", user_disable}, {"user.enable", user_enable},
+      {"user.list", user_list}, {"key.add", key_add}, {"key.list", key_list}, {"key.remove", key_remove},
+      {"repo.create", repo_create}, {"repo.fork", repo_fork}, {"repo.rename", repo_rename}, {"repo.delete", repo_delete},
+      {"repo.restore", repo_restore}, {"repo.purge", repo_purge}, {"repo.list", repo_list}, {"repo.describe", repo_describe},
+      {"repo.set", repo_set}, {"grant", grant}, {"protect", protect}, {"hide", hide}, {"reflog", ref_log}, {"refs", refs}, {"fsck", fsck},
+      {"stats", stats}, {"repair", repair}, {"checkpoint", checkpoint}};
+  return kHandlers;
+}
+
+std::string cell(const json::value& value) {
+  if (value.is_string()) return std::string(value.get_string());
+  if (value.is_array()) {
+    std::string out;
+    for (const json::value& item : value.get_array()) out += (out.empty() ? "" : "; ") + cell(item);
+    return out;
+  }
+  return json::serialize(value);
+}
+
+}  // namespace
+
+Result<json::object> run_command(Store& store, const json::object& request, const Actor& actor, const ProgressSink& progress) {
+  const json::value* op = request.if_contains("op");
+  if (op == nullptr || !op->is_string()) return Error(Errc::kInvalidArgument, "'op' is missing");
+  const auto found = handlers().find(std::string_view(op->get_string()));
+  if (found == handlers().end()) return Error(Errc::kInvalidArgument, "unknown operation");
+  Arguments args(request);
+  Call call{store, args, actor, progress};
+  return found->second(call);
+}
+
+std::string render(const json::object& answer) {
+  std::string out;
+  if (const json::value* text = answer.if_contains("message")) out += cell(*text) + "\n";
+  if (const json::value* fields = answer.if_contains("fields")) {
+    std::size_t width = 0;
+    for (const auto& field : fields->as_object()) width = std::max(width, field.key().size());
+    for (const auto& field : fields->as_object()) {
+      out += std::string(field.key()) + std::string(width - field.key().size() + 2, ' ') + cell(field.value()) + "\n";
+    }
+  }
+  if (const json::value* rows = answer.if_contains("rows")) {
+    std::vector<std::vector<std::string>> table;
+    for (const json::value& row : rows->as_array()) {
+      if (table.empty()) {
+        table.emplace_back();
+        for (const auto& field : row.as_object()) table.back().emplace_back(field.key());
+        for (std::string& name : table.back()) std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+      }
+      table.emplace_back();
+      for (const auto& field : row.as_object()) table.back().push_back(cell(field.value()));
+    }
+    std::vector<std::size_t> widths;
+    for (const auto& row : table) {
+      widths.resize(std::max(widths.size(), row.size()));
+      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    for (const auto& row : table) {
+      std::string line;
+      for (std::size_t i = 0; i < row.size(); ++i) line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
+      line.erase(line.find_last_not_of(' ') + 1);
+      out += line + "\n";
+    }
+  }
+  if (const json::value* problems = answer.if_contains("problems")) {
+    for (const json::value& line : problems->as_array()) out += "problem: " + cell(line) + "\n";
+  }
+  return out;
+}
+
+}  // namespace vexor::frontend

@@ -1,0 +1,26 @@
+// How vexorctl reaches a store: a running server through its admin socket, or the data directory
+// itself when no server has it open. One request at a time; all block.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "admin/commands.h"
+
+namespace vexor::frontend {
+
+class CtlClient {
+ public:
+  virtual ~CtlClient() = default;
+  virtual Result<json::object> run(const json::object& request, const ProgressSink& progress) = 0;
+  // Feeds `bundle` (its header has been read: `refs` are "ID NAME" lines) to the repository as one
+  // push; the report of refused refs, empty when all were taken.
+  virtual Result<std::string> import(const std::string& repository, const std::string& push_head, int pack, const ProgressSink& progress) = 0;
+  virtual Result<void> export_bundle(const std::string& repository, int output) = 0;
+};
+
+Result<std::unique_ptr<CtlClient>> open_socket_client(const std::filesystem::path& socket);
+// Errors: kUnavailable when a server has the store open.
+Result<std::unique_ptr<CtlClient>> open_offline_client(const std::filesystem::path& data);
+
+}  // namespace vexor::frontend

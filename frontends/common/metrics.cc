@@ -1,0 +1,53 @@
+#include "common/metrics.h"
+
+#include <chrono>
+#include <prometheus/text_serializer.h>
+
+#include "vexorstore/maintenance.h"
+
+namespace vexor::frontend {
+
+namespace {
+template <class Builder>
+auto& make(Builder builder, const char* name, const char* help, prometheus::Registry& registry) {
+  return builder.Name(name).Help(help).Register(registry);
+}
+}  // namespace
+
+Metrics::Metrics()
+    : requests_(make(prometheus::BuildCounter(), "vexor_requests_total", "Git requests", registry_)),
+      received_(make(prometheus::BuildCounter(), "vexor_received_bytes_total", "Bytes of Git requests received", registry_)),
+      sent_(make(prometheus::BuildCounter(), "vexor_sent_bytes_total", "Bytes of Git answers sent", registry_)),
+      seconds_(make(prometheus::BuildCounter(), "vexor_request_seconds_total", "Time spent in Git requests", registry_)),
+      logins_(make(prometheus::BuildCounter(), "vexor_logins_total", "Logins by outcome", registry_)),
+      connections_(make(prometheus::BuildGauge(), "vexor_connections", "Open connections", registry_)),
+      family_bytes_(make(prometheus::BuildGauge(), "vexor_family_bytes", "Bytes on disk of a row family, roughly", registry_)),
+      sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
+      start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
+  start_time_.Set(static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()));
+}
+
+void Metrics::request(const std::string& transport, const std::string& command, const std::string& outcome, std::uint64_t bytes_in,
+                      std::uint64_t bytes_out, double seconds) {
+  requests_.Add({{"transport", transport}, {"command", command}, {"outcome", outcome}}).Increment();
+  received_.Add({{"transport", transport}, {"command", command}}).Increment(static_cast<double>(bytes_in));
+  sent_.Add({{"transport", transport}, {"command", command}}).Increment(static_cast<double>(bytes_out));
+  seconds_.Add({{"transport", transport}, {"command", command}}).Increment(seconds);
+}
+
+void Metrics::login(const std::string& transport, const std::string& outcome) {
+  logins_.Add({{"transport", transport}, {"outcome", outcome}}).Increment();
+}
+
+void Metrics::connections(const std::string& transport, unsigned open) { connections_.Add({{"transport", transport}}).Set(open); }
+
+std::string Metrics::text(Store& store) {
+  sequence_.Set(static_cast<double>(store.last_sequence()));
+  for (std::size_t i = 0; i < sys::kFamilyCount; ++i) {
+    const auto family = static_cast<sys::Family>(i);
+    family_bytes_.Add({{"family", std::string(sys::family_name(family))}}).Set(static_cast<double>(approximate_bytes(store, family)));
+  }
+  return prometheus::TextSerializer().Serialize(registry_.Collect());
+}
+
+}  // namespace vexor::frontend

@@ -1,0 +1,194 @@
+#include "daemon/config.h"
+
+#include <pwd.h>
+#include <toml++/toml.h>
+#include <variant>
+
+namespace vexor::frontend {
+
+namespace {
+
+using Target = std::variant<std::string*, int*, std::uint32_t*, std::uint64_t*>;
+
+struct Key {
+  const char* section;
+  const char* name;
+  const char* meaning;  // with the unit
+  Target target;
+  std::int64_t least = 1;
+};
+
+static_assert(std::is_same_v<std::uint64_t, std::size_t>, "sizes are configured as 64-bit numbers");
+
+std::vector<Key> keys_of(ServerConfig& c) {
+  Limits& l = c.limits;
+  return {
+      {"server", "data", "directory of the store, the certificate, host keys and the admin socket; required", &c.data},
+      {"server", "drain_seconds", "seconds that SIGTERM waits for open requests", &c.drain_seconds, 0},
+      {"https", "listen", "ADDRESS:PORT to serve HTTPS on; port 0 is any free one; empty: no HTTPS", &c.https_listen},
+      {"https", "tls_directory", "directory of cert.pem and key.pem, made on first use; empty: DATA/tls", &c.tls_directory},
+      {"https", "workers", "threads that do the work of sessions", &c.https.workers},
+      {"https", "connections_max", "open connections", &c.https.connections_max},
+      {"https", "connections_per_address_max", "open connections of one client address", &c.https.connections_per_address_max},
+      {"https", "header_bytes_max", "bytes of a request's header", &c.https.header_bytes_max},
+      {"https", "header_seconds_max", "seconds for a whole request header, and for the TLS handshake", &c.https.header_seconds_max},
+      {"https", "idle_seconds_max", "seconds between requests, and for one read or write", &c.https.idle_seconds_max},
+      {"https", "rate_bytes_per_second_min", "slowest upload or download; measured from rate_grace_seconds on", &c.https.rate_bytes_per_second_min, 0},
+      {"https", "rate_grace_seconds", "seconds of a request before its rate counts", &c.https.rate_grace_seconds},
+      {"https", "gzip_body_bytes_max", "inflated bytes of a compressed request body", &c.https.gzip_body_bytes_max},
+      {"ssh", "listen", "ADDRESS:PORT (IPv4) to serve SSH on; empty: no SSH", &c.ssh_listen},
+      {"ssh", "key_directory", "directory of the host keys, made on first use; empty: DATA/ssh", &c.ssh_key_directory},
+      {"ssh", "connections_max", "open connections", &c.ssh.connections_max},
+      {"ssh", "connections_per_address_max", "open connections of one client address", &c.ssh.connections_per_address_max},
+      {"ssh", "unauthenticated_max", "connections that have not logged in yet", &c.ssh.unauthenticated_max},
+      {"ssh", "auth_tries_max", "keys a client may offer", &c.ssh.auth_tries_max},
+      {"ssh", "login_seconds_max", "seconds from the connection to the command", &c.ssh.login_seconds_max},
+      {"ssh", "idle_seconds_max", "seconds without a byte either way", &c.ssh.idle_seconds_max},
+      {"admin", "socket", "path of the admin socket; empty: DATA/vexord.sock", &c.admin_socket},
+      {"admin", "shell_user", "user that sshd runs vexor-shell as (OpenSSH mode); empty: none", &c.shell_user},
+      {"monitor", "listen", "ADDRESS:PORT for plain-HTTP /healthz and /metrics; empty: none", &c.monitor_listen},
+      {"rocksdb", "block_cache_bytes", "bytes of the block cache", &c.rocksdb.block_cache_bytes},
+      {"rocksdb", "write_buffer_bytes", "bytes of rows held before they go to files", &c.rocksdb.write_buffer_bytes},
+      {"rocksdb", "background_jobs", "threads that flush and compact", &c.rocksdb.background_jobs},
+      {"limits", "pack_bytes_max", "bytes of a received pack", &l.pack_bytes_max},
+      {"limits", "object_bytes_max", "inflated bytes of one blob", &l.object_bytes_max},
+      {"limits", "structured_object_bytes_max", "inflated bytes of one commit, tree or tag", &l.structured_object_bytes_max},
+      {"limits", "delta_object_bytes_max", "inflated bytes of a delta's base or result (held in memory)", &l.delta_object_bytes_max},
+      {"limits", "objects_per_push_max", "objects in one push", &l.objects_per_push_max},
+      {"limits", "delta_depth_max", "deltas upon deltas", &l.delta_depth_max},
+      {"limits", "resolve_bytes_max", "inflated bytes of all objects of one push", &l.resolve_bytes_max},
+      {"limits", "tree_depth_max", "trees in trees, and tags of tags", &l.tree_depth_max},
+      {"limits", "refs_per_repository_max", "refs in one repository", &l.refs_per_repository_max},
+      {"limits", "ref_updates_per_push_max", "refs changed by one push", &l.ref_updates_per_push_max},
+      {"limits", "wants_max", "want lines of a fetch", &l.wants_max},
+      {"limits", "haves_max", "have lines of a fetch", &l.haves_max},
+      {"limits", "push_options_max", "options of a push", &l.push_options_max},
+      {"limits", "push_option_bytes_max", "bytes of one push option", &l.push_option_bytes_max},
+      {"limits", "ref_prefixes_max", "ref-prefix lines of ls-refs", &l.ref_prefixes_max},
+      {"limits", "shallow_lines_max", "shallow or deepen-not lines", &l.shallow_lines_max},
+      {"limits", "filter_spec_bytes_max", "bytes of a filter-spec", &l.filter_spec_bytes_max},
+      {"limits", "filter_terms_max", "filters in one combine:", &l.filter_terms_max},
+      {"limits", "filter_pattern_bytes_max", "bytes of the blob of sparse:oid", &l.filter_pattern_bytes_max},
+      {"limits", "filter_patterns_max", "patterns in the blob of sparse:oid", &l.filter_patterns_max},
+      {"limits", "filter_visits_max", "trees that one sparse:oid visits", &l.filter_visits_max},
+      {"limits", "object_info_max", "ids in one object-info command", &l.object_info_max},
+      {"limits", "request_header_lines_max", "capability lines of one command", &l.request_header_lines_max},
+      {"limits", "ingest_memory_bytes", "bytes of delta bases held by one push", &l.ingest_memory_bytes},
+      {"limits", "fetch_cache_bytes", "bytes of delta bases held by one fetch", &l.fetch_cache_bytes},
+      {"limits", "spool_memory_bytes", "bytes of a push held before it goes to a file", &l.spool_memory_bytes},
+  };
+}
+
+Error at_line(const std::filesystem::path& path, const toml::node& node, const std::string& what) {
+  return Error(Errc::kInvalidArgument, path.filename().string() + ":" + std::to_string(node.source().begin.line) + ": " + what);
+}
+
+Result<void> assign(const std::filesystem::path& path, const Key& key, const toml::node& node) {
+  const std::string name = std::string(key.section) + "." + key.name;
+  if (auto* const* text = std::get_if<std::string*>(&key.target)) {
+    const auto value = node.value_exact<std::string>();
+    if (!value) return at_line(path, node, name + " must be a string");
+    **text = *value;
+    return success();
+  }
+  const auto value = node.value_exact<std::int64_t>();
+  if (!value) return at_line(path, node, name + " must be a whole number");
+  if (*value < key.least) return at_line(path, node, name + " must be at least " + std::to_string(key.least));
+  return std::visit([&](auto* target) -> Result<void> {
+    using T = std::remove_pointer_t<decltype(target)>;
+    if constexpr (!std::is_same_v<T, std::string>) {
+      if (static_cast<std::uint64_t>(*value) > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) return at_line(path, node, name + " is too large");
+      *target = static_cast<T>(*value);
+    }
+    return success();
+  }, key.target);
+}
+
+std::string current_value(const Target& target) {
+  return std::visit([](auto* value) -> std::string {
+    if constexpr (std::is_same_v<decltype(value), std::string*>) return "\"" + *value + "\"";
+    else return std::to_string(*value);
+  }, target);
+}
+
+Result<void> split_endpoint(const std::string& name, const std::string& text, std::string& address, std::uint16_t& port) {
+  const auto invalid = [&] { return Error(Errc::kInvalidArgument, name + " takes ADDRESS:PORT, and this is none: " + text); };
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) return invalid();
+  address = text.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  unsigned value = 0;
+  for (const char c : text.substr(colon + 1)) {
+    if (c < '0' || c > '9' || value > 65535) return invalid();
+    value = value * 10 + static_cast<unsigned>(c - '0');
+  }
+  if (value > 65535) return invalid();
+  port = static_cast<std::uint16_t>(value);
+  return success();
+}
+
+}  // namespace
+
+Result<void> read_config(const std::filesystem::path& path, ServerConfig& config) {
+  toml::table root;
+  try {
+    root = toml::parse_file(path.string());
+  } catch (const toml::parse_error& error) {
+    return Error(Errc::kInvalidArgument, path.filename().string() + ":" + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
+  }
+  const std::vector<Key> keys = keys_of(config);
+  for (const auto& [section_name, section] : root) {
+    const std::string section_text(section_name.str());
+    bool known_section = false;
+    for (const Key& key : keys) known_section = known_section || section_text == key.section;
+    if (!known_section || !section.is_table()) return at_line(path, section, "unknown section [" + section_text + "]");
+    for (const auto& [key_name, node] : *section.as_table()) {
+      const Key* found = nullptr;
+      for (const Key& key : keys) {
+        if (section_text == key.section && key_name.str() == key.name) found = &key;
+      }
+      if (found == nullptr) return at_line(path, node, "unknown key " + section_text + "." + std::string(key_name.str()));
+      VEXOR_TRY(assign(path, *found, node));
+    }
+  }
+  return success();
+}
+
+Result<void> complete_config(ServerConfig& config) {
+  if (config.data.empty()) return Error(Errc::kInvalidArgument, "no data directory: give --data, or server.data in the configuration");
+  const std::filesystem::path data(config.data);
+  config.https.tls_directory = config.tls_directory.empty() ? data / "tls" : std::filesystem::path(config.tls_directory);
+  config.ssh.key_directory = config.ssh_key_directory.empty() ? data / "ssh" : std::filesystem::path(config.ssh_key_directory);
+  config.admin.socket = config.admin_socket.empty() ? data / "vexord.sock" : std::filesystem::path(config.admin_socket);
+  if (!config.https_listen.empty()) {
+    VEXOR_TRY(split_endpoint("https.listen", config.https_listen, config.https.address, config.https.port));
+  }
+  if (!config.ssh_listen.empty()) {
+    VEXOR_TRY(split_endpoint("ssh.listen", config.ssh_listen, config.ssh.address, config.ssh.port));
+  }
+  if (!config.monitor_listen.empty()) {
+    VEXOR_TRY(split_endpoint("monitor.listen", config.monitor_listen, config.monitor.address, config.monitor.port));
+  }
+  if (!config.shell_user.empty()) {
+    const passwd* user = getpwnam(config.shell_user.c_str());
+    if (user == nullptr) return Error(Errc::kInvalidArgument, "admin.shell_user: no such user: " + config.shell_user);
+    config.admin.shell_uid = user->pw_uid;
+  }
+  return success();
+}
+
+std::string documented_config() {
+  ServerConfig defaults;
+  std::string out = "# vexord configuration: every key with its default. Unknown keys are errors.\n";
+  std::string section;
+  for (const Key& key : keys_of(defaults)) {
+    if (section != key.section) {
+      section = key.section;
+      out += "\n[" + section + "]\n";
+    }
+    out += "# " + std::string(key.meaning) + "\n" + key.name + " = " + current_value(key.target) + "\n";
+  }
+  return out;
+}
+
+}  // namespace vexor::frontend

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Administration: vexorctl through the socket and offline, users' own commands over SSH, OpenSSH mode
+with a real sshd, configuration files, health and metrics. Usage: admin_test.py BINARY_DIRECTORY."""
+import json, os, pwd, shutil, signal, socket, subprocess, sys, tempfile, time, unittest, urllib.error, urllib.request
+
+from https_test import BINARIES, HttpsTest, PASSWORD, Server, commit, git, objects, refs
+
+del HttpsTest  # imported for its helpers; its tests run in their own file
+
+
+class AdminTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="vexor-admin-")
+        os.chmod(cls.directory, 0o755)
+        Server.home = cls.directory
+        for key, value in (("user.name", "Test"), ("user.email", "test@example.com"), ("init.defaultBranch", "main")):
+            git("config", "--global", key, value)
+        cls.data = cls.path("data")
+        with open(cls.path("vexord.toml"), "w") as out:
+            out.write(f'[server]\ndata = "{cls.data}"\n[https]\nlisten = "127.0.0.1:0"\n[ssh]\nlisten = "127.0.0.1:0"\n[monitor]\nlisten = "127.0.0.1:0"\n'
+                      "[limits]\npush_options_max = 3\n")
+        cls.log = open(cls.path("log"), "wb")
+        cls.process = subprocess.Popen([f"{BINARIES}/vexord", "--config", cls.path("vexord.toml")], stdout=subprocess.PIPE, stderr=cls.log, text=True)
+        cls.ready = json.loads(cls.process.stdout.readline())
+        os.environ["GIT_SSL_CAINFO"] = cls.ready["certificate"]
+        cls.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        cls.ctl("user", "add", "other", "--password-stdin", stdin=PASSWORD + "\n")
+        for name in ("demo", "other"):
+            subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", cls.path(name + "-key")], check=True)
+            cls.ctl("key", "add", name, cls.path(name + "-key") + ".pub")
+        cls.work = cls.path("work")
+        git("init", "-q", cls.work)
+        for i in range(8):
+            commit(cls.work, f"f{i}", f"{i}\n" * 50)
+        git("tag", "-a", "-m", "t", "t", cwd=cls.work)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.process.send_signal(signal.SIGTERM)
+        status = cls.process.wait(timeout=40)
+        cls.process.stdout.close()
+        cls.log.close()
+        with open(cls.path("log")) as log:
+            text = log.read()
+        print(text[-800:]) if os.environ.get("VEXOR_TEST_LOG") else None
+        shutil.rmtree(cls.directory)
+        assert status == 0, f"the server ended with {status}"
+        assert PASSWORD not in text, "a password reached the log"
+        for line in text.splitlines():
+            assert "time" in json.loads(line) and "event" in json.loads(line), line
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.directory, name)
+
+    @classmethod
+    def ctl(cls, *args, stdin="", code=0, data=None):
+        where = ["--data", data] if data else ["--socket", cls.ready["admin"]]
+        done = subprocess.run([f"{BINARIES}/vexorctl", *where, *args], input=stdin, capture_output=True, text=True, timeout=100)
+        assert done.returncode == code, f"{args}: {done.returncode} {done.stdout}{done.stderr}"
+        return done.stdout if code == 0 else done.stderr
+
+    def url(self, name, user="demo"):
+        return f"https://{user}:{PASSWORD.replace(' ', '%20')}@{self.ready['https']}/{name}.git"
+
+    def ssh(self, *command, user="demo", port=None, stdin="", check=True, options=()):
+        done = subprocess.run(["ssh", "-F", "none", "-i", self.path(user + "-key"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
+                               "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentityAgent=none", *options,
+                               "-p", str(port or self.ready["ssh"].rsplit(":", 1)[1]), "git@127.0.0.1", *command], input=stdin, capture_output=True, text=True, timeout=60)
+        if check:
+            self.assertEqual(done.returncode, 0, done.stderr)
+        return done
+
+    def test_repositories_through_the_socket(self):
+        self.ctl("repo", "create", "demo/one", "--description", "first")
+        self.assertIn("the name is taken", self.ctl("repo", "create", "demo/one", code=4))
+        git("push", "-q", self.url("demo/one"), "main", "t", cwd=self.work)
+        described = json.loads(self.ctl("--json", "repo", "describe", "demo/one"))["fields"]
+        self.assertEqual((described["commits"], described["refs"], described["tags"], described["description"]), (8, 2, 1, "first"))
+        self.ctl("repo", "fork", "demo/one", "other/two")
+        self.ctl("repo", "set", "other/two", "--public", "--default-branch", "trunk")
+        listed = {row["name"]: row for row in json.loads(self.ctl("--json", "repo", "list"))["rows"]}
+        self.assertEqual(listed["other/two"]["access"], "public")
+        self.assertEqual(listed["other/two"]["default_branch"], "refs/heads/trunk")
+        self.ctl("repo", "delete", "demo/one")
+        self.assertIn("not found", git("ls-remote", self.url("demo/one"), check=False).stderr)
+        self.assertIn("refs/heads/main", git("ls-remote", self.url("other/two")).stdout)
+        self.ctl("repo", "restore", "demo/one")
+        self.assertIn("refs/heads/main", git("ls-remote", self.url("demo/one")).stdout)
+        self.ctl("repo", "rename", "demo/one", "demo/uno")
+        self.ctl("repo", "delete", "demo/uno")
+        self.ctl("repo", "purge", "demo/uno")
+        self.ctl("repo", "restore", "demo/uno", code=3)
+        git("clone", "-q", "-b", "main", self.url("other/two"), self.path("two"))
+        self.assertIn("NAME", self.ctl("repo", "list"))
+        self.ctl("repo", "list", "--nonsense", code=2)
+        self.assertEqual(json.loads(self.ctl("--json", "fsck", "other/two"))["problem_count"], 0)
+        self.assertGreater(json.loads(self.ctl("--json", "stats"))["fields"]["last_sequence"], 5)
+        self.assertIn("stop the server first", self.ctl("repair", "--rebuild-derived", code=1))
+
+    def test_protected_and_hidden_refs(self):
+        self.ctl("repo", "create", "demo/guard")
+        url = self.url("demo/guard")
+        git("push", "-q", url, "main", "main:refs/pull/1/head", cwd=self.work)
+        self.ctl("protect", "demo/guard", "main")
+        for spec in ("+main~2:main", ":main"):
+            self.assertIn("protected ref", git("push", url, spec, cwd=self.work, check=False).stderr)
+        self.ctl("protect", "demo/guard", "main", "--only", "other")
+        self.assertIn("not among those", git("push", url, "+main~1:main", cwd=self.work, check=False).stderr)
+        self.ctl("protect", "demo/guard", "main", "--remove")
+        git("push", "-q", url, "+main~2:main", cwd=self.work)
+        self.assertEqual(len(json.loads(self.ctl("--json", "reflog", "demo/guard", "main"))["rows"]), 2)
+        self.ctl("hide", "demo/guard", "refs/pull/*")
+        self.assertNotIn("refs/pull", git("ls-remote", url).stdout)
+        hidden = git("rev-parse", "main", cwd=self.work).stdout.strip()
+        git("init", "-q", self.path("hidden"))
+        self.assertIn("not our ref", git("fetch", url, hidden, cwd=self.path("hidden"), check=False).stderr)
+
+    def test_import_and_export(self):
+        for object_format in ("sha1", "sha256"):
+            source = self.path("source-" + object_format)
+            git("init", "-q", "--object-format=" + object_format, source)
+            for i in range(6):
+                commit(source, f"f{i}", f"{i}\n" * 40)
+            git("branch", "side", "HEAD~2", cwd=source)
+            name = "demo/import-" + object_format
+            self.ctl("repo", "create", name, "--object-format", object_format)
+            self.assertIn("imported 2 refs", self.ctl("import", name, source + "/.git"))
+            self.assertIn("nothing to import", self.ctl("import", name, source + "/.git"))
+            bundle = self.path(object_format + ".bundle")
+            self.ctl("export", name, bundle)
+            git("bundle", "verify", bundle, cwd=source)
+            clone = self.path("clone-" + object_format)
+            git("clone", "-q", "--mirror", bundle, clone)
+            git("fsck", "--full", "--strict", cwd=clone)
+            self.assertEqual(refs(clone), refs(source))
+            again = name + "-again"
+            self.ctl("repo", "create", again, "--object-format", object_format)
+            self.ctl("import", again, bundle)
+            self.assertEqual(git("ls-remote", self.url(again)).stdout, git("ls-remote", self.url(name)).stdout)
+        with open(self.path("damaged"), "wb") as out, open(self.path("sha1.bundle"), "rb") as good:
+            content = bytearray(good.read())
+            content[-100] ^= 1
+            out.write(content)
+        self.ctl("repo", "create", "demo/damaged")
+        self.ctl("import", "demo/damaged", self.path("damaged"), code=1)
+        self.assertEqual(git("ls-remote", self.url("demo/damaged")).stdout, "")
+
+    def test_offline(self):
+        data = self.path("offline")
+        self.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n", data=data)
+        self.ctl("repo", "create", "demo/x", data=data)
+        self.assertIn("imported 2 refs", self.ctl("import", "demo/x", self.work + "/.git", data=data))
+        self.assertIn("problem", self.ctl("fsck", "--all", data=data).lower())
+        self.assertIn("rebuilt", self.ctl("repair", "--rebuild-derived", data=data))
+        self.assertEqual(json.loads(self.ctl("--json", "fsck", "--all", data=data))["problem_count"], 0)
+        self.ctl("checkpoint", self.path("copy"), data=data)
+
+    def test_commands_of_users(self):
+        self.assertIn("repo create", self.ssh("help").stdout)
+        self.assertEqual(self.ssh("whoami").stdout, "demo\n")
+        self.ssh("repo", "create", "demo/mine", "--public")
+        self.assertIn("demo/mine", self.ssh("repo", "list", user="other").stdout)
+        self.assertIn("your repositories are named", self.ssh("repo create other/stolen", check=False).stderr)
+        for command in ("repo delete demo/mine", "grant demo/mine other write", "protect demo/mine main"):
+            self.assertIn("only the owner", self.ssh(command, user="other", check=False).stderr)
+        self.ctl("repo", "create", "demo/secret")
+        secret = self.ssh("repo describe demo/secret", user="other", check=False).stderr
+        missing = self.ssh("repo describe demo/nothing", user="other", check=False).stderr
+        self.assertEqual(secret, missing)
+        self.ssh("grant", "demo/mine", "other", "write")
+        git("push", "-q", self.url("demo/mine", "other"), "main", cwd=self.work)
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("second-key")], check=True)
+        with open(self.path("second-key.pub")) as key:
+            self.assertIn("added SHA256:", self.ssh("key", "add", stdin=key.read()).stdout)
+        self.assertEqual(self.ssh("whoami", user="second").stdout, "demo\n")
+        fingerprint = self.ssh("key", "list").stdout.split("\n")[2].split()[0]
+        self.assertIn("no key with that", self.ssh("key", "remove", fingerprint, user="other", check=False).stderr)
+        self.assertIn("help", self.ssh("rm -rf /", check=False).stderr)
+
+    def test_openssh_mode(self):
+        if os.geteuid() != 0 or not os.path.exists("/usr/sbin/sshd"):
+            self.skipTest("needs root and an OpenSSH server")
+        os.makedirs("/run/sshd", exist_ok=True)
+        # AuthorizedKeysCommand must be owned by root in directories that only root writes to.
+        safe = tempfile.mkdtemp(prefix="vexor-sshd-", dir="/opt")
+        self.addCleanup(shutil.rmtree, safe)
+        os.chmod(safe, 0o755)
+        shutil.copy(f"{BINARIES}/vexor-shell", safe + "/vexor-shell")
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("host")], check=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        with open(self.path("sshd_config"), "w") as out:
+            out.write(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.path('host')}\nPidFile none\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n"
+                      f"AuthorizedKeysFile none\nAcceptEnv GIT_PROTOCOL\nStrictModes no\n"
+                      f"AuthorizedKeysCommand {safe}/vexor-shell --socket {self.ready['admin']} keys %t %k\nAuthorizedKeysCommandUser {me}\n")
+        sshd = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", self.path("sshd_config")], stderr=subprocess.PIPE, text=True)
+        try:
+            for _ in range(100):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            self.ctl("repo", "create", "demo/openssh")
+            options = ("-l", me)
+            self.assertEqual(self.ssh("whoami", port=port, options=options).stdout, "demo\n")
+            self.assertNotEqual(self.ssh("whoami", user="second", port=port, options=options, check=False).stdout, "root\n")
+            url = f"ssh://{me}@127.0.0.1:{port}/demo/openssh.git"
+            command = (f"ssh -F none -i {self.path('demo-key')} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o BatchMode=yes "
+                       "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentityAgent=none")
+            git("push", "-q", "--mirror", url, cwd=self.work, GIT_SSH_COMMAND=command)
+            for protocol in (0, 2):
+                clone = self.path(f"openssh-{protocol}")
+                git("clone", "-q", "--mirror", url, clone, protocol=protocol, GIT_SSH_COMMAND=command)
+                self.assertEqual(refs(clone), refs(self.work))
+                git("fsck", "--full", "--strict", cwd=clone)
+            stolen = git("ls-remote", url.replace("openssh", "secret2"), check=False, GIT_SSH_COMMAND=command)
+            self.assertIn("repository not found", stolen.stderr)
+            with open(self.path("log")) as log:
+                self.assertTrue(any(json.loads(line).get("transport") == "openssh" and json.loads(line).get("peer") == "127.0.0.1" for line in log))
+        finally:
+            sshd.terminate()
+            sshd.wait(timeout=10)
+            sshd.stderr.close()
+
+    def test_health_and_metrics(self):
+        base = "http://" + self.ready["monitor"]
+        with urllib.request.urlopen(base + "/healthz", timeout=10) as answer:
+            self.assertEqual(answer.read(), b"ok\n")
+        self.ctl("repo", "create", "demo/counted")
+        git("ls-remote", self.url("demo/counted"))
+        with urllib.request.urlopen(base + "/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        self.assertIn('vexor_requests_total{command="upload-pack",outcome="ok",transport="https"}', text)
+        self.assertIn("vexor_journal_sequence", text)
+        self.assertIn('vexor_logins_total{outcome="ok",transport="https"}', text)
+        with self.assertRaises(urllib.error.HTTPError):
+            urllib.request.urlopen(base + "/nothing", timeout=10)
+
+    def test_configuration_mistakes_are_told_with_their_line(self):
+        def check(text):
+            path = self.path("bad.toml")
+            with open(path, "w") as out:
+                out.write(text)
+            done = subprocess.run([f"{BINARIES}/vexord", "--config", path, "--check-config"], capture_output=True, text=True, timeout=20)
+            return done.returncode, done.stdout + done.stderr
+
+        head = '[server]\ndata = "x"\n'
+        self.assertEqual(check(head), (0, "the configuration is good\n"))
+        for text, expected in ((head + "[https]\nport = 1\n", "bad.toml:4: unknown key https.port"), (head + "[web]\na = 1\n", "bad.toml:3: unknown section"),
+                               (head + '[limits]\nwants_max = "many"\n', "bad.toml:4: limits.wants_max must be a whole number"),
+                               (head + "[limits]\nwants_max = 0\n", "at least 1"), (head + "[limits]\nwants_max = 99999999999\n", "too large"),
+                               (head + '[https]\nlisten = "nowhere"\n', "https.listen takes ADDRESS:PORT"), (head + "[[[\n", "bad.toml:3:"), ("", "no data directory")):
+            code, said = check(text)
+            self.assertEqual(code, 2, text)
+            self.assertIn(expected, said)
+        printed = subprocess.run([f"{BINARIES}/vexord", "--print-config"], capture_output=True, text=True, timeout=20).stdout
+        self.assertEqual(check(printed.replace('data = ""', 'data = "x"'))[0], 0)
+
+    def test_push_options_have_limits(self):
+        self.ctl("repo", "create", "demo/options")
+        git("push", "-q", "-o", "a", "-o", "b\x01c", self.url("demo/options"), "main", cwd=self.work)
+        refused = git("push", "-o", "1", "-o", "2", "-o", "3", "-o", "4", self.url("demo/options"), "main:more", cwd=self.work, check=False)
+        self.assertIn("too many or too long push options", refused.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
