@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "format/gitmodules_check.h"
 #include "format/object_parse.h"
 
 namespace vexor::format {
@@ -108,10 +109,10 @@ void ObjectChecker::check_tree(Bytes content, std::vector<CheckFinding>& out) co
     if (!more.value()) break;
     if (content[offset] == '0') report(out, "zeroPaddedFilemode", kWarn);
     offset = static_cast<std::size_t>(entry.id_raw.data() - content.data()) + entry.id_raw.size();
-    if (entry.name.empty()) report(out, "emptyName", kWarn);
-    if (entry.name.find('/') != Bytes::npos) report(out, "fullPathname", kWarn);
-    if (entry.name == ".") report(out, "hasDot", kWarn);
-    if (entry.name == "..") report(out, "hasDotdot", kWarn);
+    if (entry.name.empty()) report(out, "emptyName", kError);
+    if (entry.name.find('/') != Bytes::npos) report(out, "fullPathname", kError);
+    if (entry.name == ".") report(out, "hasDot", kError);
+    if (entry.name == "..") report(out, "hasDotdot", kError);
     if (is_dot_git(entry.name)) report(out, "hasDotgit", kError, "an entry named like .git");
     if (entry.name.size() > 4096) report(out, "largePathname", kWarn);
     if (std::all_of(entry.id_raw.begin(), entry.id_raw.end(), [](char c) { return c == 0; })) report(out, "nullSha1", kWarn);
@@ -132,6 +133,10 @@ void ObjectChecker::check_tree(Bytes content, std::vector<CheckFinding>& out) co
   }
   std::sort(names.begin(), names.end());
   if (std::adjacent_find(names.begin(), names.end()) != names.end()) report(out, "duplicateEntries", kError);
+}
+
+void ObjectChecker::check_modules(Bytes content, std::vector<CheckFinding>& out) const {
+  if (auto found = check_gitmodules(content)) report(out, found->id, kError, std::move(found->detail));
 }
 
 void ObjectChecker::check_ident(Bytes ident, std::vector<CheckFinding>& out) const {

@@ -29,6 +29,8 @@ class ObjectChecker {
   ObjectChecker(HashAlgorithm algorithm, CheckPolicy policy)
       : algorithm_(algorithm), policy_(std::move(policy)) {}
   void check(ObjectType type, Bytes content, const ObjectId& id, std::vector<CheckFinding>& out) const;
+  // Checks a blob that some tree calls .gitmodules.
+  void check_modules(Bytes content, std::vector<CheckFinding>& out) const;
 
  private:
   void report(std::vector<CheckFinding>& out, std::string_view id, CheckSeverity severity, std::string detail = {}) const;

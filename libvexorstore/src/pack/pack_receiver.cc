@@ -196,13 +196,49 @@ Result<void> PackReceiver::end_pack() {
   return success();
 }
 
-Result<void> PackReceiver::check_object(ObjectType type, Bytes content, const ObjectId& id) {
-  std::vector<format::CheckFinding> findings;
-  checker_.check(type, content, id, findings);
+Result<void> PackReceiver::refuse_errors(const std::vector<format::CheckFinding>& findings, const ObjectId& id) {
   for (const format::CheckFinding& finding : findings) {
     if (finding.severity >= format::CheckSeverity::kError) {
       return Error(Errc::kRefused, "object " + id.hex() + ": " + std::string(finding.id) + ": " + finding.detail);
     }
+  }
+  return success();
+}
+
+Result<void> PackReceiver::check_object(ObjectType type, Bytes content, const ObjectId& id) {
+  std::vector<format::CheckFinding> findings;
+  checker_.check(type, content, id, findings);
+  VEXOR_TRY(refuse_errors(findings, id));
+  if (type != ObjectType::kTree) return success();
+  format::TreeReader entries(content, algorithm_);
+  format::TreeEntry entry;
+  for (;;) {
+    const auto more = entries.next(entry);
+    if (more.has_error() || !more.value()) return success();
+    if (format::is_dot_gitmodules(entry.name)) modules_.insert(ObjectId::from_raw(algorithm_, entry.id_raw));
+  }
+}
+
+// Blobs come before or after the trees that name them, or were pushed long ago under another name.
+Result<void> PackReceiver::check_modules() {
+  if (modules_.empty()) return success();
+  sort_ids();
+  for (const ObjectId& id : modules_) {
+    std::shared_ptr<const std::string> content;
+    if (const auto mine = find(id)) {
+      if (entries_[*mine].type != ObjectType::kBlob) continue;
+      if (entries_[*mine].object_bytes > limits_.structured_object_bytes_max) return Error(Errc::kRefused, "object " + id.hex() + ": gitmodulesLarge");
+      VEXOR_TRY(content, read(*mine));
+    } else {
+      VEXOR_TRY(const auto number, reader_.find(id));
+      if (!number || !visible_->contains(*number)) continue;  // the connectivity check decides
+      VEXOR_TRY(const StoredEntry entry, reader_.entry(*number));
+      if (entry.object.type != ObjectType::kBlob || entry.object.object_bytes > limits_.structured_object_bytes_max) continue;
+      VEXOR_TRY(content, reader_.read(*number));
+    }
+    std::vector<format::CheckFinding> findings;
+    checker_.check_modules(*content, findings);
+    VEXOR_TRY(refuse_errors(findings, id));
   }
   return success();
 }

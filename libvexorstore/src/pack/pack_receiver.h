@@ -5,10 +5,14 @@
 // blob that is not a delta flows through in pieces). Every number the peer chooses has a limit.
 #pragma once
 
+#include <unordered_set>
+
 #include "compress/zlib_stream.h"
 #include "crypto/digest.h"
 #include "crypto/object_hasher.h"
+#include "format/gitmodules_check.h"
 #include "format/object_check.h"
+#include "format/object_parse.h"
 #include "format/pack_entry.h"
 #include "pack/object_reader.h"
 #include "pack/spool.h"
@@ -72,6 +76,8 @@ class PackReceiver {
   Result<void> end_entry();
   Result<void> end_pack();
   Result<void> check_object(ObjectType type, Bytes content, const ObjectId& id);
+  Result<void> check_modules();
+  static Result<void> refuse_errors(const std::vector<format::CheckFinding>& findings, const ObjectId& id);
   Result<std::string> inflate(std::uint32_t entry);
   Result<void> start_resolving();
   std::vector<std::uint32_t> children_of(std::uint32_t entry, const ObjectId& id) const;
@@ -111,6 +117,7 @@ class PackReceiver {
   std::vector<Frame> frames_;
   ObjectCache cache_;
   std::vector<std::uint32_t> by_id_;
+  std::unordered_set<ObjectId, ObjectIdHash> modules_;  // what trees of the push call .gitmodules
 };
 
 }  // namespace vexor::pack

@@ -171,6 +171,7 @@ Result<bool> PackReceiver::resolve_some() {
     while (next_thin_ < ref_children_.size() && entries_[ref_children_[next_thin_].second].resolved) ++next_thin_;
     if (next_thin_ == ref_children_.size()) {
       if (resolved_deltas_ != delta_count_) return Error(Errc::kProtocol, "pack: deltas whose bases form a cycle");
+      VEXOR_TRY(check_modules());
       return true;
     }
     const ObjectId base = ref_children_[next_thin_].first;

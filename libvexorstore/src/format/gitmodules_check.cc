@@ -1,0 +1,189 @@
+#include "format/gitmodules_check.h"
+
+#include <algorithm>
+
+namespace vexor::format {
+
+namespace {
+
+std::string lower(Bytes text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+bool is_slash(char c) { return c == '/' || c == '\\'; }
+
+// A name with a ".." component would put the submodule's repository outside .git/modules.
+bool is_bad_name(Bytes name) {
+  if (name.empty()) return true;
+  std::size_t start = 0;
+  for (std::size_t i = 0; i <= name.size(); ++i) {
+    if (i < name.size() && !is_slash(name[i])) continue;
+    if (name.substr(start, i - start) == "..") return true;
+    start = i + 1;
+  }
+  return false;
+}
+
+std::string percent_decoded(Bytes text) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+      out.push_back(static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])));
+      i += 2;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+// An option in disguise, a line break that would forge credential requests, or a URL without a host.
+bool is_bad_url(Bytes url) {
+  if (url.starts_with('-')) return true;
+  const std::string decoded = percent_decoded(url);
+  if (decoded.find('\n') != std::string::npos) return true;
+  if (url.starts_with("./") || url.starts_with("../")) {
+    // ".." may climb out of the parent URL's path and leave "::helper" or ":port" behind.
+    Bytes rest = url;
+    unsigned ups = 0;
+    while (rest.starts_with("./") || rest.starts_with("../")) {
+      ups += rest.starts_with("../") ? 1U : 0U;
+      rest.remove_prefix(rest.starts_with("../") ? 3 : 2);
+    }
+    return ups > 0 && (rest.starts_with(':') || rest.starts_with('/'));
+  }
+  const std::size_t helper = url.find("::");
+  const Bytes real = helper != Bytes::npos && url.find('/') > helper ? url.substr(helper + 2) : url;
+  const std::string scheme = lower(real.substr(0, 8));
+  if (scheme.starts_with("http://") || scheme.starts_with("https://") || scheme.starts_with("ftp://") || scheme.starts_with("ftps://")) {
+    const Bytes host = real.substr(real.find("://") + 3);
+    return host.empty() || host.front() == '/' || host.front() == ':' || host.front() == '?' || host.front() == '#';
+  }
+  return false;
+}
+
+// git-config's syntax, as far as it is needed: sections, keys, quotes, escapes, comments, continuations.
+class ConfigReader {
+ public:
+  explicit ConfigReader(Bytes text) : text_(text) {
+    if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
+  }
+
+  // The next key with its section and subsection; false at the end or where the syntax breaks.
+  bool next() {
+    for (;;) {
+      skip_space();
+      if (at_ >= text_.size()) return false;
+      const char c = text_[at_];
+      if (c == '#' || c == ';') {
+        skip_line();
+      } else if (c == '[') {
+        if (!read_section()) return false;
+      } else {
+        return read_key();
+      }
+    }
+  }
+  std::string section, subsection, key, value;
+
+ private:
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+  }
+  void skip_line() {
+    while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+  }
+  bool read_section() {
+    ++at_;
+    section.clear();
+    subsection.clear();
+    while (at_ < text_.size() && text_[at_] != ']' && text_[at_] != ' ' && text_[at_] != '\t' && text_[at_] != '\n') section += text_[at_++];
+    section = lower(section);
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
+    if (at_ < text_.size() && text_[at_] == '"') {
+      ++at_;
+      while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\n') {
+        if (text_[at_] == '\\' && ++at_ == text_.size()) return false;
+        subsection += text_[at_++];
+      }
+      if (at_ >= text_.size() || text_[at_] != '"') return false;
+      ++at_;
+    }
+    if (at_ >= text_.size() || text_[at_] != ']') return false;
+    ++at_;
+    return true;
+  }
+  bool read_key() {
+    key.clear();
+    value.clear();
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '-')) key += text_[at_++];
+    if (key.empty()) return false;
+    key = lower(key);
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
+    if (at_ >= text_.size() || text_[at_] == '\n') return true;
+    if (text_[at_] != '=') return false;
+    ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
+    bool quoted = false;
+    std::size_t kept = 0;  // trailing blanks outside quotes do not count
+    while (at_ < text_.size() && (text_[at_] != '\n')) {
+      const char c = text_[at_++];
+      if (c == '"') {
+        quoted = !quoted;
+        kept = value.size();
+        continue;
+      }
+      if (!quoted && (c == '#' || c == ';')) {
+        skip_line();
+        break;
+      }
+      if (c == '\\') {
+        if (at_ >= text_.size()) return false;
+        const char escaped = text_[at_++];
+        if (escaped == '\n') continue;
+        value += escaped == 'n' ? '\n' : escaped == 't' ? '\t' : escaped == 'b' ? '\b' : escaped;
+        kept = value.size();
+        continue;
+      }
+      value += c;
+      if (quoted || (c != ' ' && c != '\t' && c != '\r')) kept = value.size();
+    }
+    value.resize(kept);
+    return !quoted;
+  }
+  Bytes text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+bool is_dot_gitmodules(Bytes name) {
+  // HFS+ ignores these code points; NTFS ignores what follows a colon, and trailing dots and blanks.
+  std::string plain;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const Bytes rest = name.substr(i, 3);
+    const bool ignored = rest.size() == 3 && ((rest.starts_with("\xE2\x80") && ((rest[2] >= '\x8C' && rest[2] <= '\x8F') || (rest[2] >= '\xAA' && rest[2] <= '\xAE'))) ||
+                                              (rest.starts_with("\xE2\x81") && rest[2] >= '\xAA' && rest[2] <= '\xAF') || rest == "\xEF\xBB\xBF");
+    if (ignored) i += 2;
+    else plain.push_back(name[i]);
+  }
+  plain = lower(plain.substr(0, plain.find(':')));
+  while (plain.ends_with(' ') || plain.ends_with('.')) plain.pop_back();
+  return plain == ".gitmodules" || (plain.size() == 8 && plain.starts_with("gitmod~") && plain[7] >= '1' && plain[7] <= '4') || plain.starts_with("gi7eba~");
+}
+
+std::optional<GitmodulesFinding> check_gitmodules(Bytes content) {
+  ConfigReader reader(content);
+  while (reader.next()) {
+    if (reader.section != "submodule" || reader.subsection.empty()) continue;
+    if (is_bad_name(reader.subsection)) return GitmodulesFinding{"gitmodulesName", "disallowed submodule name"};
+    if (reader.key == "url" && is_bad_url(reader.value)) return GitmodulesFinding{"gitmodulesUrl", "disallowed submodule url"};
+    if (reader.key == "path" && reader.value.starts_with('-')) return GitmodulesFinding{"gitmodulesPath", "disallowed submodule path"};
+    if (reader.key == "update" && reader.value.starts_with('!')) return GitmodulesFinding{"gitmodulesUpdate", "disallowed submodule update setting"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace vexor::format
