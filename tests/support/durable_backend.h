@@ -1,0 +1,68 @@
+// A backend that knows what power loss would leave: everything is visible in `live`, and `durable` holds
+// only what was synced, with all that came before it. For tests; both are memory backends.
+#pragma once
+
+#include "vexorstore/sys/backends.h"
+
+namespace vexor::test {
+
+class DurableBackend final : public sys::StorageBackend {
+ public:
+  DurableBackend(sys::StorageBackend& live, sys::StorageBackend& durable) : live_(live), durable_(durable) {}
+
+  Result<std::shared_ptr<const sys::StorageSnapshot>> snapshot() override { return live_.snapshot(); }
+  Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
+    VEXOR_TRY(live_.commit(batch, durability));
+    sys::Batch copy = batch;
+    unsynced_.append(std::move(copy));
+    return durability == sys::Durability::kSynced ? sync() : success();
+  }
+  Result<std::unique_ptr<sys::BulkWriter>> bulk_writer(sys::Family family) override {
+    return std::unique_ptr<sys::BulkWriter>(std::make_unique<Rows>(family));
+  }
+  Result<void> ingest(std::vector<std::unique_ptr<sys::BulkWriter>> writers) override {
+    VEXOR_TRY(sync());
+    for (sys::StorageBackend* backend : {&live_, &durable_}) {
+      std::vector<std::unique_ptr<sys::BulkWriter>> copies;
+      for (const auto& writer : writers) {
+        VEXOR_TRY(auto copy, backend->bulk_writer(writer->family()));
+        for (const auto& [key, value] : static_cast<Rows&>(*writer).all) {
+          VEXOR_TRY(copy->put(key, value));
+        }
+        copies.push_back(std::move(copy));
+      }
+      VEXOR_TRY(backend->ingest(std::move(copies)));
+    }
+    return success();
+  }
+  Result<void> checkpoint(const std::filesystem::path& directory) override { return live_.checkpoint(directory); }
+  sys::Capabilities capabilities() const override { return live_.capabilities(); }
+  std::uint64_t approximate_bytes(sys::Family family) override { return live_.approximate_bytes(family); }
+
+ private:
+  class Rows final : public sys::BulkWriter {
+   public:
+    explicit Rows(sys::Family family) : family_(family) {}
+    Result<void> put(Bytes key, Bytes value) override {
+      all.emplace_back(key, value);
+      return success();
+    }
+    sys::Family family() const override { return family_; }
+    std::uint64_t rows() const override { return all.size(); }
+    std::uint64_t bytes() const override { return all.size(); }
+    std::vector<std::pair<std::string, std::string>> all;
+
+   private:
+    sys::Family family_;
+  };
+  Result<void> sync() {
+    VEXOR_TRY(durable_.commit(unsynced_, sys::Durability::kSynced));
+    unsynced_ = sys::Batch();
+    return success();
+  }
+  sys::StorageBackend& live_;
+  sys::StorageBackend& durable_;
+  sys::Batch unsynced_;
+};
+
+}  // namespace vexor::test
