@@ -187,20 +187,30 @@ class Connection {
     }
     const auto done = context_.service.run_user_command(principal_, command_, input_);
     if (done.has_error()) return refuse(done.error().message());
-    const std::string& text = done.value();
-    for (std::size_t at = 0; at < text.size() && alive() && !closed_;) {
+    return write_all(done.value()) ? 0 : 1;
+  }
+
+  // Nothing is given to libssh while the peer's window is closed or bytes are still unsent; during a
+  // key re-exchange (OpenSSH clients ask for one each GiB) it takes nothing, and that is no error.
+  bool write_all(Bytes bytes) {
+    while (!bytes.empty() && alive() && !closed_) {
       const std::size_t window = ssh_channel_window_size(channel_);
       if (window == 0 || (ssh_get_status(session_) & SSH_WRITE_PENDING) != 0) {
         turn();
         continue;
       }
-      const std::size_t count = std::min({window, text.size() - at, kWriteBytes});
-      if (ssh_channel_write(channel_, text.data() + at, static_cast<std::uint32_t>(count)) != static_cast<int>(count)) return 1;
-      at += count;
-      bytes_out_ += count;
+      const std::size_t count = std::min({window, bytes.size(), kWriteBytes});
+      const int taken = ssh_channel_write(channel_, bytes.data(), static_cast<std::uint32_t>(count));
+      if (taken == SSH_AGAIN || taken == 0) {
+        turn();
+        continue;
+      }
+      if (taken < 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(taken));
+      bytes_out_ += static_cast<std::size_t>(taken);
       touch();
     }
-    return 0;
+    return bytes.empty();
   }
 
   bool pump(protocol::Session& session) {
@@ -228,15 +238,8 @@ class Connection {
           }
           break;
         case Wants::kOutput: {
-          const std::size_t window = ssh_channel_window_size(channel_);
-          if (window == 0 || (ssh_get_status(session_) & SSH_WRITE_PENDING) != 0) {
-            turn();
-            break;
-          }
-          const std::size_t count = session.drain(std::span<char>(room.data(), std::min(window, room.size())));
-          if (ssh_channel_write(channel_, room.data(), static_cast<std::uint32_t>(count)) != static_cast<int>(count)) return false;
-          bytes_out_ += count;
-          touch();
+          const std::size_t count = session.drain(room);
+          if (!write_all(Bytes(room.data(), count))) return false;
           break;
         }
       }

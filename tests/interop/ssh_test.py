@@ -21,7 +21,7 @@ class SshTest(unittest.TestCase):
             subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", cls.key(kind), "-t", "ed25519" if kind == "unknown" else kind, *options], check=True)
             if kind != "unknown":
                 cls.server.ctl("key", "add", "demo", cls.key(kind) + ".pub")
-        for name in ("push", "versions", "kill"):
+        for name in ("push", "versions", "kill", "rekey"):
             cls.server.ctl("repo", "create", f"demo/{name}")
         cls.server.start()
 
@@ -77,6 +77,20 @@ class SshTest(unittest.TestCase):
             self.git("pull", "-q", "--ff-only", cwd=clone, protocol=i % 3)
         self.assertEqual(git("rev-parse", "HEAD", cwd=clone).stdout, git("rev-parse", "HEAD", cwd=work).stdout)
         git("fsck", "--full", "--strict", cwd=clone)
+
+    def test_key_re_exchange_in_the_middle_of_packs(self):
+        work, clone = os.path.join(self.directory, "rekey"), os.path.join(self.directory, "rekey-clone")
+        git("init", "-q", work)
+        with open(os.path.join(work, "blob"), "wb") as out:
+            out.write(os.urandom(40 << 20))
+        git("add", "-A", cwd=work)
+        git("commit", "-q", "-m", "random", cwd=work)
+        command = " ".join(self.ssh("ed25519", "-o", "RekeyLimit=1M"))
+        url = f"ssh://git@127.0.0.1:{self.server.ssh_port}/demo/rekey.git"
+        git("push", "-q", url, "main", cwd=work, GIT_SSH_COMMAND=command)
+        git("clone", "-q", url, clone, GIT_SSH_COMMAND=command)
+        git("fsck", "--full", "--strict", cwd=clone)
+        self.assertEqual(git("rev-parse", "HEAD", cwd=clone).stdout, git("rev-parse", "HEAD", cwd=work).stdout)
 
     def test_unknown_key_is_refused(self):
         self.assertEqual(self.run_ssh("git-upload-pack 'demo/push'", "unknown").returncode, 255)

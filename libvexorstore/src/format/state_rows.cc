@@ -62,6 +62,7 @@ Result<RefRow> decode_ref_row(HashAlgorithm algorithm, Bytes value) {
   if (kind > 2) return Error(Errc::kCorrupt, "ref row: unknown kind");
   if (kind == 1) {
     VEXOR_TRY(row.symref_target, read_text(reader));
+    if (row.symref_target.empty()) return Error(Errc::kCorrupt, "ref row: an empty symref target");
     return row;
   }
   VEXOR_TRY(const Bytes raw, reader.take(hash_bytes(algorithm)));

@@ -1,0 +1,15 @@
+// Extent headers: what decodes, encodes to the same bytes.
+#include "format/extent.h"
+#include "targets/decoders.h"
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vexor;
+  const Bytes input = fuzz_bytes(data, size);
+  for (const HashAlgorithm algorithm : {HashAlgorithm::kSha1, HashAlgorithm::kSha256}) {
+    const auto header = format::decode_extent_header(77, algorithm, input);
+    if (header.has_error()) continue;
+    must(header.value().header_bytes <= input.size());
+    must(format::encode_extent_header(77, header.value().objects) == input.substr(0, header.value().header_bytes));
+  }
+  return 0;
+}
