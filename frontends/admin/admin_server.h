@@ -18,7 +18,7 @@ struct AdminOptions {
   // nothing else: the account that sshd runs forced commands as.
   std::optional<unsigned> shell_uid;
   unsigned connections_max = 256;
-  int idle_seconds_max = 120;
+  int idle_seconds_max = 600;
 };
 
 class AdminServer {

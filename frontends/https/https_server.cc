@@ -348,7 +348,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         co_return true;
       }
       if (parser.is_done()) break;
-      set_deadline(options_.idle_seconds_max);
+      set_deadline(options_.body_idle_seconds_max);
       const auto begun = std::chrono::steady_clock::now();
       const bool more = co_await fill();
       waited_ += std::chrono::steady_clock::now() - begun;

@@ -17,9 +17,10 @@ struct HttpsOptions {
   unsigned connections_per_address_max = 512;
   std::size_t header_bytes_max = 16 * 1024;
   int header_seconds_max = 10;           // for a whole request header
-  int idle_seconds_max = 60;             // between requests, and for one read or write
+  int idle_seconds_max = 60;             // between requests, and for one write
+  int body_idle_seconds_max = 600;       // for one read of a body: a client may compress its pack for minutes
   std::uint64_t rate_bytes_per_second_min = 256;  // averaged over a request, behind the grace; 0: any
-  int rate_grace_seconds = 60;
+  int rate_grace_seconds = 900;
   std::uint64_t gzip_body_bytes_max = 256ULL << 20;  // inflated size of a gzip request body
 };
 

@@ -22,7 +22,7 @@ struct SshOptions {
   unsigned unauthenticated_max = 64;      // connections that have not logged in yet
   unsigned auth_tries_max = 6;
   int login_seconds_max = 20;             // from accept to the exec request
-  int idle_seconds_max = 120;             // without a byte either way
+  int idle_seconds_max = 600;             // without a byte either way
 };
 
 class SshServer {

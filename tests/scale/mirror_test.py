@@ -44,12 +44,13 @@ class MirrorTest(unittest.TestCase):
         cls.server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
         subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", cls.path("key")], check=True)
         cls.server.ctl("key", "add", "demo", cls.path("key") + ".pub")
+        cls.source = os.environ.get("VEXOR_TEST_REPOSITORY") or make_source(cls)
+        branch = git("symbolic-ref", "--short", "HEAD", cwd=cls.source).stdout.strip()
         for name in ("https", "ssh", "others", "blob"):
-            cls.server.ctl("repo", "create", "demo/" + name)
+            cls.server.ctl("repo", "create", "demo/" + name, "--default-branch", branch if name in ("https", "ssh") else "main")
         cls.server.start()
         os.environ["GIT_SSH_COMMAND"] = (f"ssh -F none -i {cls.path('key')} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o BatchMode=yes "
                                          "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentityAgent=none")
-        cls.source = os.environ.get("VEXOR_TEST_REPOSITORY") or make_source(cls)
         cls.full = "VEXOR_TEST_REPOSITORY" in os.environ
 
     @classmethod
