@@ -3,31 +3,33 @@
 over TLS), on this machine, interleaved. Prints medians and ratios.
 
 Usage: first_figures.py BINARY_DIRECTORY REPOSITORY [ROUNDS]        needs nginx, fcgiwrap, openssl and git
-Server CPU is user and system time of all of a server's processes, with their children."""
+Server CPU is the time of all of a server's processes with their children, from a control group; needs root."""
 import json, os, shutil, signal, statistics, subprocess, sys, tempfile, time
 
 BINARIES, SOURCE, ROUNDS = sys.argv[1], os.path.abspath(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 3
 PASSWORD = "figures for the page"
-TICK = os.sysconf("SC_CLK_TCK")
 
 
-def cpu(pids):
-    total = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/stat") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            total += sum(int(fields[i]) for i in (11, 12, 13, 14))
-        except FileNotFoundError:
-            pass
-    return total / TICK
+class CpuGroup:
+    """All processes started through it, with their children: a control group (version 1 or 2)."""
 
+    def __init__(self, name):
+        self.v2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+        self.path = ("/sys/fs/cgroup/" if self.v2 else "/sys/fs/cgroup/cpuacct/") + f"vexor-figures-{name}-{os.getpid()}"
+        os.mkdir(self.path)
 
-def children(pid):
-    out = [pid]
-    for child in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split():
-        out += children(int(child))
-    return out
+    def popen(self, command, **options):
+        def enter():
+            with open(self.path + ("/cgroup.procs" if self.v2 else "/tasks"), "w") as out:
+                out.write(str(os.getpid()))
+        return subprocess.Popen(command, preexec_fn=enter, **options)
+
+    def seconds(self):
+        if self.v2:
+            with open(self.path + "/cpu.stat") as lines:
+                return int(next(lines).split()[1]) / 1e6
+        with open(self.path + "/cpuacct.usage") as figure:
+            return int(figure.read()) / 1e9
 
 
 def git(*args, cwd=None):
@@ -46,7 +48,8 @@ class Vexord:
         for words, text in ((("user", "add", "demo", "--password-stdin"), PASSWORD + "\n"), (("repo", "create", "demo/full"), ""), (("repo", "create", "demo/small"), "")):
             subprocess.run([f"{BINARIES}/vexorctl", "--data", self.data, *words], input=text, text=True, check=True, stdout=subprocess.DEVNULL)
         shutil.copytree(directory + "/tls", self.data + "/tls")
-        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--data", self.data, "--https", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.group = CpuGroup("vexord")
+        self.process = self.group.popen([f"{BINARIES}/vexord", "--data", self.data, "--https", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.port = json.loads(self.process.stdout.readline())["https"].rsplit(":", 1)[1]
 
     def url(self, name):
@@ -57,7 +60,7 @@ class Vexord:
             subprocess.run([f"{BINARIES}/vexorctl", "--data", self.data, *words], check=True, stdout=subprocess.DEVNULL)
 
     def cpu(self):
-        return cpu([self.process.pid])
+        return self.group.seconds()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -72,7 +75,8 @@ class Stock:
         os.makedirs(self.root + "/demo")
         for name in ("full", "small"):
             self.fresh("demo/" + name)
-        self.fcgi = subprocess.Popen(["fcgiwrap", "-c", "4", "-s", f"unix:{directory}/fcgi.sock"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.group = CpuGroup("stock")
+        self.fcgi = self.group.popen(["fcgiwrap", "-c", "4", "-s", f"unix:{directory}/fcgi.sock"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         self.port = 18443
         with open(directory + "/nginx.conf", "w") as out:
             out.write(f"""daemon off; worker_processes 2; pid {directory}/nginx.pid; error_log {directory}/nginx.err; user root;
@@ -85,7 +89,7 @@ fastcgi_param QUERY_STRING $query_string; fastcgi_param CONTENT_TYPE $content_ty
 fastcgi_param HTTP_GIT_PROTOCOL $http_git_protocol; fastcgi_param GIT_PROTOCOL $http_git_protocol; fastcgi_param REMOTE_USER demo; fastcgi_param REMOTE_ADDR $remote_addr; fastcgi_param PATH_INFO $uri;
 fastcgi_param GIT_PROJECT_ROOT {self.root}; fastcgi_param GIT_HTTP_EXPORT_ALL 1; fastcgi_param SCRIPT_FILENAME {subprocess.run(['git', '--exec-path'], capture_output=True, text=True).stdout.strip()}/git-http-backend; }} }} }}
 """)
-        self.nginx = subprocess.Popen(["nginx", "-c", directory + "/nginx.conf"], stdout=subprocess.DEVNULL)
+        self.nginx = self.group.popen(["nginx", "-c", directory + "/nginx.conf"], stdout=subprocess.DEVNULL)
         time.sleep(1)
 
     def url(self, name):
@@ -99,7 +103,7 @@ fastcgi_param GIT_PROJECT_ROOT {self.root}; fastcgi_param GIT_HTTP_EXPORT_ALL 1;
             subprocess.run(["git", "config", key, value], cwd=path, check=True)
 
     def cpu(self):
-        return cpu(children(self.nginx.pid) + children(self.fcgi.pid))
+        return self.group.seconds()
 
     def stop(self):
         self.nginx.send_signal(signal.SIGTERM)
@@ -151,6 +155,8 @@ try:
 finally:
     for server in servers:
         server.stop()
+        time.sleep(0.5)
+        os.rmdir(server.group.path)
     shutil.rmtree(DIRECTORY)
 print(f"{'work':32} {'vexord wall':>12} {'stock wall':>12} {'ratio':>7} {'vexord CPU':>12} {'stock CPU':>12} {'ratio':>7}")
 for work, by_server in figures.items():

@@ -13,7 +13,7 @@ THIRD_PARTY = {  # header prefix -> the only folders that may see it
 }
 BANNED = [  # pattern, allowed in, instead
     (r"\bstd::thread\b", ["frontends/", "tests/"], "threads live at the edge"),
-    (r"system_clock::now|steady_clock::now", ["libvexorstore/src/base/", "frontends/"], "take a sys::Clock"),
+    (r"system_clock::now|steady_clock::now", ["libvexorstore/src/base/", "frontends/", "tests/"], "take a sys::Clock"),
     (r"\brand\(\)|\bgetenv\(|\bsystem\(|\bpopen\(", ["examples/", "frontends/apps/vexor-shell.cc", "tests/"], "no ambient input, no subprocess"),
     (r"\bco_await\b", ["frontends/", "replication/transport/"], "coroutines live at the edge"),
     (r"co_await[^;]*\[[&=\w, ]*\]\s*(\(|\{)", [], "name the closure before the co_await (GCC 12 frees it twice)"),
