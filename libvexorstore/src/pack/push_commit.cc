@@ -13,6 +13,7 @@ using sys::Family;
 namespace {
 
 constexpr int kAttemptsMax = 4;
+constexpr int kAttemptsTogether = 2;  // from then on a push runs alone on its pool
 
 struct Attempt {
   store::StoreCore& core;
@@ -189,6 +190,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
   for (int attempt_index = 0;; ++attempt_index) {
     VEXOR_TRY(auto now, store::open_repository_snapshot(core, repository));
     if (now.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "the repository was deleted");
+    const store::PoolGate::Pass pass(core.gate(now.row.pool), attempt_index >= kAttemptsTogether);
     const std::uint64_t generation = core.committer->index_generation(now.row.pool);
     VEXOR_TRY(now, store::open_repository_snapshot(core, repository));
     ObjectReader reader(now.snapshot, now.row.pool, now.row.algorithm, core.options.limits);

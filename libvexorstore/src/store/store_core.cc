@@ -66,6 +66,13 @@ std::uint64_t StoreCore::next_id() {
   return next_id_++;
 }
 
+PoolGate& StoreCore::gate(PoolId pool) {
+  const std::lock_guard lock(gates_mutex_);
+  std::unique_ptr<PoolGate>& gate = gates_[pool];
+  if (!gate) gate = std::make_unique<PoolGate>();
+  return *gate;
+}
+
 Result<void> StoreCore::load_ids(const sys::StorageSnapshot& snapshot) {
   VEXOR_TRY(const auto row, snapshot.get(Family::kRepositories, "i"));
   if (!row) return success();

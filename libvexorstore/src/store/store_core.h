@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <roaring/roaring.hh>
+#include <shared_mutex>
 #include <unordered_map>
 
 #include "format/state_rows.h"
@@ -50,6 +51,34 @@ class SetCache {
   std::unordered_map<std::string, Entry> entries_;
 };
 
+// Lets the pushes to one pool run side by side, and one that others keep overtaking run alone.
+class PoolGate {
+ public:
+  class Pass {
+   public:
+    Pass(PoolGate& gate, bool alone) : gate_(gate), alone_(alone) {
+      // Whoever waits to run alone holds the turnstile, so that no stream of others keeps it waiting.
+      const std::lock_guard turnstile(gate.turnstile_);
+      if (alone_) gate_.gate_.lock();
+      else gate_.gate_.lock_shared();
+    }
+    ~Pass() {
+      if (alone_) gate_.gate_.unlock();
+      else gate_.gate_.unlock_shared();
+    }
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+
+   private:
+    PoolGate& gate_;
+    bool alone_;
+  };
+
+ private:
+  std::mutex turnstile_;
+  std::shared_mutex gate_;
+};
+
 class StoreCore {
  public:
   StoreCore(std::unique_ptr<sys::StorageBackend> backend_in, StoreOptions options_in)
@@ -66,6 +95,8 @@ class StoreCore {
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
   // two creations may wait in one group; so they come from one counter.
   std::uint64_t next_id();
+  // Lives as long as the store.
+  PoolGate& gate(PoolId pool);
   Result<void> load_ids(const sys::StorageSnapshot& snapshot);
   // Deletes the rows of number ranges that no commit took over.
   Result<void> sweep_quarantine();
@@ -73,6 +104,8 @@ class StoreCore {
  private:
   std::mutex ids_mutex_;
   std::uint64_t next_id_ = 1;
+  std::mutex gates_mutex_;
+  std::unordered_map<PoolId, std::unique_ptr<PoolGate>> gates_;  // guarded by gates_mutex_
 };
 
 // One repository as of one moment: what sessions and readers work on.
