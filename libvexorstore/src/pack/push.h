@@ -66,7 +66,8 @@ class PushSource : public ObjectSource {
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
   std::map<ObjectNumber, BitmapRow> bitmaps_;
-  std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of bitmaps_
+  std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded
+  std::uint64_t tip_set_bytes_ = 0;
   ObjectNumber best_base_ = kNoObject;
   std::uint64_t best_base_objects_ = 0;
 };

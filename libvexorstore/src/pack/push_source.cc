@@ -108,7 +108,19 @@ Result<SetPtr> PushSource::stored_set(ObjectNumber number) {
   SetPtr set;
   const auto mine = bitmaps_.find(number);
   if (mine != bitmaps_.end()) {
-    set = tip_sets_.at(number);
+    const auto kept = tip_sets_.find(number);
+    if (kept != tip_sets_.end()) {
+      set = kept->second;
+    } else {
+      auto composed = std::make_shared<Roaring>(mine->second.additions);
+      for (ObjectNumber base = mine->second.base; base != kNoObject;) {
+        VEXOR_TRY(const auto row, bitmap_row(base));
+        if (!row) return Error(Errc::kCorrupt, "a bitmap's base is missing");
+        *composed |= row->additions;
+        base = row->base;
+      }
+      set = std::move(composed);
+    }
   } else if (visible_->contains(number)) {
     VEXOR_TRY(set, stored_.stored_set(number));
   }
@@ -158,6 +170,12 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set)
   row.additions.runOptimize();
   bitmaps_.emplace(tip, std::move(row));
   set->runOptimize();
+  const std::uint64_t bytes = set->getSizeInBytes(false);
+  if (tip_set_bytes_ + bytes > reader_.limits().fetch_cache_bytes) {  // thousands of tips; rows bring them back
+    tip_sets_.clear();
+    tip_set_bytes_ = 0;
+  }
+  tip_set_bytes_ += bytes;
   tip_sets_.emplace(tip, std::move(set));
   return success();
 }
