@@ -160,6 +160,8 @@ class ConfigReader {
 }  // namespace
 
 bool is_dot_gitmodules(Bytes name) {
+  // Nearly all names end here: those taken for it begin with a dot, a 'g', or a code point that is ignored.
+  if (name.size() < 8 || (name[0] != '.' && (name[0] | 0x20) != 'g' && name[0] != '\xE2' && name[0] != '\xEF')) return false;
   // HFS+ ignores these code points; NTFS ignores what follows a colon, and trailing dots and blanks.
   std::string plain;
   for (std::size_t i = 0; i < name.size(); ++i) {

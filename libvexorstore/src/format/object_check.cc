@@ -18,6 +18,7 @@ std::string lower(std::string_view text) {
 
 // Names that some file system takes for ".git".
 bool is_dot_git(Bytes name) {
+  if (name.size() < 4 || (name[0] != '.' && (name[0] | 0x20) != 'g' && octet(name, 0) != 0xE2 && octet(name, 0) != 0xEF)) return false;
   std::string plain;
   for (std::size_t i = 0; i < name.size(); ++i) {  // HFS+ ignores U+200C..F, U+202A..E, U+206A..F, U+FEFF
     if (octet(name, i) == 0xE2 && i + 2 < name.size() && (octet(name, i + 1) == 0x80 || octet(name, i + 1) == 0x81)) {
@@ -116,7 +117,7 @@ void ObjectChecker::check_tree(Bytes content, std::vector<CheckFinding>& out) co
     if (is_dot_git(entry.name)) report(out, "hasDotgit", kError, "an entry named like .git");
     if (entry.name.size() > 4096) report(out, "largePathname", kWarn);
     if (std::all_of(entry.id_raw.begin(), entry.id_raw.end(), [](char c) { return c == 0; })) report(out, "nullSha1", kWarn);
-    if (lower(entry.name) == ".gitmodules" && (entry.mode & 0170000U) == 0120000U) report(out, "gitmodulesSymlink", kError);
+    if ((entry.mode & 0170000U) == 0120000U && is_dot_gitmodules(entry.name)) report(out, "gitmodulesSymlink", kError);
     switch (entry.mode) {
       case 0100755: case 0100644: case 0120000: case 0040000: case 0160000: break;
       case 0100664: report(out, "badFilemode", kInfo); break;

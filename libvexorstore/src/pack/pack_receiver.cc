@@ -247,17 +247,27 @@ Result<Bytes> PackReceiver::payload(std::uint32_t entry, std::uint64_t offset, s
   return spool_.read(entries_[entry].spool_offset + offset, count, room);
 }
 
+namespace {
+std::size_t leading_16_bits(const ObjectId& id) { return std::size_t{octet(id.raw(), 0)} << 8U | octet(id.raw(), 1); }
+}  // namespace
+
 void PackReceiver::sort_ids() {
   by_id_.resize(entries_.size());
   for (std::uint32_t i = 0; i < by_id_.size(); ++i) by_id_[i] = i;
   std::stable_sort(by_id_.begin(), by_id_.end(),
                    [this](std::uint32_t a, std::uint32_t b) { return entries_[a].id < entries_[b].id; });
+  fanout_.assign(65537, 0);
+  for (const std::uint32_t entry : by_id_) ++fanout_[leading_16_bits(entries_[entry].id) + 1U];
+  for (std::size_t i = 1; i < fanout_.size(); ++i) fanout_[i] += fanout_[i - 1];
 }
 
 std::optional<std::uint32_t> PackReceiver::find(const ObjectId& id) const {
-  const auto found = std::lower_bound(by_id_.begin(), by_id_.end(), id,
+  if (fanout_.empty()) return std::nullopt;
+  const std::size_t slot = leading_16_bits(id);
+  const auto end = by_id_.begin() + fanout_[slot + 1];
+  const auto found = std::lower_bound(by_id_.begin() + fanout_[slot], end, id,
                                       [this](std::uint32_t a, const ObjectId& b) { return entries_[a].id < b; });
-  if (found == by_id_.end() || entries_[*found].id != id) return std::nullopt;
+  if (found == end || entries_[*found].id != id) return std::nullopt;
   return *found;
 }
 

@@ -117,6 +117,7 @@ class PackReceiver {
   std::vector<Frame> frames_;
   ObjectCache cache_;
   std::vector<std::uint32_t> by_id_;
+  std::vector<std::uint32_t> fanout_;  // by_id_ by the first 16 bits of the id, as in a pack index
   std::unordered_set<ObjectId, ObjectIdHash> modules_;  // what trees of the push call .gitmodules
 };
 
