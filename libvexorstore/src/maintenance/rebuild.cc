@@ -155,12 +155,9 @@ class PoolRebuild {
     order.insert(order.end(), tags.begin(), tags.end());
     pack::PushSource source(core_, repository, reader, nullptr, std::make_shared<const Roaring>());
     pack::ReachabilityWalker walker(source, algorithm_, core_.options.limits, nullptr);
+    walker.keep_additions();
     for (const ObjectNumber tip : order) {
-      VEXOR_TRY(const pack::SetPtr known, source.stored_set(tip));
-      if (known) continue;
-      auto set = std::make_shared<Roaring>();
-      VEXOR_TRY(walker.add(tip, *set));
-      VEXOR_TRY(source.add_tip(tip, std::move(set)));
+      VEXOR_TRY(pack::add_tip_bitmap(source, walker, tip));
     }
     for (const auto& [tip, row] : source.bitmaps()) {
       batch_.put(Family::kBitmaps, format::number_key(pool_, tip), encode_bitmap_row(row));

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "pack/pack_receiver.h"
-#include "pack/reachability.h"
+#include "pack/reachability_walker.h"
 
 namespace vexor::pack {
 
@@ -35,8 +35,9 @@ class PushSource : public ObjectSource {
   Result<SetPtr> stored_set(ObjectNumber number) override;
 
   bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
-  // Makes the bitmap row of a tip and remembers it. The set must hold `tip`.
-  Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set);
+  // Makes the bitmap row of a tip and remembers it. The set must hold `tip`; `nearest` is a stored set
+  // that it holds (kNoObject: none), which the row builds on.
+  Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest);
 
   // Hands the sets of the new tips to the store's cache. Only after the commit: a set there stands for
   // a stored bitmap.
@@ -46,7 +47,8 @@ class PushSource : public ObjectSource {
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
   const std::vector<ObjectNumber>& numbers() const { return numbers_; }
   const std::map<ObjectNumber, BitmapRow>& bitmaps() const { return bitmaps_; }
-  std::vector<ObjectNumber> pushed_commits() const;
+  // The commits of the pack, each behind those of its parents that are in the pack.
+  Result<std::vector<ObjectNumber>> commits_parents_first();
 
  private:
   std::optional<std::uint32_t> entry_of(ObjectNumber number) const;
@@ -68,8 +70,6 @@ class PushSource : public ObjectSource {
   std::map<ObjectNumber, BitmapRow> bitmaps_;
   std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded
   std::uint64_t tip_set_bytes_ = 0;
-  ObjectNumber best_base_ = kNoObject;
-  std::uint64_t best_base_objects_ = 0;
 };
 
 // Checks the commands against the objects, writes everything, commits. `atomic`: one refusal
@@ -77,6 +77,12 @@ class PushSource : public ObjectSource {
 // Errors are failures of the whole push; nothing was changed unless kIndeterminate.
 Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository, PackReceiver* receiver,
                                 std::vector<RefCommand>& commands, bool atomic, const Actor& actor);
+
+// Makes the bitmaps of the tip (after those of what it is a tag of), walking from what has one.
+// Errors: kProtocol when something is missing.
+Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip);
+// Bitmaps now and then along the history of a large push, so that no later walk is long.
+Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker);
 
 // Writes the rows of the new objects: into `change.rows`, or as files when the push is large.
 Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,

@@ -22,7 +22,7 @@ struct Attempt {
   const Actor& actor;
   ObjectReader& reader;
   PushSource& source;
-  const Roaring& visible;
+  ReachabilityWalker& walker;
 };
 
 const format::ProtectRule* protecting(const store::RepositoryRow& row, const std::string& name) {
@@ -99,18 +99,8 @@ Result<format::RefChange> make_change(Attempt& attempt, const RefCommand& comman
     row.peeled = view.target;
     row.peeled_number = peeled;
   }
-  const Limits& limits = attempt.core.options.limits;
-  ReachabilityWalker walker(attempt.source, attempt.repository.row.algorithm, limits,
-                            [&](ObjectNumber n) { return attempt.source.allowed(n); });
   for (const ObjectNumber tip : {peeled, *number}) {
-    auto set = std::make_shared<Roaring>();
-    VEXOR_TRY(const SetPtr stored, attempt.source.stored_set(tip));
-    if (stored) {
-      *set = *stored;
-    } else {
-      VEXOR_TRY(walker.add(tip, *set));
-    }
-    VEXOR_TRY(attempt.source.add_tip(tip, std::move(set)));
+    VEXOR_TRY(add_tip_bitmap(attempt.source, attempt.walker, tip));
   }
   const format::ProtectRule* rule = protecting(attempt.repository.row, command.name);
   if (rule != nullptr && rule->no_force && now) {
@@ -198,7 +188,10 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     PushSource source(core, now, reader, receiver, visible);
     VEXOR_TRY(source.number_entries());
     std::vector<RefCommand> tried = commands;
-    Attempt attempt{core, now, tried, actor, reader, source, *visible};
+    ReachabilityWalker walker(source, now.row.algorithm, core.options.limits, [&source](ObjectNumber n) { return source.allowed(n); });
+    walker.keep_additions();
+    VEXOR_TRY(add_interval_bitmaps(source, walker));
+    Attempt attempt{core, now, tried, actor, reader, source, walker};
     store::Change change;
     change.record.kind = format::OperationKind::kRefTransaction;
     change.record.actor = actor.account;

@@ -5,6 +5,10 @@
 
 namespace vexor::pack {
 
+namespace {
+constexpr std::uint32_t kBitmapInterval = 128;  // commits
+}  // namespace
+
 PushSource::PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
                        PackReceiver* receiver, store::SetPtr visible)
     : core_(core), repository_(repository), reader_(reader), receiver_(receiver),
@@ -124,42 +128,29 @@ Result<SetPtr> PushSource::stored_set(ObjectNumber number) {
   } else if (visible_->contains(number)) {
     VEXOR_TRY(set, stored_.stored_set(number));
   }
-  if (set) {
-    const std::uint64_t objects = set->cardinality();
-    if (objects > best_base_objects_) {
-      best_base_objects_ = objects;
-      best_base_ = number;
-    }
-  }
   return set;
 }
 
-Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set) {
-  const ObjectNumber base = best_base_;
-  best_base_ = kNoObject;
-  best_base_objects_ = 0;
+Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest) {
   if (bitmaps_.contains(tip)) return success();
   if (visible_->contains(tip)) {
     VEXOR_TRY(const auto stored, stored_.bitmap_row(tip));
     if (stored) return success();
   }
   BitmapRow row;
-  if (base != kNoObject) {
-    VEXOR_TRY(auto nearest, bitmap_row(base));
-    if (!nearest) return Error(Errc::kCorrupt, "a set without its bitmap");
-    row.depth = nearest->depth + 1;
+  if (nearest != kNoObject) {
+    VEXOR_TRY(auto below_row, bitmap_row(nearest));
+    if (!below_row) return Error(Errc::kCorrupt, "a set without its bitmap");
+    row.depth = below_row->depth + 1;
     // The ancestor to build on: depth with its lowest set bit cleared.
     const std::uint32_t target = row.depth & (row.depth - 1);
-    row.base = base;
-    while (nearest->depth > target && nearest->base != kNoObject) {
-      row.base = nearest->base;
-      VEXOR_TRY(nearest, bitmap_row(row.base));
-      if (!nearest) return Error(Errc::kCorrupt, "a bitmap's base is missing");
+    row.base = nearest;
+    while (below_row->depth > target && below_row->base != kNoObject) {
+      row.base = below_row->base;
+      VEXOR_TRY(below_row, bitmap_row(row.base));
+      if (!below_row) return Error(Errc::kCorrupt, "a bitmap's base is missing");
     }
-    const ObjectNumber keep = best_base_;
     VEXOR_TRY(const SetPtr below, stored_set(row.base));
-    best_base_ = keep;
-    best_base_objects_ = 0;
     row.additions = *set - *below;
     if (row.additions.cardinality() * 2 > set->cardinality()) row = BitmapRow{};
   }
@@ -184,13 +175,66 @@ void PushSource::publish_sets() const {
   for (const auto& [tip, set] : tip_sets_) core_.sets.insert(format::number_key(repository_.row.pool, tip), set);
 }
 
-std::vector<ObjectNumber> PushSource::pushed_commits() const {
+Result<std::vector<ObjectNumber>> PushSource::commits_parents_first() {
   std::vector<ObjectNumber> out;
   if (receiver_ == nullptr) return out;
+  Roaring commits;
   for (std::uint32_t i = 0; i < receiver_->entries().size(); ++i) {
-    if (receiver_->entries()[i].type == ObjectType::kCommit) out.push_back(numbers_[i]);
+    if (receiver_->entries()[i].type == ObjectType::kCommit) commits.add(numbers_[i]);
+  }
+  Roaring placed;
+  std::vector<ObjectNumber> stack;
+  for (const ObjectNumber start : commits) {
+    stack.push_back(start);
+    while (!stack.empty()) {
+      const ObjectNumber commit = stack.back();
+      bool is_ready = true;
+      if (!placed.contains(commit)) {
+        VEXOR_TRY(const GraphRow row, graph(commit));
+        for (const ObjectNumber parent : row.parents) {
+          if (!commits.contains(parent) || placed.contains(parent)) continue;
+          stack.push_back(parent);
+          is_ready = false;
+        }
+      }
+      if (!is_ready) continue;
+      stack.pop_back();
+      if (placed.addChecked(commit)) out.push_back(commit);
+    }
   }
   return out;
+}
+
+Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip) {
+  VEXOR_TRY(const SetPtr stored, source.stored_set(tip));
+  if (stored) return success();
+  auto set = std::make_shared<Roaring>();
+  VEXOR_TRY(walker.add(tip, *set));
+  return source.add_tip(tip, std::move(set), walker.nearest_stored());
+}
+
+Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker) {
+  VEXOR_TRY(const auto commits, source.commits_parents_first());
+  if (commits.size() < kBitmapInterval) return success();
+  std::unordered_map<ObjectNumber, std::uint32_t> distances;  // first parents to the nearest bitmap
+  for (const ObjectNumber commit : commits) {
+    VEXOR_TRY(const GraphRow row, source.graph(commit));
+    std::uint32_t distance = 1;
+    if (!row.parents.empty()) {
+      const auto parent = distances.find(row.parents.front());
+      if (parent != distances.end()) distance += parent->second;
+    }
+    if (distance >= kBitmapInterval) {
+      const auto added = add_tip_bitmap(source, walker, commit);
+      if (added.has_value()) {
+        distance = 0;
+      } else if (added.error().code() != Errc::kProtocol && added.error().code() != Errc::kLimitExceeded) {
+        return added.error().clone();  // else the commands say what is missing
+      }
+    }
+    distances.emplace(commit, distance);
+  }
+  return success();
 }
 
 }  // namespace vexor::pack

@@ -148,39 +148,24 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
   }
 
   VEXOR_TRY(RowSink graph, sink(Family::kGraph));
-  std::vector<ObjectNumber> commits = source.pushed_commits();
-  std::sort(commits.begin(), commits.end());
-  commits.erase(std::unique(commits.begin(), commits.end()), commits.end());
-  // Generations need the parents' first; parents may have higher numbers, so go depth first.
+  VEXOR_TRY(std::vector<ObjectNumber> commits, source.commits_parents_first());
   std::unordered_map<ObjectNumber, std::uint64_t> generations;
-  for (const ObjectNumber start : commits) {
-    std::vector<ObjectNumber> stack{start};
-    while (!stack.empty()) {
-      const ObjectNumber commit = stack.back();
-      if (generations.contains(commit)) {
-        stack.pop_back();
-        continue;
+  for (const ObjectNumber commit : commits) {
+    VEXOR_TRY(const GraphRow row, source.graph(commit));
+    std::uint64_t generation = 1;
+    for (const ObjectNumber parent : row.parents) {
+      if (parent == kNoObject) continue;
+      const auto found = generations.find(parent);
+      if (found != generations.end()) {
+        generation = std::max(generation, found->second + 1);
+      } else {
+        VEXOR_TRY(const GraphRow stored, source.graph(parent));
+        generation = std::max(generation, stored.generation + 1);
       }
-      VEXOR_TRY(const GraphRow row, source.graph(commit));
-      std::uint64_t generation = std::max<std::uint64_t>(row.generation, 1);
-      bool ready = true;
-      if (std::binary_search(commits.begin(), commits.end(), commit)) {
-        for (const ObjectNumber parent : row.parents) {
-          if (parent == kNoObject) continue;
-          const auto found = generations.find(parent);
-          if (found == generations.end()) {
-            stack.push_back(parent);
-            ready = false;
-          } else {
-            generation = std::max(generation, found->second + 1);
-          }
-        }
-      }
-      if (!ready) continue;
-      generations[commit] = generation;
-      stack.pop_back();
     }
+    generations.emplace(commit, generation);
   }
+  std::sort(commits.begin(), commits.end());  // rows go in key order
   for (const ObjectNumber commit : commits) {
     VEXOR_TRY(GraphRow row, source.graph(commit));
     row.generation = generations[commit];

@@ -59,29 +59,6 @@ class StoreSource : public ObjectSource {
   ObjectReader& reader_;
 };
 
-// An object that a reachable object names and that the repository does not have.
-// Reported as kProtocol "missing <type> <id>".
-//
-// `allowed`: numbers that count as present (the repository's visible set and the push's own);
-// null = all. Walks only what `known` does not already hold; adds what it finds to `known`.
-class ReachabilityWalker {
- public:
-  ReachabilityWalker(ObjectSource& source, HashAlgorithm algorithm, const Limits& limits,
-                     std::function<bool(ObjectNumber)> allowed);
-  Result<void> add(ObjectNumber tip, Roaring& known);
-
- private:
-  Result<ObjectNumber> resolve(const ObjectId& id, ObjectType type) const;
-  Result<void> add_commits(ObjectNumber tip, Roaring& known);
-  Result<void> add_tree(ObjectNumber tree, ObjectNumber known_tree, Roaring& known);
-  Result<void> add_tag(ObjectNumber tag, Roaring& known);
-
-  ObjectSource& source_;
-  HashAlgorithm algorithm_;
-  Limits limits_;
-  std::function<bool(ObjectNumber)> allowed_;
-};
-
 // What the repository's refs reach, hidden refs left out. Cached by ref generation.
 Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapshot& repository,
                            ObjectReader& reader);

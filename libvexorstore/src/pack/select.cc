@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "format/object_parse.h"
+#include "pack/reachability_walker.h"
 
 namespace vexor::pack {
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "pack/pack_writer.h"
+#include "pack/reachability_walker.h"
 #include "pack/select.h"
 #include "protocol/ref_listing.h"
 #include "protocol/session_base.h"
