@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const format::ObjectChecker checker(algorithm, {});
     for (const ObjectType type : {ObjectType::kCommit, ObjectType::kTree, ObjectType::kBlob, ObjectType::kTag}) {
       std::vector<format::CheckFinding> findings;
-      checker.check(type, input, ObjectId::null(algorithm), findings);
+      std::vector<ObjectId> modules;
+      checker.check(type, input, findings, modules);
     }
     static_cast<void>(format::parse_commit(input, algorithm).has_value());
     static_cast<void>(format::parse_tag(input, algorithm).has_value());

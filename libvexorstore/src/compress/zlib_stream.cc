@@ -43,15 +43,22 @@ struct Decompressor {
   libdeflate_decompressor* d = libdeflate_alloc_decompressor();
   ~Decompressor() { libdeflate_free_decompressor(d); }
 };
+thread_local Decompressor decompressor;
 }  // namespace
 
-Result<std::string> inflate_exact(Bytes input, std::uint64_t inflated_bytes) {
-  static thread_local Decompressor decompressor;
-  std::string out(inflated_bytes, '\0');
+std::optional<std::size_t> inflate_front(Bytes input, std::span<char> output) {
   std::size_t consumed = 0;
   std::size_t produced = 0;
-  const auto rc = libdeflate_zlib_decompress_ex(decompressor.d, input.data(), input.size(), out.data(), out.size(), &consumed, &produced);
-  if (rc != LIBDEFLATE_SUCCESS || produced != inflated_bytes || consumed != input.size()) {
+  const auto rc = libdeflate_zlib_decompress_ex(decompressor.d, input.data(), input.size(), output.data(), output.size(), &consumed, &produced);
+  if (rc != LIBDEFLATE_SUCCESS || produced != output.size()) return std::nullopt;
+  return consumed;
+}
+
+Result<std::string> inflate_exact(Bytes input, std::uint64_t inflated_bytes) {
+  // Deflate cannot yield more than 1,032 octets for one: a hostile size alone allocates nothing.
+  if (inflated_bytes / 1032 > input.size()) return Error(Errc::kCorrupt, "a zlib stream does not yield its size");
+  std::string out(inflated_bytes, '\0');
+  if (inflate_front(input, std::span<char>(out)) != input.size()) {
     return Error(Errc::kCorrupt, "a zlib stream does not yield its size");
   }
   return out;

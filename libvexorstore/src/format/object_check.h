@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "vexorstore/object.h"
+#include "format/object_parse.h"
 
 namespace vexor::format {
 
@@ -28,13 +28,15 @@ class ObjectChecker {
  public:
   ObjectChecker(HashAlgorithm algorithm, CheckPolicy policy)
       : algorithm_(algorithm), policy_(std::move(policy)) {}
-  void check(ObjectType type, Bytes content, const ObjectId& id, std::vector<CheckFinding>& out) const;
+  // Ids of what a tree calls .gitmodules are appended to `modules`.
+  void check(ObjectType type, Bytes content, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const;
   // Checks a blob that some tree calls .gitmodules.
   void check_modules(Bytes content, std::vector<CheckFinding>& out) const;
 
  private:
   void report(std::vector<CheckFinding>& out, std::string_view id, CheckSeverity severity, std::string detail = {}) const;
-  void check_tree(Bytes content, std::vector<CheckFinding>& out) const;
+  void check_tree(Bytes content, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const;
+  void check_entry_name(const TreeEntry& entry, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const;
   void check_commit(Bytes content, std::vector<CheckFinding>& out) const;
   void check_tag(Bytes content, std::vector<CheckFinding>& out) const;
   void check_ident(Bytes ident, std::vector<CheckFinding>& out) const;

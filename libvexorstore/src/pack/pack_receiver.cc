@@ -131,13 +131,41 @@ Result<std::size_t> PackReceiver::begin_entry(Bytes input) {
   }
   pack_offsets_.push_back(start);
   entries_.push_back(std::move(entry));
-  inflater_.reset();
   produced_ = 0;
+  is_fresh_ = true;
   state_ = State::kPayload;
   return consumed;
 }
 
+// The common case: all of a small entry is in the buffer. 0: it is not.
+Result<std::size_t> PackReceiver::take_whole_payload(Bytes input) {
+  PushEntry& entry = entries_.back();
+  if (entry.entry_bytes > kKeepBlobBytesMax || entry.entry_bytes / 8 > input.size()) return 0U;
+  std::string& room = entry.is_delta ? delta_room_ : content_;
+  room.resize(static_cast<std::size_t>(entry.entry_bytes));
+  const auto used = compress::inflate_front(input, std::span<char>(room));
+  if (!used) {
+    room.clear();
+    return 0U;
+  }
+  produced_ = entry.entry_bytes;
+  inflated_total_ += produced_;
+  if (inflated_total_ > limits_.resolve_bytes_max) return Error(Errc::kLimitExceeded, "inflated bytes of a push");
+  const Bytes raw = input.substr(0, *used);
+  checksum_.update(raw);
+  entry.payload_bytes = raw.size();
+  VEXOR_TRY(spool_.append(raw));
+  VEXOR_TRY(end_entry());
+  return *used;
+}
+
 Result<std::size_t> PackReceiver::take_payload(Bytes input) {
+  if (is_fresh_) {
+    is_fresh_ = false;
+    VEXOR_TRY(const std::size_t whole, take_whole_payload(input));
+    if (whole > 0) return whole;
+    inflater_.reset();
+  }
   PushEntry& entry = entries_.back();
   char room[kPieceBytes];
   std::size_t used = 0;
@@ -206,17 +234,12 @@ Result<void> PackReceiver::refuse_errors(const std::vector<format::CheckFinding>
 }
 
 Result<void> PackReceiver::check_object(ObjectType type, Bytes content, const ObjectId& id) {
+  if (type == ObjectType::kBlob) return success();
   std::vector<format::CheckFinding> findings;
-  checker_.check(type, content, id, findings);
-  VEXOR_TRY(refuse_errors(findings, id));
-  if (type != ObjectType::kTree) return success();
-  format::TreeReader entries(content, algorithm_);
-  format::TreeEntry entry;
-  for (;;) {
-    const auto more = entries.next(entry);
-    if (more.has_error() || !more.value()) return success();
-    if (format::is_dot_gitmodules(entry.name)) modules_.insert(ObjectId::from_raw(algorithm_, entry.id_raw));
-  }
+  std::vector<ObjectId> modules;
+  checker_.check(type, content, findings, modules);
+  modules_.insert(modules.begin(), modules.end());
+  return refuse_errors(findings, id);
 }
 
 // Blobs come before or after the trees that name them, or were pushed long ago under another name.

@@ -72,6 +72,7 @@ class PackReceiver {
   Result<std::size_t> take_fixed(Bytes input, std::size_t want);
   Result<void> begin_pack();
   Result<std::size_t> begin_entry(Bytes input);
+  Result<std::size_t> take_whole_payload(Bytes input);
   Result<std::size_t> take_payload(Bytes input);
   Result<void> end_entry();
   Result<void> end_pack();
@@ -104,8 +105,10 @@ class PackReceiver {
   // The entry being received.
   compress::Inflater inflater_;
   std::unique_ptr<ObjectHasher> hasher_;
+  bool is_fresh_ = false;      // nothing of its payload was taken yet
   bool keep_content_ = false;
   std::string content_;
+  std::string delta_room_;
   std::uint64_t produced_ = 0;
   // Resolving.
   bool resolving_ = false;
