@@ -1,5 +1,6 @@
-// Runs a fuzz target without a fuzzer: every file of a corpus, every prefix of small ones, and a number of
-// random changes of each, always the same ones. Usage: PROGRAM CORPUS_DIRECTORY CHANGES
+// Runs a fuzz target without a fuzzer: every file of a corpus and every test vector, every prefix of small ones,
+// and a number of random changes of each, always the same ones.
+// Usage: PROGRAM CORPUS_DIRECTORY CHANGES [VECTORS.txt...]
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "support/vectors.h"
 #include "targets/decoders.h"
 
 namespace {
@@ -33,7 +35,7 @@ std::string change(const std::string& seed, const std::string& other, std::mt199
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return std::fprintf(stderr, "usage: %s CORPUS_DIRECTORY CHANGES\n", argv[0]), 2;
+  if (argc < 3) return std::fprintf(stderr, "usage: %s CORPUS_DIRECTORY CHANGES [VECTORS.txt...]\n", argv[0]), 2;
   std::vector<std::filesystem::path> paths;
   for (const auto& entry : std::filesystem::directory_iterator(argv[1])) paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
@@ -41,6 +43,9 @@ int main(int argc, char** argv) {
   for (const auto& path : paths) {
     std::ifstream in(path, std::ios::binary);
     seeds.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  }
+  for (int i = 3; i < argc; ++i) {
+    for (const vexor::test::Vector& vector : vexor::test::load_vectors(argv[i])) seeds.push_back(vector.bytes);
   }
   std::mt19937 random(1);
   unsigned long runs = 0;

@@ -73,6 +73,17 @@ class ByteReader {
     if (count > count_max) return Error(Errc::kCorrupt, "byte string over its limit");
     return take(count);
   }
+  // A 0 or 1.
+  Result<bool> flag() {
+    VEXOR_TRY(const std::uint8_t value, u8());
+    if (value > 1) return Error(Errc::kCorrupt, "a flag that is neither 0 nor 1");
+    return value == 1;
+  }
+  // Requires that all was read: a value holds nothing that its version does not know.
+  Result<void> end() const {
+    if (!empty()) return Error(Errc::kCorrupt, "bytes behind the end of a value");
+    return success();
+  }
   bool empty() const { return position_ == bytes_.size(); }
   std::size_t remaining() const { return bytes_.size() - position_; }
   std::size_t position() const { return position_; }

@@ -1,5 +1,7 @@
 #include "format/extent.h"
 
+#include <algorithm>
+
 namespace vexor::format {
 namespace {
 
@@ -21,6 +23,7 @@ Result<void> decode_numbers(ByteReader& reader, ObjectNumber number, ExtentObjec
   VEXOR_TRY(object.object_bytes, reader.varint());
   VEXOR_TRY(const std::uint64_t base, reader.varint());
   VEXOR_TRY(const std::uint64_t depth, reader.varint());
+  if (base >> 33U != 0) return Error(Errc::kCorrupt, "extent: delta base out of range");
   const std::int64_t target = static_cast<std::int64_t>(number) + unzigzag(base);
   if (target < 0 || target > static_cast<std::int64_t>(kObjectNumberMax) || depth > 0xFFFFFFFFU) {
     return Error(Errc::kCorrupt, "extent: delta base out of range");
@@ -85,8 +88,9 @@ Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algo
   }
   header.header_bytes = reader.position();
   header.payload_bytes = offset;
-  const bool chunked = count == 1 && header.header_bytes + offset > value.size();
-  if (!chunked && header.header_bytes + offset != value.size()) {
+  // The first row of a payload in chunks ends where the first chunk does.
+  const std::uint64_t here = count == 1 ? std::min<std::uint64_t>(offset, kExtentChunkBytes) : offset;
+  if (value.size() - header.header_bytes != here) {
     return Error(Errc::kCorrupt, "extent: payload bytes do not match the header");
   }
   return header;

@@ -28,8 +28,8 @@ Result<void> read_lists(ByteReader& reader, JournalRecord& record) {
     if (family >= sys::kFamilyCount) return Error(Errc::kCorrupt, "journal record: family");
     RowChange change{static_cast<sys::Family>(family), {}, std::nullopt};
     VEXOR_TRY(change.key, read_text(reader));
-    VEXOR_TRY(const std::uint8_t present, reader.u8());
-    if (present != 0) {
+    VEXOR_TRY(const bool present, reader.flag());
+    if (present) {
       VEXOR_TRY(change.value, read_text(reader));
     }
     record.changes.push_back(std::move(change));
@@ -115,7 +115,7 @@ Result<JournalRecord> decode_journal_record(Bytes value) {
   VEXOR_TRY(record.objects_digest, read_text(reader));
   VEXOR_TRY(record.previous_hash, read_text(reader));
   VEXOR_TRY(read_lists(reader, record));
-  if (!reader.empty()) return Error(Errc::kCorrupt, "journal record: bytes behind the end");
+  VEXOR_TRY(reader.end());
   return record;
 }
 

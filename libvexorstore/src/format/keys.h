@@ -1,4 +1,4 @@
-// Keys of every row family. Spec: docs/format/README.md. All numbers are big-endian, so that the
+// Keys of every row family. Spec: docs/format/keys.md. All numbers are big-endian, so that the
 // byte order of keys is the order of numbers.
 #pragma once
 

@@ -21,7 +21,10 @@ bool is_dot_git(Bytes name) {
   if (name.size() < 4 || (name[0] != '.' && (name[0] | 0x20) != 'g' && octet(name, 0) != 0xE2 && octet(name, 0) != 0xEF)) return false;
   std::string plain;
   for (std::size_t i = 0; i < name.size(); ++i) {  // HFS+ ignores U+200C..F, U+202A..E, U+206A..F, U+FEFF
-    if (octet(name, i) == 0xE2 && i + 2 < name.size() && (octet(name, i + 1) == 0x80 || octet(name, i + 1) == 0x81)) {
+    const unsigned third = i + 2 < name.size() ? octet(name, i + 2) : 0U;
+    const bool in_80 = octet(name, i) == 0xE2 && third != 0 && octet(name, i + 1) == 0x80;
+    const bool in_81 = octet(name, i) == 0xE2 && third != 0 && octet(name, i + 1) == 0x81;
+    if ((in_80 && ((third >= 0x8C && third <= 0x8F) || (third >= 0xAA && third <= 0xAE))) || (in_81 && third >= 0xAA && third <= 0xAF)) {
       i += 2;
       continue;
     }

@@ -4,7 +4,6 @@ namespace vexor::format {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::uint64_t kListMax = 4096;
 
 Result<void> check_version(ByteReader& reader, const char* what) {
   VEXOR_TRY(const std::uint8_t version, reader.u8());
@@ -24,7 +23,7 @@ void put_list(std::string& out, const std::vector<std::string>& list) {
 
 Result<std::vector<std::string>> read_list(ByteReader& reader) {
   VEXOR_TRY(const std::uint64_t count, reader.varint());
-  if (count > kListMax) return Error(Errc::kCorrupt, "row: list too long");
+  if (count > kRowListMax) return Error(Errc::kCorrupt, "row: list too long");
   std::vector<std::string> out;
   for (std::uint64_t i = 0; i < count; ++i) {
     VEXOR_TRY(std::string item, read_text(reader));
@@ -63,6 +62,7 @@ Result<RefRow> decode_ref_row(HashAlgorithm algorithm, Bytes value) {
   if (kind == 1) {
     VEXOR_TRY(row.symref_target, read_text(reader));
     if (row.symref_target.empty()) return Error(Errc::kCorrupt, "ref row: an empty symref target");
+    VEXOR_TRY(reader.end());
     return row;
   }
   VEXOR_TRY(const Bytes raw, reader.take(hash_bytes(algorithm)));
@@ -73,6 +73,30 @@ Result<RefRow> decode_ref_row(HashAlgorithm algorithm, Bytes value) {
     row.peeled = ObjectId::from_raw(algorithm, peeled);
     VEXOR_TRY(row.peeled_number, reader.u32be());
   }
+  VEXOR_TRY(reader.end());
+  return row;
+}
+
+std::string encode_reflog_row(const ReflogRow& row) {
+  std::string out;
+  put_u8(out, kVersion);
+  put_u64be(out, static_cast<std::uint64_t>(row.time_ms));
+  put_bytes(out, row.actor_name);
+  put_bytes(out, row.old_row);
+  put_bytes(out, row.new_row);
+  return out;
+}
+
+Result<ReflogRow> decode_reflog_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(check_version(reader, "reflog row"));
+  ReflogRow row;
+  VEXOR_TRY(const std::uint64_t time, reader.u64be());
+  row.time_ms = static_cast<std::int64_t>(time);
+  VEXOR_TRY(row.actor_name, read_text(reader));
+  VEXOR_TRY(row.old_row, read_text(reader));
+  VEXOR_TRY(row.new_row, read_text(reader));
+  VEXOR_TRY(reader.end());
   return row;
 }
 
@@ -113,18 +137,18 @@ Result<RepositoryRow> decode_repository_row(Bytes value) {
   row.algorithm = static_cast<HashAlgorithm>(algorithm);
   VEXOR_TRY(row.name, read_text(reader));
   VEXOR_TRY(row.description, read_text(reader));
-  VEXOR_TRY(const std::uint8_t is_public, reader.u8());
-  row.is_public = is_public != 0;
+  VEXOR_TRY(row.is_public, reader.flag());
   VEXOR_TRY(const std::uint64_t deleted, reader.u64be());
   row.deleted_at_ms = static_cast<std::int64_t>(deleted);
   VEXOR_TRY(row.deleted_name, read_text(reader));
   VEXOR_TRY(row.fork_of, reader.u64be());
   VEXOR_TRY(const std::uint64_t rules, reader.varint());
-  if (rules > kListMax) return Error(Errc::kCorrupt, "repository row: too many rules");
+  if (rules > kRowListMax) return Error(Errc::kCorrupt, "repository row: too many rules");
   for (std::uint64_t i = 0; i < rules; ++i) {
     ProtectRule rule;
     VEXOR_TRY(rule.pattern, read_text(reader));
     VEXOR_TRY(const std::uint8_t flags, reader.u8());
+    if (flags > 3) return Error(Errc::kCorrupt, "repository row: rule flags");
     rule.no_force = (flags & 1U) != 0;
     rule.no_delete = (flags & 2U) != 0;
     VEXOR_TRY(rule.only_users, read_list(reader));
@@ -135,6 +159,7 @@ Result<RepositoryRow> decode_repository_row(Bytes value) {
   VEXOR_TRY(row.pack_bytes_max, reader.varint());
   VEXOR_TRY(row.object_bytes_max, reader.varint());
   VEXOR_TRY(row.bundles, read_list(reader));
+  VEXOR_TRY(reader.end());
   return row;
 }
 

@@ -1,4 +1,4 @@
-// Values of the state families: refs, repositories, pools. Spec: docs/format/state.md.
+// Values of the state families: refs, reflog, repositories. Spec: docs/format/refs.md, repositories.md.
 // Each value starts with a version byte; fields follow in the order declared here.
 #pragma once
 
@@ -21,12 +21,24 @@ struct RefRow {
 std::string encode_ref_row(const RefRow& row);
 Result<RefRow> decode_ref_row(HashAlgorithm algorithm, Bytes value);
 
+struct ReflogRow {
+  std::int64_t time_ms = 0;  // Unix time
+  std::string actor_name;
+  std::string old_row;  // encoded RefRow; empty: the ref did not exist
+  std::string new_row;  // encoded RefRow with sequence 0; empty: deleted
+};
+std::string encode_reflog_row(const ReflogRow& row);
+Result<ReflogRow> decode_reflog_row(Bytes value);
+
 struct ProtectRule {
   std::string pattern;
   bool no_force = true;
   bool no_delete = true;
   std::vector<std::string> only_users;  // empty: whoever may write
 };
+
+// Items of one list in a repository row: a row with more is not written, and not read.
+constexpr std::size_t kRowListMax = 4096;
 
 struct RepositoryRow {
   RepositoryNumber number = 0;

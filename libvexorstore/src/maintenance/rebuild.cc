@@ -62,9 +62,7 @@ class PoolRebuild {
       VEXOR_TRY(ObjectNumber number, format::number_of_key(cursor->key()));
       VEXOR_TRY(const auto header, format::decode_extent_header(number, algorithm_, cursor->value()));
       for (const format::ExtentObject& object : header.objects) {
-        std::string value;
-        put_u32be(value, number);
-        batch_.put(Family::kIndex, format::index_key(pool_, object.id), value);
+        batch_.put(Family::kIndex, format::index_key(pool_, object.id), format::encode_index_row(number));
         if (shapes.size() >= kShapesPerRow || number != shapes_first + shapes.size()) end_shapes();
         if (shapes.empty()) shapes_first = number;
         shapes.push_back(static_cast<char>(format::object_shape(object.type, object.object_bytes)));

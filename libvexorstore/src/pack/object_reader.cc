@@ -38,8 +38,7 @@ ObjectReader::ObjectReader(store::SnapshotPtr snapshot, PoolId pool, HashAlgorit
 Result<std::optional<ObjectNumber>> ObjectReader::find(const ObjectId& id) const {
   VEXOR_TRY(const auto row, snapshot_->get(Family::kIndex, format::index_key(pool_, id)));
   if (!row) return std::optional<ObjectNumber>();
-  ByteReader reader(row->bytes());
-  VEXOR_TRY(const ObjectNumber number, reader.u32be());
+  VEXOR_TRY(const ObjectNumber number, format::decode_index_row(row->bytes()));
   return std::optional<ObjectNumber>(number);
 }
 

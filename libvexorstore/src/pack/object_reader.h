@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "format/extent.h"
+#include "format/pool_rows.h"
 #include "store/store_core.h"
 
 namespace vexor::pack {

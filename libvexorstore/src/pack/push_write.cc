@@ -85,12 +85,6 @@ class ExtentWriter {
   std::string room_;
 };
 
-std::string number_value(ObjectNumber number) {
-  std::string out;
-  put_u32be(out, number);
-  return out;
-}
-
 }  // namespace
 
 Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
@@ -101,9 +95,7 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
   const bool bulk = receiver.spool().size() > kBulkPayloadBytes || fresh.size() > kBulkObjects;
   if (bulk && !fresh.empty()) {
     sys::Batch quarantine;
-    std::string value;
-    put_u8(value, static_cast<std::uint8_t>(repository.row.algorithm));
-    put_u32be(value, static_cast<std::uint32_t>(fresh.size()));
+    const std::string value = format::encode_quarantine_row({repository.row.algorithm, static_cast<std::uint32_t>(fresh.size())});
     quarantine.put(Family::kQuarantine, format::number_key(pool, source.first()), value);
     VEXOR_TRY(core.backend->commit(quarantine, sys::Durability::kSynced));
     change.rows.erase(Family::kQuarantine, format::number_key(pool, source.first()));
@@ -143,7 +135,7 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
   std::sort(sorted.begin(), sorted.end(), [&](std::uint32_t a, std::uint32_t b) { return entries[a].id < entries[b].id; });
   for (const std::uint32_t entry : sorted) {
     const std::string key = format::index_key(pool, entries[entry].id);
-    VEXOR_TRY(index.put(key, number_value(source.numbers()[entry])));
+    VEXOR_TRY(index.put(key, format::encode_index_row(source.numbers()[entry])));
     if (!bulk) change.preconditions.push_back({Family::kIndex, key, std::nullopt});
   }
 

@@ -31,42 +31,16 @@ Result<BitmapRow> decode_bitmap_row(Bytes value) {
   BitmapRow row;
   VEXOR_TRY(row.base, reader.u32be());
   VEXOR_TRY(const std::uint64_t depth, reader.varint());
+  if (depth > UINT32_MAX) return Error(Errc::kCorrupt, "bitmap row: depth");
   row.depth = static_cast<std::uint32_t>(depth);
   VEXOR_TRY(const Bytes set, reader.bytes());
+  VEXOR_TRY(reader.end());
   try {
     row.additions = Roaring::readSafe(set.data(), set.size());
   } catch (const std::exception&) {
     return Error(Errc::kCorrupt, "bitmap row: unreadable set");
   }
-  return row;
-}
-
-std::string encode_graph_row(const GraphRow& row) {
-  std::string out;
-  put_u8(out, kRowVersion);
-  put_u32be(out, row.tree);
-  put_varint(out, row.generation);
-  put_u64be(out, static_cast<std::uint64_t>(row.commit_time));
-  put_varint(out, row.parents.size());
-  for (const ObjectNumber parent : row.parents) put_u32be(out, parent);
-  return out;
-}
-
-Result<GraphRow> decode_graph_row(Bytes value) {
-  ByteReader reader(value);
-  VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kRowVersion) return Error(Errc::kCorrupt, "graph row: unknown version");
-  GraphRow row;
-  VEXOR_TRY(row.tree, reader.u32be());
-  VEXOR_TRY(row.generation, reader.varint());
-  VEXOR_TRY(const std::uint64_t time, reader.u64be());
-  row.commit_time = static_cast<std::int64_t>(time);
-  VEXOR_TRY(const std::uint64_t count, reader.varint());
-  if (count > reader.remaining() / 4) return Error(Errc::kCorrupt, "graph row: parents");
-  for (std::uint64_t i = 0; i < count; ++i) {
-    VEXOR_TRY(const ObjectNumber parent, reader.u32be());
-    row.parents.push_back(parent);
-  }
+  if (row.additions.getSizeInBytes(true) != set.size()) return Error(Errc::kCorrupt, "bitmap row: bytes behind the set");
   return row;
 }
 

@@ -1,5 +1,5 @@
 // Reachability: the set of objects reachable from a commit, tag, tree or blob, as object numbers.
-// Spec: docs/format/bitmap.md.
+// Spec: docs/format/bitmap.md, graph.md.
 //
 // A stored row of the bitmaps family is the *additions* to the set of `base` (an earlier row), so a
 // set is composed by OR along the chain. `depth` counts the bases; the base of depth d is the
@@ -8,10 +8,14 @@
 
 #include <functional>
 
+#include "format/pool_rows.h"
 #include "pack/object_reader.h"
 
 namespace vexor::pack {
 
+using format::decode_graph_row;
+using format::encode_graph_row;
+using format::GraphRow;
 using store::SetPtr;
 
 struct BitmapRow {
@@ -21,15 +25,6 @@ struct BitmapRow {
 };
 std::string encode_bitmap_row(const BitmapRow& row);
 Result<BitmapRow> decode_bitmap_row(Bytes value);
-
-struct GraphRow {
-  ObjectNumber tree = kNoObject;
-  std::vector<ObjectNumber> parents;
-  std::uint64_t generation = 1;  // 1 + the largest of the parents'
-  std::int64_t commit_time = 0;
-};
-std::string encode_graph_row(const GraphRow& row);
-Result<GraphRow> decode_graph_row(Bytes value);
 
 // Where the walker finds objects: the store alone, or the store and a push being received.
 class ObjectSource {

@@ -50,17 +50,11 @@ class StoreSnapshot final : public Snapshot {
       RefLogEntry entry;
       ByteReader key(cursor->key().substr(prefix.size()));
       VEXOR_TRY(entry.sequence, key.u64be());
-      ByteReader value(cursor->value());
-      VEXOR_TRY(const std::uint8_t version, value.u8());
-      if (version != 1) return Error(Errc::kCorrupt, "reflog row: unknown version");
-      VEXOR_TRY(const std::uint64_t time, value.u64be());
-      entry.time_ms = static_cast<std::int64_t>(time);
-      VEXOR_TRY(const Bytes actor, value.bytes());
-      entry.account_name = actor;
-      VEXOR_TRY(const Bytes old_row, value.bytes());
-      VEXOR_TRY(const Bytes new_row, value.bytes());
-      VEXOR_TRY(entry.old_id, id_of(old_row));
-      VEXOR_TRY(entry.new_id, id_of(new_row));
+      VEXOR_TRY(format::ReflogRow row, format::decode_reflog_row(cursor->value()));
+      entry.time_ms = row.time_ms;
+      entry.account_name = std::move(row.actor_name);
+      VEXOR_TRY(entry.old_id, id_of(row.old_row));
+      VEXOR_TRY(entry.new_id, id_of(row.new_row));
       out.push_back(std::move(entry));
     }
     VEXOR_TRY(cursor->status());
@@ -125,8 +119,7 @@ class StoreSnapshot final : public Snapshot {
     for (cursor->seek(pool + *start); out.size() < max && cursor->valid() && cursor->key().starts_with(pool); cursor->next()) {
       const ObjectId id = ObjectId::from_raw(repository_.row.algorithm, cursor->key().substr(pool.size()));
       if (!id.hex().starts_with(lower)) break;
-      ByteReader value(cursor->value());
-      VEXOR_TRY(const pack::ObjectNumber number, value.u32be());
+      VEXOR_TRY(const pack::ObjectNumber number, format::decode_index_row(cursor->value()));
       if (visible->contains(number)) out.push_back(id);
     }
     VEXOR_TRY(cursor->status());

@@ -6,10 +6,12 @@
 #include <sodium.h>
 
 #include "crypto/digest.h"
+#include "format/account_rows.h"
 #include "store/store_core.h"
 
 namespace vexor {
 
+using format::AccountRow;
 using format::OperationKind;
 using sys::Family;
 
@@ -20,38 +22,6 @@ constexpr std::size_t kPasswordBytesMin = 8;
 constexpr std::size_t kPasswordBytesMax = 72;  // bcrypt reads no more: longer ones are refused
 // A hash that no password has: what unknown names are checked against.
 constexpr const char* kDummyHash = "$2b$10$abcdefghijklmnopqrstuuJg6Nd6bJr6nHpzzYlkIWWhX5hYyZnAi";
-
-struct AccountRow {
-  std::uint64_t id = 0;
-  std::string name;
-  std::string password_hash;
-  bool disabled = false;
-};
-
-std::string encode(const AccountRow& row) {
-  std::string out;
-  put_u8(out, 1);
-  put_u64be(out, row.id);
-  put_bytes(out, row.name);
-  put_bytes(out, row.password_hash);
-  put_u8(out, row.disabled ? 1 : 0);
-  return out;
-}
-
-Result<AccountRow> decode_account(Bytes value) {
-  ByteReader reader(value);
-  AccountRow row;
-  VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != 1) return Error(Errc::kCorrupt, "account row: unknown version");
-  VEXOR_TRY(row.id, reader.u64be());
-  VEXOR_TRY(const Bytes name, reader.bytes());
-  row.name = std::string(name);
-  VEXOR_TRY(const Bytes hash, reader.bytes());
-  row.password_hash = std::string(hash);
-  VEXOR_TRY(const std::uint8_t disabled, reader.u8());
-  row.disabled = disabled != 0;
-  return row;
-}
 
 Result<std::string> bcrypt(Bytes password, const std::string& setting) {
   auto data = std::make_unique<crypt_data>();
@@ -86,7 +56,7 @@ Result<std::optional<AccountRow>> find_row(const sys::StorageSnapshot& snapshot,
   if (!id) return std::optional<AccountRow>();
   VEXOR_TRY(const auto row, snapshot.get(Family::kAccounts, "a" + std::string(id->bytes())));
   if (!row) return Error(Errc::kCorrupt, "an account name without its row");
-  VEXOR_TRY(AccountRow decoded, decode_account(row->bytes()));
+  VEXOR_TRY(AccountRow decoded, format::decode_account_row(row->bytes()));
   return std::optional<AccountRow>(std::move(decoded));
 }
 
@@ -115,7 +85,7 @@ Result<AccountInfo> Store::create_account(const std::string& name, Bytes passwor
   }
   store::Change change = begin_change(OperationKind::kAccount, actor, "create " + name);
   change.preconditions.push_back({Family::kAccounts, "n" + name, std::nullopt});
-  change.record.changes.push_back({Family::kAccounts, "a" + format::pool_key(row.id), encode(row)});
+  change.record.changes.push_back({Family::kAccounts, "a" + format::pool_key(row.id), encode_account_row(row)});
   change.record.changes.push_back({Family::kAccounts, "n" + name, format::pool_key(row.id)});
   change.record.changes.push_back({Family::kRepositories, "i", format::pool_key(row.id + 1)});
   auto done = core_->committer->submit(std::move(change));
@@ -132,9 +102,9 @@ Result<void> change_account(store::StoreCore& core, const std::string& name, con
   if (!row) return Error(Errc::kNotFound, name + ": no such account");
   store::Change change = begin_change(OperationKind::kAccount, actor, what + " " + name);
   const std::string key = "a" + format::pool_key(row->id);
-  change.preconditions.push_back({Family::kAccounts, key, encode(*row)});
+  change.preconditions.push_back({Family::kAccounts, key, encode_account_row(*row)});
   VEXOR_TRY(edit(*row));
-  change.record.changes.push_back({Family::kAccounts, key, encode(*row)});
+  change.record.changes.push_back({Family::kAccounts, key, encode_account_row(*row)});
   VEXOR_TRY(core.committer->submit(std::move(change)));
   return success();
 }
@@ -166,7 +136,7 @@ Result<std::vector<AccountInfo>> Store::list_accounts() const {
   std::vector<AccountInfo> out;
   const auto cursor = snapshot->cursor(Family::kAccounts);
   for (cursor->seek("a"); cursor->valid() && cursor->key()[0] == 'a'; cursor->next()) {
-    VEXOR_TRY(const AccountRow row, decode_account(cursor->value()));
+    VEXOR_TRY(const AccountRow row, format::decode_account_row(cursor->value()));
     out.push_back(to_info(row));
   }
   VEXOR_TRY(cursor->status());
@@ -193,7 +163,7 @@ Result<void> Store::grant(const std::string& repository, const std::string& acco
   if (permission == Permission::kNone) {
     change.record.changes.push_back({Family::kGrants, key, std::nullopt});
   } else {
-    change.record.changes.push_back({Family::kGrants, key, std::string(1, static_cast<char>(permission))});
+    change.record.changes.push_back({Family::kGrants, key, format::encode_grant_row(static_cast<std::uint8_t>(permission))});
   }
   VEXOR_TRY(core_->committer->submit(std::move(change)));
   return success();
@@ -205,11 +175,13 @@ Result<Permission> Store::permission_of(const RepositoryInfo& repository, std::u
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   VEXOR_TRY(const auto row, snapshot->get(Family::kAccounts, "a" + format::pool_key(account)));
   if (!row) return Permission::kNone;
-  VEXOR_TRY(const AccountRow who, decode_account(row->bytes()));
+  VEXOR_TRY(const AccountRow who, format::decode_account_row(row->bytes()));
   if (who.disabled) return Permission::kNone;
   if (repository.name.starts_with(who.name + "/")) return Permission::kOwner;
   VEXOR_TRY(const auto grant, snapshot->get(Family::kGrants, format::pool_key(repository.id) + format::pool_key(account)));
-  if (grant && grant->bytes().size() == 1) out = std::max(out, static_cast<Permission>(octet(grant->bytes(), 0)));
+  if (!grant) return out;
+  VEXOR_TRY(const std::uint8_t granted, format::decode_grant_row(grant->bytes()));
+  out = std::max(out, static_cast<Permission>(granted));
   return out;
 }
 

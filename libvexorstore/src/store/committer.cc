@@ -36,13 +36,8 @@ void apply_record(const format::JournalRecord& record, sys::Batch& batch) {
       VEXOR_CHECK(change.new_row.size() > 2 && change.new_row[1] == 0);
       batch.put(Family::kRefs, key, with_sequence(change.new_row, record.sequence));
     }
-    std::string log;
-    put_u8(log, 1);
-    put_u64be(log, static_cast<std::uint64_t>(record.time_ms));
-    put_bytes(log, record.actor_name);
-    put_bytes(log, change.old_row);
-    put_bytes(log, change.new_row);
-    batch.put(Family::kReflog, format::reflog_key(record.repository, change.name, record.sequence), log);
+    batch.put(Family::kReflog, format::reflog_key(record.repository, change.name, record.sequence),
+              format::encode_reflog_row({record.time_ms, record.actor_name, change.old_row, change.new_row}));
   }
   if (!record.refs.empty()) {
     // The repository's ref generation: readers' caches are keyed by it.

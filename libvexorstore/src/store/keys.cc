@@ -4,10 +4,12 @@
 #include <openssl/evp.h>
 
 #include "crypto/digest.h"
+#include "format/account_rows.h"
 #include "store/store_core.h"
 
 namespace vexor {
 
+using format::KeyRow;
 using format::OperationKind;
 using sys::Family;
 
@@ -18,34 +20,6 @@ constexpr std::size_t kRsaBitsMin = 3072;
 constexpr std::array<std::string_view, 6> kPlainTypes = {
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
     "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"};
-
-struct KeyRow {
-  std::uint64_t account = 0;
-  std::string type;
-  std::string comment;
-};
-
-std::string encode(const KeyRow& row) {
-  std::string out;
-  put_u8(out, 1);
-  put_u64be(out, row.account);
-  put_bytes(out, row.type);
-  put_bytes(out, row.comment);
-  return out;
-}
-
-Result<KeyRow> decode_key(Bytes value) {
-  ByteReader reader(value);
-  VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != 1) return Error(Errc::kCorrupt, "key row: unknown version");
-  KeyRow row;
-  VEXOR_TRY(row.account, reader.u64be());
-  VEXOR_TRY(const Bytes type, reader.bytes());
-  VEXOR_TRY(const Bytes comment, reader.bytes());
-  row.type = std::string(type);
-  row.comment = std::string(comment);
-  return row;
-}
 
 std::string base64(Bytes bytes, bool padded) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
@@ -124,7 +98,7 @@ Result<KeyInfo> Store::add_key(const std::string& account, const std::string& ke
   change.record.actor_name = actor.name;
   change.record.subject = "add " + fingerprint_of(digest) + " to " + account;
   change.preconditions.push_back({Family::kKeys, "f" + digest, std::nullopt});
-  change.record.changes.push_back({Family::kKeys, "f" + digest, encode(row)});
+  change.record.changes.push_back({Family::kKeys, "f" + digest, encode_key_row(row)});
   auto done = core_->committer->submit(std::move(change));
   if (done.has_error() && done.error().code() == Errc::kConflict) return Error(Errc::kConflict, "the key is in use already");
   if (done.has_error()) return std::move(done).error();
@@ -155,7 +129,7 @@ Result<std::vector<KeyInfo>> Store::list_keys(const std::string& account) const 
   std::vector<KeyInfo> out;
   const auto cursor = snapshot->cursor(Family::kKeys);
   for (cursor->seek("f"); cursor->valid() && cursor->key()[0] == 'f'; cursor->next()) {
-    VEXOR_TRY(const KeyRow row, decode_key(cursor->value()));
+    VEXOR_TRY(const KeyRow row, format::decode_key_row(cursor->value()));
     if (row.account == who->id) out.push_back({fingerprint_of(cursor->key().substr(1)), row.type, row.comment, row.account});
   }
   VEXOR_TRY(cursor->status());
@@ -167,7 +141,7 @@ Result<std::optional<AccountInfo>> Store::find_key(Bytes key_blob) const {
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   VEXOR_TRY(const auto row, snapshot->get(Family::kKeys, "f" + sha256(key_blob)));
   if (!row) return std::optional<AccountInfo>();
-  VEXOR_TRY(const KeyRow key, decode_key(row->bytes()));
+  VEXOR_TRY(const KeyRow key, format::decode_key_row(row->bytes()));
   VEXOR_TRY(const auto list, list_accounts());
   for (const AccountInfo& info : list) {
     if (info.id == key.account && !info.disabled) return std::optional<AccountInfo>(info);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "format/extent.h"
+#include "format/pool_rows.h"
 
 namespace vexor::store {
 
@@ -98,9 +99,7 @@ Result<void> sweep_range(StoreCore& core, const sys::StorageSnapshot& snapshot, 
     for (const format::ExtentObject& object : header.objects) {
       const std::string key = format::index_key(pool, object.id);
       VEXOR_TRY(const auto row, snapshot.get(Family::kIndex, key));
-      std::string own;
-      put_u32be(own, number);
-      if (row && row->bytes() == Bytes(own)) batch.erase(Family::kIndex, key);
+      if (row && row->bytes() == Bytes(format::encode_index_row(number))) batch.erase(Family::kIndex, key);
       ++number;
     }
   }
@@ -122,10 +121,8 @@ Result<void> StoreCore::sweep_quarantine() {
     ByteReader key(cursor->key());
     VEXOR_TRY(const std::uint64_t pool, key.u64be());
     VEXOR_TRY(const ObjectNumber first, key.u32be());
-    ByteReader value(cursor->value());
-    VEXOR_TRY(const std::uint8_t algorithm, value.u8());
-    VEXOR_TRY(const std::uint32_t count, value.u32be());
-    VEXOR_TRY(sweep_range(*this, *snapshot, pool, static_cast<HashAlgorithm>(algorithm), first, first + count));
+    VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(cursor->value()));
+    VEXOR_TRY(sweep_range(*this, *snapshot, pool, row.algorithm, first, first + row.object_count));
   }
   return cursor->status();
 }

@@ -1,51 +1,43 @@
 #include "format/delta.h"
 
-#include <gtest/gtest.h>
+#include "support/vector_test.h"
 
 namespace vexor::format {
 namespace {
 
-Result<std::string> make(Bytes base, Bytes delta, std::uint64_t bytes_max = 1000) {
-  std::string out;
-  VEXOR_TRY(apply_delta(base, delta, bytes_max, out));
-  return out;
-}
+using namespace test;
 
-TEST(Delta, copies_and_inserts) {
-  const std::string delta("\x0a\x08\x90\x05\x03xyz", 8);  // base 10, result 8: copy 5 from 0, insert xyz
-  const auto out = make("helloworld", delta);
-  ASSERT_TRUE(out.has_value());
-  EXPECT_EQ(out.value(), "helloxyz");
-}
-
-TEST(Delta, refuses_what_leaves_its_bounds) {
-  const std::string base = "helloworld";
-  const std::vector<std::string> bad = {
-      std::string("\x09\x05\x90\x05", 4),          // another base size
-      std::string("\x0a\x05\x91\x08\x05", 5),      // copy behind the end of the base
-      std::string("\x0a\x04\x90\x05", 4),          // copy over the result size
-      std::string("\x0a\x06\x90\x05", 4),          // shorter than it says
-      std::string("\x0a\x05\x00", 3),              // reserved instruction
-      std::string("\x0a\x05\x05" "ab", 5),         // insert cut off
-      std::string("\x0a\x05\x91", 3),              // copy cut off
-      std::string("\x0a", 1),                      // no result size
-      std::string("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 10),
-  };
-  for (std::size_t i = 0; i < bad.size(); ++i) {
-    EXPECT_TRUE(make(base, bad[i]).has_error()) << i;
+TEST(Delta, vectors_whole_cut_and_followed) {
+  for (const Vector& vector : family_vectors("delta")) {
+    SCOPED_TRACE(vector.name);
+    const std::string base = vector.text("base");
+    const std::uint64_t bytes_max = vector.has("result_bytes_max") ? vector.number("result_bytes_max") : 1000;
+    std::string out = "what was there before";
+    const auto done = apply_delta(base, vector.bytes, bytes_max, out);
+    for (std::size_t cut = 0; cut < vector.bytes.size(); ++cut) {
+      std::string part;
+      EXPECT_TRUE(apply_delta(base, Bytes(vector.bytes).substr(0, cut), bytes_max, part).has_error()) << cut;
+    }
+    if (vector.refused()) {
+      ASSERT_TRUE(done.has_error());
+      EXPECT_EQ(errc_name(done.error().code()), vector.text("error"));
+      continue;
+    }
+    ASSERT_TRUE(done.has_value()) << done.error().message();
+    EXPECT_EQ(out, vector.text("result"));
+    const auto sizes = decode_delta_sizes(vector.bytes);
+    ASSERT_TRUE(sizes.has_value());
+    EXPECT_EQ(sizes.value().base_bytes, vector.number("base_bytes"));
+    EXPECT_EQ(sizes.value().result_bytes, vector.number("result_bytes"));
+    for (const char more : {'\0', '\1', '\x90'}) EXPECT_TRUE(apply_delta(base, vector.bytes + more, bytes_max, out).has_error());
   }
 }
 
-TEST(Delta, result_limit_is_named) {
-  const std::string delta("\x0a\x08\x90\x05\x03xyz", 8);
-  const auto out = make("helloworld", delta, 7);
-  ASSERT_TRUE(out.has_error());
-  EXPECT_EQ(out.error().code(), Errc::kLimitExceeded);
-}
-
-TEST(Delta, a_huge_result_size_alone_allocates_nothing) {
-  const std::string delta("\x0a\xff\xff\xff\xff\xff\x7f\x90\x05", 9);  // result 2^42
-  EXPECT_TRUE(make("helloworld", delta, UINT64_MAX).has_error());
+TEST(Delta, a_copy_of_size_0_copies_65536_octets) {
+  const std::string base(70000, 'b');
+  std::string out;
+  ASSERT_TRUE(apply_delta(base, std::string("\xf0\xa2\x04\x80\x80\x04\x80", 7), 100000, out).has_value());
+  EXPECT_EQ(out, base.substr(0, 65536));
 }
 
 }  // namespace

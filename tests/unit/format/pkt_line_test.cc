@@ -1,42 +1,74 @@
 #include "format/pkt_line.h"
 
-#include <gtest/gtest.h>
+#include "support/vector_test.h"
 
 namespace vexor::format {
 namespace {
 
-TEST(PktLine, decodes_data_and_special_packets) {
-  const auto data = decode_pkt_line("0009hello0000");
-  ASSERT_TRUE(data.has_value());
-  ASSERT_TRUE(data.value().complete);
-  EXPECT_EQ(data.value().line.data, "hello");
-  EXPECT_EQ(data.value().consumed, 9U);
-  for (const auto& [text, kind] : {std::pair("0000", PktLine::Kind::kFlush), std::pair("0001", PktLine::Kind::kDelim),
-                                   std::pair("0002", PktLine::Kind::kResponseEnd), std::pair("0004", PktLine::Kind::kData)}) {
-    const auto step = decode_pkt_line(text);
-    ASSERT_TRUE(step.has_value()) << text;
-    EXPECT_EQ(step.value().line.kind, kind) << text;
+using namespace test;
+
+PktLine::Kind kind_of(const std::string& name) {
+  if (name == "flush") return PktLine::Kind::kFlush;
+  if (name == "delim") return PktLine::Kind::kDelim;
+  return name == "data" ? PktLine::Kind::kData : PktLine::Kind::kResponseEnd;
+}
+
+std::string encode(const PktLine& line) {
+  std::string out;
+  switch (line.kind) {
+    case PktLine::Kind::kData: append_pkt_line(out, line.data); break;
+    case PktLine::Kind::kFlush: append_flush(out); break;
+    case PktLine::Kind::kDelim: append_delim(out); break;
+    case PktLine::Kind::kResponseEnd: append_response_end(out); break;
+  }
+  return out;
+}
+
+TEST(PktLine, vectors_whole_cut_and_followed) {
+  for (const Vector& vector : of_kind(family_vectors("pkt_line"), "packet")) {
+    SCOPED_TRACE(vector.name);
+    const auto step = decode_pkt_line(vector.bytes);
+    if (vector.refused()) {
+      ASSERT_TRUE(step.has_error());
+      EXPECT_EQ(errc_name(step.error().code()), vector.text("error"));
+      continue;
+    }
+    ASSERT_TRUE(step.has_value() && step.value().complete);
+    EXPECT_EQ(step.value().line.kind, kind_of(vector.text("packet")));
+    EXPECT_EQ(step.value().line.data, vector.text_or("data", ""));
+    EXPECT_EQ(step.value().consumed, vector.bytes.size());
+    if (vector.text_or("canonical", "yes") == "yes") {
+      EXPECT_EQ(encode(step.value().line), vector.bytes);
+    }
+    for (std::size_t cut = 0; cut < vector.bytes.size(); ++cut) {
+      const auto part = decode_pkt_line(Bytes(vector.bytes).substr(0, cut));
+      ASSERT_TRUE(part.has_value()) << cut;
+      EXPECT_FALSE(part.value().complete) << cut;
+      EXPECT_GE(part.value().bytes_needed, 1U);
+      EXPECT_LE(cut + part.value().bytes_needed, vector.bytes.size());
+    }
+    const std::string followed = vector.bytes + "0000";
+    const auto first = decode_pkt_line(followed);
+    ASSERT_TRUE(first.has_value() && first.value().complete);
+    EXPECT_EQ(first.value().consumed, vector.bytes.size());
   }
 }
 
-TEST(PktLine, says_how_much_is_missing_at_every_cut) {
-  const std::string whole = "000bpacket\n";
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
-    const auto step = decode_pkt_line(Bytes(whole).substr(0, cut));
-    ASSERT_TRUE(step.has_value());
-    EXPECT_FALSE(step.value().complete) << cut;
-    EXPECT_GE(step.value().bytes_needed, 1U);
-    EXPECT_LE(cut + step.value().bytes_needed, whole.size());
-  }
+TEST(PktLine, the_longest_is_65520_octets) {
+  std::string out;
+  append_pkt_line(out, std::string(kPktLineDataBytesMax, 'x'));
+  EXPECT_EQ(out.size(), kPktLineBytesMax);
+  const auto step = decode_pkt_line(out);
+  ASSERT_TRUE(step.has_value() && step.value().complete);
+  EXPECT_EQ(step.value().line.data.size(), kPktLineDataBytesMax);
 }
 
-TEST(PktLine, rejects_bad_lengths) {
-  for (const char* text : {"0003", "fff1", "ffff", "zzzz", "-001", " 00a"}) {
-    const auto step = decode_pkt_line(text);
-    ASSERT_TRUE(step.has_error()) << text;
-    EXPECT_EQ(step.error().code(), Errc::kProtocol);
+TEST(Sideband, vectors) {
+  for (const Vector& vector : of_kind(family_vectors("pkt_line"), "sideband")) {
+    std::string out;
+    append_sideband(out, static_cast<std::uint8_t>(vector.number("channel")), vector.text("data"), vector.number("line_bytes_max"));
+    EXPECT_EQ(out, vector.bytes) << vector.name;
   }
-  EXPECT_TRUE(decode_pkt_line("fff0").has_value());
 }
 
 TEST(Sideband, splits_at_the_packet_limit) {

@@ -1,0 +1,71 @@
+#include "format/pool_rows.h"
+
+namespace vexor::format {
+namespace {
+
+constexpr std::uint8_t kGraphVersion = 1;
+
+}  // namespace
+
+std::string encode_index_row(ObjectNumber number) {
+  std::string out;
+  put_u32be(out, number);
+  return out;
+}
+
+Result<ObjectNumber> decode_index_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const ObjectNumber number, reader.u32be());
+  VEXOR_TRY(reader.end());
+  return number;
+}
+
+std::string encode_graph_row(const GraphRow& row) {
+  std::string out;
+  put_u8(out, kGraphVersion);
+  put_u32be(out, row.tree);
+  put_varint(out, row.generation);
+  put_u64be(out, static_cast<std::uint64_t>(row.commit_time));
+  put_varint(out, row.parents.size());
+  for (const ObjectNumber parent : row.parents) put_u32be(out, parent);
+  return out;
+}
+
+Result<GraphRow> decode_graph_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kGraphVersion) return Error(Errc::kCorrupt, "graph row: unknown version");
+  GraphRow row;
+  VEXOR_TRY(row.tree, reader.u32be());
+  VEXOR_TRY(row.generation, reader.varint());
+  VEXOR_TRY(const std::uint64_t time, reader.u64be());
+  row.commit_time = static_cast<std::int64_t>(time);
+  VEXOR_TRY(const std::uint64_t count, reader.varint());
+  if (count > reader.remaining() / 4) return Error(Errc::kCorrupt, "graph row: parents");
+  for (std::uint64_t i = 0; i < count; ++i) {
+    VEXOR_TRY(const ObjectNumber parent, reader.u32be());
+    row.parents.push_back(parent);
+  }
+  VEXOR_TRY(reader.end());
+  return row;
+}
+
+std::string encode_quarantine_row(const QuarantineRow& row) {
+  std::string out;
+  put_u8(out, static_cast<std::uint8_t>(row.algorithm));
+  put_u32be(out, row.object_count);
+  return out;
+}
+
+Result<QuarantineRow> decode_quarantine_row(Bytes value) {
+  ByteReader reader(value);
+  QuarantineRow row;
+  VEXOR_TRY(const std::uint8_t algorithm, reader.u8());
+  if (algorithm != 1 && algorithm != 2) return Error(Errc::kCorrupt, "quarantine row: algorithm");
+  row.algorithm = static_cast<HashAlgorithm>(algorithm);
+  VEXOR_TRY(row.object_count, reader.u32be());
+  VEXOR_TRY(reader.end());
+  return row;
+}
+
+}  // namespace vexor::format

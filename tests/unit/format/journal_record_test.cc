@@ -1,0 +1,53 @@
+#include "format/journal_record.h"
+
+#include "crypto/digest.h"
+#include "support/vector_test.h"
+
+namespace vexor::format {
+namespace {
+
+using namespace test;
+
+std::string hex_or(const std::string& bytes, const char* none) { return bytes.empty() ? none : to_hex(bytes); }
+
+TEST(JournalRecord, vectors_whole_and_cut) {
+  run_row_vectors(
+      family_vectors("journal"), [](const Vector&, Bytes bytes) { return decode_journal_record(bytes); },
+      [](const Vector&, const JournalRecord& record) { return encode_journal_record(record); },
+      [](const Vector& vector, const JournalRecord& record) {
+        EXPECT_EQ(record.epoch, vector.number("epoch"));
+        EXPECT_EQ(record.sequence, vector.number("sequence"));
+        EXPECT_EQ(record.time_ms, vector.integer("time_ms"));
+        EXPECT_EQ(record.actor, vector.number("actor"));
+        EXPECT_EQ(record.actor_name, vector.text("actor_name"));
+        EXPECT_EQ(static_cast<unsigned>(record.kind), vector.number("operation"));
+        EXPECT_NE(operation_name(record.kind), "unknown");
+        EXPECT_EQ(record.repository, vector.number("repository"));
+        EXPECT_EQ(record.subject, vector.text("subject"));
+        EXPECT_EQ(record.pool, vector.number("pool"));
+        EXPECT_EQ(record.first_object, vector.number("first_object"));
+        EXPECT_EQ(record.object_count, vector.number("object_count"));
+        EXPECT_EQ(record.objects_digest, vector.octets("objects_digest"));
+        EXPECT_EQ(record.previous_hash, vector.octets("previous_hash"));
+        std::vector<std::string> refs;
+        for (const RefChange& ref : record.refs) refs.push_back(ref.name + " " + hex_or(ref.old_row, "-") + " " + hex_or(ref.new_row, "-"));
+        EXPECT_EQ(refs, vector.all("ref"));
+        std::vector<std::string> changes;
+        for (const RowChange& change : record.changes) {
+          changes.push_back(std::string(sys::family_name(change.family)) + " " + to_hex(change.key) + " " + (change.value ? hex_or(*change.value, "-") : "!"));
+        }
+        EXPECT_EQ(changes, vector.all("change"));
+      });
+}
+
+TEST(JournalRecord, each_names_the_digest_of_the_one_before) {
+  std::string previous(32, '\0');
+  for (const Vector& vector : family_vectors("journal")) {
+    if (vector.name == "revoke") return;  // a record from elsewhere
+    EXPECT_EQ(to_hex(decode_journal_record(vector.bytes).value().previous_hash), to_hex(previous)) << vector.name;
+    previous = blake2b_256(vector.bytes);
+  }
+}
+
+}  // namespace
+}  // namespace vexor::format

@@ -1,0 +1,42 @@
+#include "format/pool_rows.h"
+
+#include "support/vector_test.h"
+
+namespace vexor::format {
+namespace {
+
+using namespace test;
+
+TEST(IndexRow, vectors_whole_and_cut) {
+  run_row_vectors(
+      family_vectors("index"), [](const Vector&, Bytes bytes) { return decode_index_row(bytes); },
+      [](const Vector&, ObjectNumber number) { return encode_index_row(number); },
+      [](const Vector& vector, ObjectNumber number) { EXPECT_EQ(number, vector.number("number")); });
+}
+
+TEST(GraphRow, vectors_whole_and_cut) {
+  run_row_vectors(
+      family_vectors("graph"), [](const Vector&, Bytes bytes) { return decode_graph_row(bytes); },
+      [](const Vector&, const GraphRow& row) { return encode_graph_row(row); },
+      [](const Vector& vector, const GraphRow& row) {
+        EXPECT_EQ(row.tree, vector.number("tree"));
+        EXPECT_EQ(row.generation, vector.number("generation"));
+        EXPECT_EQ(row.commit_time, vector.integer("time"));
+        std::vector<std::string> parents;
+        for (const ObjectNumber parent : row.parents) parents.push_back(std::to_string(parent));
+        EXPECT_EQ(parents, vector.all("parent"));
+      });
+}
+
+TEST(QuarantineRow, vectors_whole_and_cut) {
+  run_row_vectors(
+      family_vectors("quarantine"), [](const Vector&, Bytes bytes) { return decode_quarantine_row(bytes); },
+      [](const Vector&, const QuarantineRow& row) { return encode_quarantine_row(row); },
+      [](const Vector& vector, const QuarantineRow& row) {
+        EXPECT_EQ(hash_name(row.algorithm), vector.text("row_algorithm"));
+        EXPECT_EQ(row.object_count, vector.number("object_count"));
+      });
+}
+
+}  // namespace
+}  // namespace vexor::format
