@@ -1,4 +1,6 @@
 // Store: repositories and refs.
+#include <algorithm>
+
 #include "format/ref_name.h"
 #include "store/store_core.h"
 
@@ -257,6 +259,11 @@ Result<std::vector<RepositoryInfo>> Store::list_repositories(bool deleted) const
 }
 
 Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& actor) {
+  std::size_t longest = std::max({info.hidden_refs.size(), info.bundle_lines.size(), info.protect.size()});
+  for (const RefProtection& rule : info.protect) longest = std::max(longest, rule.only_users.size());
+  if (longest > format::kRowListMax) {
+    return Error(Errc::kLimitExceeded, "a list of " + std::to_string(longest) + " over " + std::to_string(format::kRowListMax));
+  }
   VEXOR_TRY(const RepositoryRow before, must_find(*core_, info.name));
   VEXOR_TRY(const RepositorySnapshot now, open_repository_snapshot(*core_, before.number));
   RepositoryRow after = before;

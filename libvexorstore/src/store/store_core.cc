@@ -74,11 +74,32 @@ PoolGate& StoreCore::gate(PoolId pool) {
   return *gate;
 }
 
+namespace {
+
+// The number in the last key of `family` that is `letter` and a number; 0 if there is none.
+Result<std::uint64_t> last_id(const sys::StorageSnapshot& snapshot, Family family, char letter) {
+  const auto cursor = snapshot.cursor(family);
+  cursor->seek_for_prev(std::string(1, letter) + std::string(8, '\xff'));
+  VEXOR_TRY(cursor->status());
+  if (!cursor->valid() || cursor->key()[0] != letter) return std::uint64_t{0};
+  ByteReader key(cursor->key().substr(1));
+  return key.u64be();
+}
+
+}  // namespace
+
 Result<void> StoreCore::load_ids(const sys::StorageSnapshot& snapshot) {
+  // Of two creations at once the one with the lower id may commit last, and its row 'i' with it: ids in
+  // use count too.
+  VEXOR_TRY(const std::uint64_t repository, last_id(snapshot, Family::kRepositories, 'r'));
+  VEXOR_TRY(const std::uint64_t account, last_id(snapshot, Family::kAccounts, 'a'));
+  std::uint64_t next = std::max(repository, account) + 1;
   VEXOR_TRY(const auto row, snapshot.get(Family::kRepositories, "i"));
-  if (!row) return success();
-  ByteReader reader(row->bytes());
-  VEXOR_TRY(const std::uint64_t next, reader.u64be());
+  if (row) {
+    ByteReader reader(row->bytes());
+    VEXOR_TRY(const std::uint64_t written, reader.u64be());
+    next = std::max(next, written);
+  }
   const std::lock_guard lock(ids_mutex_);
   next_id_ = std::max(next_id_, next);
   return success();
