@@ -2,6 +2,10 @@
 """Checks the tree's rules; run as a test. Usage: tidy.py ROOT"""
 import pathlib, re, sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import vectors
+
 ROOT = pathlib.Path(sys.argv[1])
 RANK = {"base": 0, "format": 1, "compress": 1, "crypto": 1, "backend": 2, "store": 3, "pack": 4, "protocol": 5, "maintenance": 5}
 THIRD_PARTY = {  # header prefix -> the only folders that may see it
@@ -17,9 +21,26 @@ BANNED = [  # pattern, allowed in, instead
     (r"\brand\(\)|\bgetenv\(|\bsystem\(|\bpopen\(", ["examples/", "frontends/apps/vexor-shell.cc", "tests/"], "no ambient input, no subprocess"),
     (r"\bco_await\b", ["frontends/", "replication/transport/"], "coroutines live at the edge"),
     (r"co_await[^;]*\[[&=\w, ]*\]\s*(\(|\{)", [], "name the closure before the co_await (GCC 12 frees it twice)"),
+    (r"\bmemcpy\(", ["libvexorstore/include/vexorstore/object_id.h", "libvexorstore/src/git2/", "libvexorstore/src/pack/", "libvexorstore/src/protocol/", "frontends/", "tests/"],
+     "formats are read octet by octet"),
+    (r"\breinterpret_cast\b", ["libvexorstore/src/base/", "libvexorstore/src/compress/", "libvexorstore/src/crypto/", "libvexorstore/src/git2/", "libvexorstore/src/store/keys.cc",
+                                "frontends/", "fuzz/", "tests/"], "casts are for foreign interfaces"),
+    (r"\bthrow\b", ["tests/support/", "frontends/"], "return an Error"),
+    (r"\bassert\(", [], "VEXOR_CHECK for our mistakes, Error for the peer's"),
+    (r"\bstd::(cout|cerr|clog)\b", ["frontends/apps/", "examples/", "tests/", "fuzz/"], "the library does not print"),
     (r"\bTODO\b|\bFIXME\b", [], "decide, or open an issue"),
 ]
 LINES_MAX = 700
+PUBLIC_HEADER_LINES_MAX = 450
+TEST_LINES_MAX = 1000
+LINE_CHARS_MAX = 205  # the longest there is; aim at 120
+VAGUE_NAMES = re.compile(r"(^|_)(manager|helper|util|utils|data|info|process)(_|\.)")
+DECODER = re.compile(r"\b(decode|parse|apply|check)(_\w+)?\(|\bis_\w+\(Bytes")
+LIMIT_STRUCTS = {  # header -> the structs whose numbers are in docs/limits.md
+    "libvexorstore/include/vexorstore/limits.h": ["Limits"], "libvexorstore/include/vexorstore/sys/backends.h": ["RocksdbOptions"],
+    "frontends/https/https_server.h": ["HttpsOptions"], "frontends/ssh/ssh_server.h": ["SshOptions"],
+    "frontends/admin/admin_server.h": ["AdminOptions"], "frontends/monitor/monitor_server.h": ["MonitorOptions"],
+}
 problems = []
 
 
@@ -29,10 +50,22 @@ def complain(path, line, text):
 
 def check_source(path, text):
     lines = text.splitlines()
-    if len(lines) > LINES_MAX:
-        complain(path, 1, f"{len(lines)} lines, over {LINES_MAX}: divide it")
+    lines_max = PUBLIC_HEADER_LINES_MAX if path.startswith("libvexorstore/include/") else TEST_LINES_MAX if path.startswith("tests/") else LINES_MAX
+    if len(lines) > lines_max:
+        complain(path, 1, f"{len(lines)} lines, over {lines_max}: divide it")
+    if VAGUE_NAMES.search(path.split("/")[-1]):
+        complain(path, 1, "a name that says nothing: manager, helper, util, data, info, process")
+    if path.endswith(".h"):
+        if not text.startswith("//"):
+            complain(path, 1, "a header begins by saying what it is for")
+        if "#pragma once\n" not in text:
+            complain(path, 1, "no #pragma once")
+        if re.search(r"^using namespace", text, flags=re.M):
+            complain(path, 1, "no using namespace in a header")
     room = path.split("/")[2] if path.startswith("libvexorstore/src/") else None
     for number, line in enumerate(lines, 1):
+        if len(line) > LINE_CHARS_MAX:
+            complain(path, number, f"{len(line)} characters in a line, over {LINE_CHARS_MAX}")
         include = re.match(r'#include ([<"])([^>"]+)', line)
         if include:
             name = include[2]
@@ -59,14 +92,70 @@ def check_links(path, text):
         complain(path, 1, "a document has one H1")
 
 
+def check_text(path, text):
+    if text and not text.endswith("\n"):
+        complain(path, 1, "no line feed at the end")
+    for number, line in enumerate(text.splitlines(), 1):
+        if line != line.rstrip() or "\t" in line:
+            complain(path, number, "a tab, or blanks at the end of a line")
+        if re.search(r"(?<![\w.])/(root|home/\w+|work)/", line):
+            complain(path, number, "a path of one machine")
+
+
+def check_formats():
+    """Every format has a page, a unit test, and a fuzz target; examples in pages are test vectors."""
+    pages = {page: page.read_text() for page in (ROOT / "docs/format").glob("*.md")}
+    code = " ".join(" ".join(re.findall(r"^Code:.*?(?:\n\n|\Z)", text, flags=re.M | re.S)) for text in pages.values())
+    tests = "\n".join(test.read_text() for test in (ROOT / "tests/unit").rglob("*.cc"))
+    targets = "\n".join(target.read_text() for target in (ROOT / "fuzz/targets").glob("*.cc"))
+    for header in sorted((ROOT / "libvexorstore/src/format").glob("*.h")):
+        path, include = header.relative_to(ROOT).as_posix(), f'#include "format/{header.name}"'
+        if f"format/{header.name}`" not in code:
+            complain(path, 1, "no page of docs/format names it in its Code: line")
+        if include not in tests:
+            complain(path, 1, "no unit test includes it")
+        if DECODER.search(header.read_text()) and include not in targets:
+            complain(path, 1, "no fuzz target includes it")
+    known = {data.hex() for file in (ROOT / "tests/data/vectors").glob("*.txt") for _, data in vectors.load(file)}
+    for page, text in pages.items():
+        for example in re.findall(r"^```hex\n(.*?)^```", text, flags=re.M | re.S):
+            if re.sub(r"\s", "", example) not in known:
+                complain(page.relative_to(ROOT).as_posix(), 1, f"no test vector is {example.strip()[:40]}...")
+
+
+def check_limits():
+    table = (ROOT / "docs/limits.md").read_text()
+    for path, structs in LIMIT_STRUCTS.items():
+        text = (ROOT / path).read_text()
+        for struct in structs:
+            body = re.search(rf"struct {struct} {{(.*?)^}};", text, flags=re.M | re.S)[1]
+            for field in re.findall(r"^  (?:std::uint\d+_t|std::size_t|unsigned|int) (\w+)", body, flags=re.M):
+                if field != "port" and f"`{field}`" not in table:
+                    complain(path, 1, f"{struct}::{field} is not in docs/limits.md")
+
+
+def check_dead_headers(sources):
+    included = set(re.findall(r'#include ["<]([^">]+)[">]', "\n".join(sources.values())))
+    for path in sources:
+        if path.endswith(".h") and not any(path.endswith("/" + name) for name in included):
+            complain(path, 1, "nobody includes it")
+
+
+sources = {}
 for file in sorted(ROOT.rglob("*")):
     path = file.relative_to(ROOT).as_posix()
     if not file.is_file() or path.startswith(("build/", ".git/", "var/")) or path == "tools/tidy.py":
         continue
     if file.suffix in (".cc", ".h"):
-        check_source(path, file.read_text())
+        sources[path] = file.read_text()
+        check_source(path, sources[path])
     elif file.suffix == ".md":
         check_links(path, file.read_text())
+    if file.suffix in (".cc", ".h", ".md", ".py", ".txt", ".cmake", ".toml", ".json"):
+        check_text(path, file.read_text())
+check_formats()
+check_limits()
+check_dead_headers(sources)
 if not (ROOT / "libvexorstore").is_dir():
     problems.append("nothing to check: not the project's root")
 print("\n".join(problems) or "the tree is tidy")
