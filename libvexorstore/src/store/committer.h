@@ -26,7 +26,7 @@ struct Precondition {
 };
 
 struct Change {
-  format::JournalRecord record;  // epoch, sequence, time and previous hash are filled in
+  format::JournalRecord record;  // sequence, time and previous hash are filled in
   std::vector<Precondition> preconditions;
   sys::Batch rows;  // object and derived rows, not in the record
   // Files that become visible just before the batch (bulk pushes).

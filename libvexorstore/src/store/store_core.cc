@@ -12,7 +12,7 @@ Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std:
   const std::lock_guard lock(mutex_);
   auto found = next_.find(pool);
   if (found == next_.end()) {
-    // The highest number in use: the last extent of the pool, and ranges still in quarantine.
+    // The highest number in use is that of the last shape: a start has swept what was in quarantine.
     VEXOR_TRY(const auto snapshot, core.backend->snapshot());
     std::uint64_t next = 0;
     const auto shapes = snapshot->cursor(Family::kShapes);

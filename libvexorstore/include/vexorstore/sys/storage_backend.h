@@ -1,4 +1,4 @@
-// The storage seam: what a place must do to hold a store. Six verbs, no optional ones.
+// The storage seam: what a place must do to hold a store. Seven verbs, no optional ones.
 //
 // Rows live in families; keys order bytewise. `commit` is the one commit point: all rows of a
 // batch become visible together, and with Durability::kSynced they survive power loss once it
@@ -22,7 +22,7 @@ namespace vexor::sys {
 
 // What each family holds: docs/format/README.md. Numbers are stable: they name families on disk.
 enum class Family : std::uint8_t {
-  kMeta = 0,      // format version, store id
+  kMeta = 0,      // nothing yet
   kExtents,       // object payloads
   kIndex,         // object id -> object number
   kGraph,         // commits: root tree, parents, generation, time
@@ -35,7 +35,7 @@ enum class Family : std::uint8_t {
   kGrants,
   kKeys,
   kJournal,
-  kAudit,
+  kAudit,         // nothing yet
   kQuarantine,    // number ranges of pushes in flight
 };
 constexpr std::size_t kFamilyCount = 15;
