@@ -1,5 +1,7 @@
 #include "pack/reachability.h"
 
+#include <random>
+
 #include "support/vector_test.h"
 
 namespace vexor::pack {
@@ -27,6 +29,38 @@ TEST(BitmapRow, vectors_whole_and_cut) {
         EXPECT_EQ(row.depth, vector.number("depth"));
         EXPECT_EQ(members(row.additions), vector.text("members"));
       });
+}
+
+// The decoder compares the size of the set that it read with the bytes that were there: no set that is written,
+// of whatever containers, may fail that.
+TEST(BitmapRow, sets_of_every_density_come_back) {
+  std::mt19937 random(1);
+  for (const std::uint32_t members : {1U, 4096U, 4097U, 60'000U}) {
+    for (const std::uint32_t span : {65'536U, 300'000U, 3'000'000U}) {
+      for (int kind = 0; kind < 8; ++kind) {
+        Roaring set;
+        for (std::uint32_t i = 0; i < members; ++i) set.add(random() % span);
+        if ((kind & 1) != 0) set.addRange(random() % span, span + 70'000U);
+        if ((kind & 2) != 0) {
+          Roaring other;
+          for (std::uint32_t i = 0; i < members; ++i) other.add(random() % span);
+          set = set - other;
+          set |= other & set;
+        }
+        if ((kind & 4) != 0) set.runOptimize();
+        BitmapRow row;
+        row.base = 3;
+        row.depth = 2;
+        row.additions = set;
+        const std::string encoded = encode_bitmap_row(row);
+        const auto decoded = decode_bitmap_row(encoded);
+        ASSERT_TRUE(decoded.has_value()) << members << " of " << span << ", kind " << kind << ": " << decoded.error().message();
+        EXPECT_TRUE(decoded.value().additions == set);
+        EXPECT_EQ(encode_bitmap_row(decoded.value()), encoded);
+        EXPECT_TRUE(decode_bitmap_row(encoded + "x").has_error());
+      }
+    }
+  }
 }
 
 }  // namespace
