@@ -10,10 +10,11 @@ using namespace test;
 std::vector<std::string> check(const Vector& vector, Bytes bytes) {
   const ObjectChecker checker(vector.algorithm(), parse_check_policy(vector.text_or("policy", "")).value());
   std::vector<CheckFinding> findings;
+  std::vector<ObjectId> modules;
   if (vector.text("kind") == "modules") {
     checker.check_modules(bytes, findings);
   } else {
-    checker.check(parse_object_type(vector.text("kind")).value(), bytes, ObjectId::null(vector.algorithm()), findings);
+    checker.check(parse_object_type(vector.text("kind")).value(), bytes, findings, modules);
   }
   constexpr const char* kSeverities[] = {"ignore", "info", "warn", "error", "fatal"};
   std::vector<std::string> out;
