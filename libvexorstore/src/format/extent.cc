@@ -19,6 +19,8 @@ Result<void> decode_numbers(ByteReader& reader, ObjectNumber number, ExtentObjec
   VEXOR_TRY(object.entry_bytes, reader.varint());
   VEXOR_TRY(object.payload_bytes, reader.varint());
   object.object_bytes = object.entry_bytes;
+  object.base = kNoObject;
+  object.depth = 0;
   if (!object.is_delta) return success();
   VEXOR_TRY(object.object_bytes, reader.varint());
   VEXOR_TRY(const std::uint64_t base, reader.varint());
@@ -58,13 +60,12 @@ std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObj
   return out;
 }
 
-Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algorithm, Bytes value) {
+Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, Bytes value, ExtentHeader& header) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());
   if (version != kExtentVersion) return Error(Errc::kCorrupt, "extent: unknown version");
   VEXOR_TRY(const std::uint64_t count, reader.varint());
   if (count == 0 || count > kExtentObjectsMax) return Error(Errc::kCorrupt, "extent: bad count");
-  ExtentHeader header;
   header.objects.resize(count);
   for (ExtentObject& object : header.objects) {
     VEXOR_TRY(const std::uint8_t meta, reader.u8());
@@ -73,10 +74,8 @@ Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algo
     object.type = static_cast<ObjectType>(type);
     object.is_delta = (meta & kDeltaBit) != 0;
   }
-  for (ExtentObject& object : header.objects) {
-    VEXOR_TRY(const Bytes raw, reader.take(hash_bytes(algorithm)));
-    object.id = ObjectId::from_raw(algorithm, raw);
-  }
+  header.ids_offset = reader.position();
+  VEXOR_TRY(reader.take(hash_bytes(algorithm) * count));
   std::uint64_t offset = 0;
   ObjectNumber number = first;
   for (ExtentObject& object : header.objects) {
@@ -92,6 +91,17 @@ Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algo
   const std::uint64_t here = count == 1 ? std::min<std::uint64_t>(offset, kExtentChunkBytes) : offset;
   if (value.size() - header.header_bytes != here) {
     return Error(Errc::kCorrupt, "extent: payload bytes do not match the header");
+  }
+  return success();
+}
+
+Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algorithm, Bytes value) {
+  ExtentHeader header;
+  VEXOR_TRY(decode_extent_columns(first, algorithm, value, header));
+  Bytes ids = value.substr(header.ids_offset);
+  for (ExtentObject& object : header.objects) {
+    object.id = ObjectId::from_raw(algorithm, ids.substr(0, hash_bytes(algorithm)));
+    ids.remove_prefix(hash_bytes(algorithm));
   }
   return header;
 }

@@ -35,11 +35,15 @@ struct ExtentObject {
 
 struct ExtentHeader {
   std::vector<ExtentObject> objects;
+  std::size_t ids_offset = 0;  // of the column of ids, in the value
   std::size_t header_bytes = 0;
   std::uint64_t payload_bytes = 0;  // of all objects
 };
 
 std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects);
+// The same into a header that is used again for the next extent, without ids (their columns are
+// skipped): what writing packs needs.
+Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, Bytes value, ExtentHeader& header);
 Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algorithm, Bytes value);
 
 // The shape of an object: type in bits 0-1 (type - 1), size class in bits 2-7 (bit width of size).

@@ -29,10 +29,15 @@ Result<void> export_bundle(Store& store, RepositoryId id, const std::function<Re
   if (!any) return Error(Errc::kInvalidArgument, "the repository has no refs to export");
   VEXOR_TRY(sink(header + "\n"));
   VEXOR_TRY(const pack::SetPtr visible, pack::visible_set(store.core(), repository, reader));
-  pack::PackWriter writer(reader, *visible, nullptr, pack::PackOptions{true});
+  pack::PackWriter writer(store.core(), reader, *visible, nullptr, pack::PackOptions{true});
+  constexpr std::size_t kPieceBytes = 256 * 1024;
   std::string piece;
   while (!writer.done()) {
-    VEXOR_TRY(writer.next(piece));
+    piece.clear();
+    {
+      pack::PackOutput out(piece, 0);
+      VEXOR_TRY(writer.next(out, kPieceBytes));
+    }
     VEXOR_TRY(sink(piece));
   }
   return success();

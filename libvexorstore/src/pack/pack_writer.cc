@@ -7,80 +7,168 @@
 
 namespace vexor::pack {
 
+using sys::Family;
+
 namespace {
-constexpr std::size_t kPieceBytes = 64 * 1024;
+
 constexpr int kFreshLevel = 1;  // objects that must be deflated anew while a client waits
+constexpr std::uint64_t kSparseFactor = 8;
+
+std::vector<ObjectNumber> numbers_of(const Roaring& set) {
+  std::vector<ObjectNumber> out(set.cardinality());
+  set.toUint32Array(out.data());
+  return out;
+}
+
+std::string serialized(const Roaring& set) {
+  std::string out(set.getSizeInBytes(true), '\0');
+  out.resize(set.write(out.data(), true));
+  return out;
+}
+
 }  // namespace
 
-PackWriter::PackWriter(ObjectReader& reader, Roaring send, store::SetPtr have, PackOptions options)
-    : reader_(reader), send_(std::move(send)), have_(std::move(have)), options_(options),
-      object_count_(static_cast<std::uint32_t>(send_.cardinality())), checksum_(reader.algorithm()) {
-  numbers_.resize(object_count_);
-  send_.toUint32Array(numbers_.data());
-  offsets_.reserve(object_count_);
+EntryOffsets::EntryOffsets(const std::vector<ObjectNumber>& numbers) : numbers_(numbers) {
+  if (numbers.empty()) return;
+  first_ = numbers.front();
+  const std::uint64_t span = std::uint64_t{numbers.back()} - first_ + 1;
+  is_dense_ = span <= kSparseFactor * numbers.size();
+  offsets_.assign(is_dense_ ? static_cast<std::size_t>(span) : numbers.size(), 0);
 }
 
-Result<void> PackWriter::next(std::string& out) {
-  out.clear();
+std::uint64_t EntryOffsets::find(ObjectNumber number) const {
+  if (is_dense_) return number >= first_ && number - first_ < offsets_.size() ? offsets_[number - first_] : 0;
+  const auto at = std::lower_bound(numbers_.begin(), numbers_.end(), number);
+  return at != numbers_.end() && *at == number ? offsets_[static_cast<std::size_t>(at - numbers_.begin())] : 0;
+}
+
+PackWriter::PackWriter(store::StoreCore& core, ObjectReader& reader, Roaring send, store::SetPtr have, PackOptions options)
+    : core_(core), reader_(reader), send_(std::move(send)), have_(std::move(have)), options_(options), numbers_(numbers_of(send_)),
+      offsets_(numbers_), cursor_(reader.snapshot()->cursor(Family::kExtents)) {}
+
+Result<void> PackWriter::next(PackOutput& out, std::size_t bytes) {
+  const std::uint64_t before = out.pack_bytes();
   if (!begun_) {
-    begun_ = true;
-    format::append_pack_header(out, object_count_);
+    VEXOR_TRY(begin(out));
   }
-  while (out.size() < kPieceBytes && (written_ < object_count_ || chunked_ != kNoObject)) {
-    if (chunked_ != kNoObject) {
-      VEXOR_TRY(const auto row, reader_.chunk(chunked_, ++chunk_));
-      if (!row) return Error(Errc::kCorrupt, "a chunk of a large object is missing");
-      const Bytes piece = row->bytes().substr(0, static_cast<std::size_t>(chunk_rest_));
-      out.append(piece);
-      chunk_rest_ -= piece.size();
-      if (chunk_rest_ == 0) chunked_ = kNoObject;
-      continue;
+  out.set_checksum(checksum_ ? &*checksum_ : nullptr);
+  const std::uint64_t start = position_;
+  while (out.pack_bytes() - before < bytes && (written_ < numbers_.size() || chunk_rest_ > 0)) {
+    position_ = start + (out.pack_bytes() - before);
+    if (chunk_rest_ > 0) {
+      VEXOR_TRY(write_chunk(out));
+    } else {
+      offsets_.set(written_, position_);
+      VEXOR_TRY(write_entry(numbers_[written_], out));
+      ++written_;
     }
-    offsets_.push_back(position_ + out.size());
-    VEXOR_TRY(write_entry(numbers_[written_], out));
-    ++written_;
   }
-  position_ += out.size();
-  checksum_.update(out);
-  if (written_ == object_count_ && chunked_ == kNoObject) {
-    out.append(checksum_.finish());
-    done_ = true;
+  position_ = start + (out.pack_bytes() - before);
+  out.set_checksum(nullptr);
+  if (written_ == numbers_.size() && chunk_rest_ == 0) {
+    VEXOR_TRY(end(out));
   }
   return success();
 }
 
-Result<void> PackWriter::write_entry(ObjectNumber number, std::string& out) {
+// The trailer of a large pack costs as much as all else; the same pack has the same.
+Result<void> PackWriter::begin(PackOutput& out) {
+  begun_ = true;
+  put_u64be(trailer_key_, reader_.pool());
+  put_u8(trailer_key_, options_.ofs_delta ? 1 : 0);
+  std::string sets;
+  put_bytes(sets, serialized(send_));
+  if (have_) put_bytes(sets, serialized(*have_));
+  trailer_key_ += blake2b_256(sets);
+  known_trailer_ = core_.trailers.find(trailer_key_);
+  if (known_trailer_.empty()) checksum_.emplace(reader_.algorithm());
+  std::string header;
+  format::append_pack_header(header, object_count());
+  out.set_checksum(checksum_ ? &*checksum_ : nullptr);
+  out.append(header);
+  return success();
+}
+
+Result<void> PackWriter::end(PackOutput& out) {
+  if (known_trailer_.empty()) {
+    known_trailer_ = checksum_->finish();
+    core_.trailers.insert(trailer_key_, known_trailer_);
+  }
+  out.append(known_trailer_);
+  done_ = true;
+  return success();
+}
+
+// Objects go out in the order of their numbers, so the next extent is nearly always the next row.
+Result<void> PackWriter::go_to_extent(ObjectNumber number) {
+  const auto holds = [&] { return number >= extent_first_ && number - extent_first_ < extent_.objects.size(); };
+  if (holds()) return success();
+  const std::string pool = format::pool_key(reader_.pool());
+  const auto load = [&]() -> Result<bool> {
+    VEXOR_TRY(cursor_->status());
+    if (!cursor_->valid() || cursor_->key().substr(0, 8) != Bytes(pool) || cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) return false;
+    VEXOR_TRY(extent_first_, format::number_of_key(cursor_->key()));
+    VEXOR_TRY(format::decode_extent_columns(extent_first_, reader_.algorithm(), cursor_->value(), extent_));
+    return holds();
+  };
+  if (!extent_.objects.empty() && cursor_->valid()) {
+    cursor_->next();
+    VEXOR_TRY(const bool found, load());
+    if (found) return success();
+  }
+  cursor_->seek_for_prev(format::extent_key(reader_.pool(), number));
+  VEXOR_TRY(const bool found, load());
+  if (!found) return Error(Errc::kCorrupt, "object number without an extent");
+  return success();
+}
+
+Result<void> PackWriter::write_entry(ObjectNumber number, PackOutput& out) {
   using Kind = format::PackEntryKind;
-  VEXOR_TRY(const StoredEntry entry, reader_.entry(number));
-  if (entry.object.is_delta) {
-    const ObjectNumber base = entry.object.base;
-    const bool sent = base != number && send_.contains(base);
-    if (sent && base < number && options_.ofs_delta) {
-      const auto at = std::lower_bound(numbers_.begin(), numbers_.begin() + written_, base);
-      format::append_pack_entry_header(out, Kind::kOfsDelta, entry.object.entry_bytes);
-      format::append_ofs_distance(out, offsets_.back() - offsets_[static_cast<std::size_t>(at - numbers_.begin())]);
-    } else if (sent || (have_ && have_->contains(base))) {
-      VEXOR_TRY(const StoredEntry base_entry, reader_.entry(base));
-      format::append_pack_entry_header(out, Kind::kRefDelta, entry.object.entry_bytes);
-      out.append(base_entry.object.id.raw());
+  VEXOR_TRY(go_to_extent(number));
+  const format::ExtentObject& object = extent_.objects[number - extent_first_];
+  std::string header;  // short enough to need no allocation, but for a base's id
+  if (object.is_delta) {
+    const std::uint64_t base_at = object.base == number ? 0 : offsets_.find(object.base);
+    if (base_at != 0 && options_.ofs_delta) {
+      format::append_pack_entry_header(header, Kind::kOfsDelta, object.entry_bytes);
+      format::append_ofs_distance(header, position_ - base_at);
+    } else if ((object.base != number && send_.contains(object.base)) || (have_ && have_->contains(object.base))) {
+      VEXOR_TRY(const StoredEntry base_entry, reader_.entry(object.base));
+      format::append_pack_entry_header(header, Kind::kRefDelta, object.entry_bytes);
+      header.append(base_entry.object.id.raw());
     } else {
-      return write_whole(entry, out);
+      return write_whole(number, out);
     }
   } else {
-    format::append_pack_entry_header(out, static_cast<Kind>(entry.object.type), entry.object.entry_bytes);
+    format::append_pack_entry_header(header, static_cast<Kind>(object.type), object.entry_bytes);
   }
-  out.append(entry.payload);
-  if (entry.chunked) {
-    chunked_ = number;
-    chunk_ = 0;
-    chunk_rest_ = entry.object.payload_bytes - entry.payload.size();
-  }
+  out.append(header);
+  const Bytes payload = cursor_->value().substr(extent_.header_bytes + object.payload_offset, object.payload_bytes);
+  out.append(payload);
+  chunk_rest_ = object.payload_bytes - payload.size();
   return success();
 }
 
-Result<void> PackWriter::write_whole(const StoredEntry& entry, std::string& out) {
-  VEXOR_TRY(const auto content, reader_.read(entry.number));
-  format::append_pack_entry_header(out, static_cast<format::PackEntryKind>(entry.object.type), content->size());
+// A large object goes on in the rows that follow its extent's.
+Result<void> PackWriter::write_chunk(PackOutput& out) {
+  cursor_->next();
+  VEXOR_TRY(cursor_->status());
+  if (!cursor_->valid() || cursor_->key().substr(0, 12) != Bytes(format::number_key(reader_.pool(), extent_first_))) {
+    return Error(Errc::kCorrupt, "a chunk of a large object is missing");
+  }
+  const Bytes piece = cursor_->value().substr(0, static_cast<std::size_t>(chunk_rest_));
+  if (piece.empty()) return Error(Errc::kCorrupt, "a chunk of a large object is empty");
+  out.append(piece);
+  chunk_rest_ -= piece.size();
+  return success();
+}
+
+Result<void> PackWriter::write_whole(ObjectNumber number, PackOutput& out) {
+  VEXOR_TRY(const auto content, reader_.read(number));
+  const format::ExtentObject& object = extent_.objects[number - extent_first_];
+  std::string header;
+  format::append_pack_entry_header(header, static_cast<format::PackEntryKind>(object.type), content->size());
+  out.append(header);
   out.append(compress::deflate(*content, kFreshLevel));
   return success();
 }

@@ -17,6 +17,7 @@ using format::PktLine;
 using pack::kNoObject;
 using pack::ObjectNumber;
 
+constexpr std::size_t kPackPieceBytes = 256 * 1024 - 64;  // of one run_work()
 constexpr std::string_view kAgent = "agent=vexorstore/0.1";
 
 Bytes trimmed(Bytes line) {
@@ -430,7 +431,7 @@ class UploadPack final : public SessionBase {
 
   Result<void> begin_pack() {
     VEXOR_TRY(select());
-    writer_.emplace(reader_, std::move(selection_.send), selection_.have, pack::PackOptions{fetch_.ofs_delta});
+    writer_.emplace(core_, reader_, std::move(selection_.send), selection_.have, pack::PackOptions{fetch_.ofs_delta});
     packing_ = true;
     has_work_ = true;
     return success();
@@ -443,12 +444,9 @@ class UploadPack final : public SessionBase {
   }
 
   Result<void> continue_pack() {
-    std::string piece;
-    VEXOR_TRY(writer_->next(piece));
-    if (fetch_.sideband) {
-      format::append_sideband(output_, 1, piece, fetch_.sideband_bytes);
-    } else {
-      output_.append(piece);
+    {
+      pack::PackOutput out(output_, fetch_.sideband ? fetch_.sideband_bytes : 0);
+      VEXOR_TRY(writer_->next(out, kPackPieceBytes));
     }
     if (writer_->done()) {
       if (fetch_.sideband) format::append_flush(output_);

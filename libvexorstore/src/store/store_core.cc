@@ -62,6 +62,21 @@ void SetCache::clear() {
   bytes_ = 0;
 }
 
+std::string TrailerCache::find(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = trailers_.find(key);
+  return found == trailers_.end() ? std::string() : found->second;
+}
+
+void TrailerCache::insert(const std::string& key, const std::string& trailer) {
+  const std::lock_guard lock(mutex_);
+  if (!trailers_.emplace(key, trailer).second) return;
+  order_.push_back(key);
+  if (order_.size() <= kEntriesMax) return;
+  trailers_.erase(order_.front());
+  order_.pop_front();
+}
+
 std::uint64_t StoreCore::next_id() {
   const std::lock_guard lock(ids_mutex_);
   return next_id_++;

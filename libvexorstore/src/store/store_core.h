@@ -51,6 +51,20 @@ class SetCache {
   std::unordered_map<std::string, Entry> entries_;
 };
 
+// Trailers of packs that were written whole, by what makes their bytes; the oldest are dropped.
+class TrailerCache {
+ public:
+  // Empty: not known.
+  std::string find(const std::string& key);
+  void insert(const std::string& key, const std::string& trailer);
+
+ private:
+  static constexpr std::size_t kEntriesMax = 4096;
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::string> trailers_;  // guarded by mutex_
+  std::deque<std::string> order_;                          // guarded by mutex_
+};
+
 // Lets the pushes to one pool run side by side, and one that others keep overtaking run alone.
 class PoolGate {
  public:
@@ -91,6 +105,7 @@ class StoreCore {
   std::unique_ptr<Committer> committer;
   NumberAllocator numbers;
   SetCache sets{256U << 20U};
+  TrailerCache trailers;
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
   // two creations may wait in one group; so they come from one counter.
