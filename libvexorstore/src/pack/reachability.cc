@@ -85,6 +85,22 @@ Result<SetPtr> StoreSource::stored_set(ObjectNumber number) {
   return out;
 }
 
+Result<bool> StoreSource::add_stored(ObjectNumber number, Roaring& out, Roaring& composed) const {
+  for (std::size_t steps = 0; number != kNoObject; ++steps) {
+    if (composed.contains(number)) return true;
+    if (steps > kChainMax) return Error(Errc::kCorrupt, "bitmap chain without end");
+    VEXOR_TRY(const auto row, bitmap_row(number));
+    if (!row) {
+      if (steps == 0) return false;
+      return Error(Errc::kCorrupt, "a bitmap's base is missing");
+    }
+    out |= row->additions;
+    composed.add(number);
+    number = row->base;
+  }
+  return true;
+}
+
 Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapshot& repository,
                            ObjectReader& reader) {
   std::string key = "v" + format::pool_key(repository.row.number);
@@ -95,24 +111,11 @@ Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapsh
   StoreSource source(core, reader);
   ReachabilityWalker walker(source, repository.row.algorithm, core.options.limits, nullptr);
   auto set = std::make_shared<Roaring>();
-  Roaring composed;  // bases whose chain was already added
+  Roaring composed;
   for (const store::NamedRef& ref : refs) {
     if (!ref.row.symref_target.empty() || store::is_hidden(repository.row, ref.name)) continue;
-    ObjectNumber at = ref.row.number;
-    bool stored = false;
-    for (std::size_t steps = 0; at != kNoObject && steps <= kChainMax; ++steps) {
-      if (composed.contains(at)) {
-        stored = true;
-        break;
-      }
-      VEXOR_TRY(const auto row, source.bitmap_row(at));
-      if (!row) break;
-      *set |= row->additions;
-      composed.add(at);
-      at = row->base;
-      stored = at == kNoObject;
-    }
-    if (!stored) {
+    VEXOR_TRY(const bool is_stored, source.add_stored(ref.row.number, *set, composed));
+    if (!is_stored) {
       VEXOR_TRY(walker.add(ref.row.number, *set));
     }
   }

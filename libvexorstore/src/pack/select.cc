@@ -99,11 +99,13 @@ class Selector {
   // commits reach may be left out.
   Result<void> collect(const std::vector<ObjectNumber>& tips, const Roaring& cut, const Roaring& known, Roaring& out) {
     if (cut.isEmpty()) {
+      // Sets are closed, so what is in is in with all that it reaches. One tip: its set is likely cached.
+      Roaring composed;
       for (const ObjectNumber tip : tips) {
-        VEXOR_TRY(const SetPtr stored, source_.stored_set(tip));
-        if (stored) {
-          out |= *stored;
-          continue;
+        if (out.contains(tip)) continue;
+        if (tips.size() > 1) {
+          VEXOR_TRY(const bool is_stored, source_.add_stored(tip, out, composed));
+          if (is_stored) continue;
         }
         VEXOR_TRY(walker_.add(tip, out));
       }

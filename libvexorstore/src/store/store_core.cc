@@ -34,30 +34,29 @@ Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std:
 
 SetPtr SetCache::find(const std::string& key) {
   const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(key);
-  if (found == entries_.end()) return nullptr;
-  found->second.used = ++clock_;
-  return found->second.set;
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, found->second);
+  return found->second->set;
 }
 
 void SetCache::insert(const std::string& key, SetPtr set) {
-  const std::size_t bytes = set->getSizeInBytes(false) + 128;
+  const std::size_t bytes = set->getSizeInBytes(false) + key.size() + 160;
   const std::lock_guard lock(mutex_);
-  if (bytes > bytes_max_ / 4 || entries_.contains(key)) return;
-  while (bytes_ + bytes > bytes_max_ && !entries_.empty()) {
-    auto oldest = entries_.begin();
-    for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-      if (it->second.used < oldest->second.used) oldest = it;
-    }
-    bytes_ -= oldest->second.bytes;
-    entries_.erase(oldest);
-  }
+  if (bytes > bytes_max_ / 4 || by_key_.contains(key)) return;
+  entries_.push_front({key, std::move(set), bytes});
+  by_key_.emplace(entries_.front().key, entries_.begin());
   bytes_ += bytes;
-  entries_.emplace(key, Entry{std::move(set), bytes, ++clock_});
+  while (bytes_ > bytes_max_) {
+    bytes_ -= entries_.back().bytes;
+    by_key_.erase(entries_.back().key);
+    entries_.pop_back();
+  }
 }
 
 void SetCache::clear() {
   const std::lock_guard lock(mutex_);
+  by_key_.clear();
   entries_.clear();
   bytes_ = 0;
 }

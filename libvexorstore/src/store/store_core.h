@@ -1,6 +1,7 @@
 // StoreCore: what the rooms above the seam share: backend, committer, pools, snapshots.
 #pragma once
 
+#include <list>
 #include <map>
 #include <mutex>
 #include <roaring/roaring.hh>
@@ -40,15 +41,15 @@ class SetCache {
 
  private:
   struct Entry {
+    std::string key;
     SetPtr set;
     std::size_t bytes;
-    std::uint64_t used;
   };
   std::mutex mutex_;
   std::size_t bytes_max_;
-  std::size_t bytes_ = 0;
-  std::uint64_t clock_ = 0;
-  std::unordered_map<std::string, Entry> entries_;
+  std::size_t bytes_ = 0;                                                       // guarded by mutex_
+  std::list<Entry> entries_;                                                    // guarded by mutex_; most recent first
+  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;     // guarded by mutex_
 };
 
 // Trailers of packs that were written whole, by what makes their bytes; the oldest are dropped.
