@@ -1,4 +1,4 @@
-// Object ids. SHA-1 with collision detection (libgit2's), SHA-256 by OpenSSL. Any thread; one
+// Object ids. SHA-1 with collision detection (detecting_sha1.h), SHA-256 by OpenSSL. Any thread; one
 // ObjectHasher belongs to one thread at a time. A detected collision attack is kRefused.
 #pragma once
 
