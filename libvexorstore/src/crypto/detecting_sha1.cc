@@ -11,41 +11,46 @@ void DetectingSha1::process(const char* blocks, std::size_t count) {
     const Sha1Lanes& lanes = sha1_lanes(cpu_, count);
     const std::size_t now = std::min(count, lanes.lanes);
     std::uint32_t vectors[kSha1LanesMax];
-    Sha1State states[kSha1LanesMax + 1];
+    Sha1Trace traces[kSha1LanesMax];
+    Sha1State after[kSha1LanesMax];
     if (lanes.compress_and_check != nullptr) {
-      lanes.compress_and_check(state_, blocks, now, states, vectors);
+      lanes.compress_and_check(state_, blocks, now, traces, after, vectors);
     } else {
-      sha1_compress(cpu_, state_, blocks, now, states);
+      sha1_compress(cpu_, state_, blocks, now, traces, after);
       lanes.check(blocks, now, vectors);
     }
-    states[now] = state_;
     for (std::size_t i = 0; i < now; ++i)
-      if (vectors[i] != 0) suspect(blocks + i * kSha1BlockBytes, states[i], states[i + 1], vectors[i]);
+      if (vectors[i] != 0) suspect(blocks + i * kSha1BlockBytes, traces[i], after[i], vectors[i]);
     blocks += now * kSha1BlockBytes;
     count -= now;
   }
 }
 
 // Suspects are rare and confirmed together: many at once cost hardly more than one.
-void DetectingSha1::suspect(const char* block, const Sha1State& before, const Sha1State& after, std::uint32_t vectors) {
+void DetectingSha1::suspect(const char* block, const Sha1Trace& trace, const Sha1State& after, std::uint32_t vectors) {
   for (; vectors != 0; vectors &= vectors - 1) {
     const auto vector = static_cast<unsigned>(std::countr_zero(vectors));
-    const std::size_t middle = sha1_middle_index(vector), at = suspects_[middle]++;
-    char* const copy = suspect_blocks_[middle].data() + at * kSha1BlockBytes;
+    char* const copy = suspect_blocks_.data() + suspects_ * kSha1BlockBytes;
     std::memcpy(copy, block, kSha1BlockBytes);
-    suspect_[middle][at] = {copy, before, after, vector};
-    if (suspects_[middle] == kSha1LanesMax) confirm(middle);
+    suspect_[suspects_++] = {copy, trace.middle(sha1_middle(vector)), after, vector};
+    if (suspects_ == kSha1LanesMax) confirm();
   }
 }
 
-void DetectingSha1::confirm(std::size_t middle) {
-  for (std::size_t done = 0; done < suspects_[middle];) {
-    const Sha1Lanes& lanes = sha1_lanes(cpu_, suspects_[middle] - done);
-    const std::size_t now = std::min(suspects_[middle] - done, lanes.lanes);
-    if (lanes.confirm(suspect_[middle].data() + done, now)) attack_ = true;
-    done += now;
+void DetectingSha1::confirm() {
+  const auto end = suspect_.begin() + static_cast<std::ptrdiff_t>(suspects_);
+  for (auto from = suspect_.begin(); from != end;) {
+    const std::size_t middle = sha1_middle(from->vector);
+    const auto to = std::partition(from, end, [middle](const Sha1Suspect& it) { return sha1_middle(it.vector) == middle; });
+    while (from != to) {
+      const auto left = static_cast<std::size_t>(to - from);
+      const Sha1Lanes& lanes = sha1_lanes_to_confirm(cpu_, left);
+      const std::size_t now = std::min(left, lanes.lanes);
+      if (lanes.confirm(&*from, now)) attack_ = true;
+      from += static_cast<std::ptrdiff_t>(now);
+    }
   }
-  suspects_[middle] = 0;
+  suspects_ = 0;
 }
 
 void DetectingSha1::update(Bytes piece) {
@@ -80,7 +85,7 @@ DetectingSha1::Digest DetectingSha1::finish() {
   pending_[pending_bytes_] = static_cast<char>(0x80);
   for (int i = 0; i < 8; ++i) end[-1 - i] = static_cast<char>(message_bytes_ * 8 >> 8 * i);
   process(pending_.data(), blocks);
-  for (std::size_t middle = 0; middle < suspects_.size(); ++middle) confirm(middle);
+  confirm();
   Digest out = {{}, attack_};
   for (std::size_t i = 0; i < out.bytes.size(); ++i) out.bytes[i] = static_cast<char>(state_[i / 4] >> (24 - i % 4 * 8));
   return out;

@@ -20,17 +20,17 @@ class DetectingSha1 {
   static constexpr std::size_t kBatchBytes = kSha1LanesMax * kSha1BlockBytes;
 
   void process(const char* blocks, std::size_t count);
-  void suspect(const char* block, const Sha1State& before, const Sha1State& after, std::uint32_t vectors);
-  void confirm(std::size_t middle);
+  void suspect(const char* block, const Sha1Trace& trace, const Sha1State& after, std::uint32_t vectors);
+  void confirm();
 
   Sha1Cpu cpu_;
   Sha1State state_ = kSha1Initial;
   std::uint64_t message_bytes_ = 0;
   std::size_t pending_bytes_ = 0;
   bool attack_ = false;
-  std::array<std::size_t, 2> suspects_ = {};                        // of each middle, not confirmed yet
-  std::array<std::array<Sha1Suspect, kSha1LanesMax>, 2> suspect_;   // left uninitialised, as all below
-  std::array<std::array<char, kBatchBytes>, 2> suspect_blocks_;
+  std::size_t suspects_ = 0;                          // not confirmed yet
+  std::array<Sha1Suspect, kSha1LanesMax> suspect_;    // left uninitialised, as all below
+  std::array<char, kBatchBytes> suspect_blocks_;
   alignas(64) std::array<char, kBatchBytes> pending_;
 };
 

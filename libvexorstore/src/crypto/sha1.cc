@@ -1,7 +1,5 @@
 #include "crypto/sha1.h"
 
-#include <bit>
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -12,11 +10,12 @@ namespace vexor {
 
 namespace {
 
-void compress_portable(Sha1State& state, const char* block) {
+void compress_portable(Sha1State& state, const char* block, Sha1Trace& trace) {
   std::uint32_t w[16];
   for (unsigned t = 0; t < 16; ++t) w[t] = sha1_load(block + 4 * t);
   std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
   const auto step = [&](unsigned t, std::uint32_t f, std::uint32_t constant) {
+    if (t >= 52 && t <= 68 && t % 4 == 0) trace.points[(t - 52) / 4] = {d, c, b, a};
     if (t >= 16) w[t % 16] = std::rotl(w[(t + 13) % 16] ^ w[(t + 8) % 16] ^ w[(t + 2) % 16] ^ w[t % 16], 1);
     const std::uint32_t next = std::rotl(a, 5) + f + e + constant + w[t % 16];
     e = d, d = c, c = std::rotl(b, 30), b = a, a = next;
@@ -31,12 +30,9 @@ void compress_portable(Sha1State& state, const char* block) {
 #if defined(__x86_64__)
 
 __attribute__((target("sha,sse4.1"))) void compress_sha(Sha1State& state, const char* blocks, std::size_t count,
-                                                       Sha1State* before) {
+                                                       Sha1Trace* traces, Sha1State* after) {
   sha_ni::State now = sha_ni::load(state);
-  for (; count != 0; --count, blocks += kSha1BlockBytes) {
-    sha_ni::compress(now, blocks, before);
-    if (before != nullptr) ++before;
-  }
+  for (; count != 0; --count, blocks += kSha1BlockBytes) sha_ni::compress(now, blocks, *traces++, *after++);
   sha_ni::store(state, now);
 }
 
@@ -62,14 +58,15 @@ const Sha1Cpu& Sha1Cpu::detect() {
   return cpu;
 }
 
-void sha1_compress(const Sha1Cpu& cpu, Sha1State& state, const char* blocks, std::size_t count, Sha1State* before) {
+void sha1_compress(const Sha1Cpu& cpu, Sha1State& state, const char* blocks, std::size_t count, Sha1Trace* traces,
+                   Sha1State* after) {
 #if defined(__x86_64__)
-  if (cpu.sha) return compress_sha(state, blocks, count, before);
+  if (cpu.sha) return compress_sha(state, blocks, count, traces, after);
 #endif
   static_cast<void>(cpu);
   for (; count != 0; --count, blocks += kSha1BlockBytes) {
-    if (before != nullptr) *before++ = state;
-    compress_portable(state, blocks);
+    compress_portable(state, blocks, *traces++);
+    *after++ = state;
   }
 }
 

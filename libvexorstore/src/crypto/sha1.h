@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 
 #include "vexorstore/bytes.h"
@@ -28,7 +29,20 @@ inline std::uint32_t sha1_load(const char* at) {
   return byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
 }
 
-// Hashes whole blocks. before, if not null, receives the state before each of them.
-void sha1_compress(const Sha1Cpu& cpu, Sha1State& state, const char* blocks, std::size_t count, Sha1State* before);
+// Steps before which a block's working state is kept, for collision detection.
+inline constexpr std::array<int, 4> kSha1Middles = {56, 60, 64, 68};
+
+struct Sha1Trace {
+  alignas(16) std::array<std::array<std::uint32_t, 4>, 5> points;  // d, c, b, a before the steps 52, 56, ..., 68
+
+  Sha1State middle(std::size_t index) const {  // before step kSha1Middles[index]; e is a of four steps ago
+    const auto& now = points[index + 1];
+    return {now[3], now[2], now[1], now[0], std::rotl(points[index][3], 30)};
+  }
+};
+
+// Hashes whole blocks; keeps a trace and the state after each of them.
+void sha1_compress(const Sha1Cpu& cpu, Sha1State& state, const char* blocks, std::size_t count, Sha1Trace* traces,
+                   Sha1State* after);
 
 }  // namespace vexor

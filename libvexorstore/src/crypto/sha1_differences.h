@@ -4,16 +4,16 @@
 #include <array>
 #include <bit>
 
+#include "crypto/sha1.h"
 #include "crypto/sha1_conditions.h"
 
 namespace vexor {
 
 inline constexpr std::size_t kDisturbanceVectorCount = std::size(kDisturbanceVectors);
-inline constexpr int kSha1Middles[2] = {58, 65};
 
 struct Sha1Difference {
   std::array<std::uint32_t, 16> message;  // of the block's words; those of the expanded message follow
-  int middle;                             // before this step the states are equal: five words of the vector are zero
+  std::size_t middle;  // index of kSha1Middles: before that step the states are equal, five words of the vector are zero
 };
 
 constexpr Sha1Difference sha1_difference(const DisturbanceVector& vector) {
@@ -29,11 +29,17 @@ constexpr Sha1Difference sha1_difference(const DisturbanceVector& vector) {
   for (int t = 0; t < 16; ++t)  // a local collision: a disturbance and its five corrections
     out.message[static_cast<std::size_t>(t)] = word(t) ^ std::rotl(word(t - 1), 5) ^ word(t - 2) ^
                                                std::rotl(word(t - 3) ^ word(t - 4) ^ word(t - 5), 30);
-  for (const int middle : kSha1Middles) {
-    bool equal = true;
-    for (int t = middle - 5; t < middle; ++t) equal = equal && word(t) == 0;
-    if (equal && out.middle == 0) out.middle = middle;
+  const auto equal_before = [&word](int step) {
+    for (int t = step - 5; t < step; ++t)
+      if (word(t) != 0) return false;
+    return true;
+  };
+  // Step 60 where it will do, so that most suspects can be confirmed together.
+  for (const std::size_t index : {1U, 2U, 3U, 0U}) {
+    out.middle = index;
+    if (equal_before(kSha1Middles[index])) return out;
   }
+  out.middle = kSha1Middles.size();
   return out;
 }
 
@@ -44,7 +50,7 @@ inline constexpr auto kSha1Differences = [] {
 }();
 static_assert([] {
   for (const Sha1Difference& difference : kSha1Differences)
-    if (difference.middle == 0) return false;
+    if (difference.middle == kSha1Middles.size()) return false;
   return true;
 }());
 

@@ -183,18 +183,22 @@ VEXOR_LANES void load_blocks(const char* blocks, std::size_t count, V* w) {
 
 }  // namespace
 
-const Sha1Lanes& sha1_lanes(const Sha1Cpu& cpu, std::size_t count) {
+const Sha1Lanes& sha1_lanes(const Sha1Cpu& cpu, std::size_t blocks) {
 #if defined(__x86_64__)
   const auto choose = [&cpu](const Sha1Lanes& plain, const Sha1Lanes& sha) -> const Sha1Lanes& { return cpu.sha ? sha : plain; };
-  if (count > 8 && cpu.avx512) return choose(sixteen_lanes::kTable, sixteen_lanes::kTableSha);
-  if (count > 1 && cpu.avx512_256) return choose(eight_lanes_avx512::kTable, eight_lanes_avx512::kTableSha);
-  if (count > 1 && cpu.avx2) return choose(eight_lanes_avx2::kTable, eight_lanes_avx2::kTableSha);
-  if (count > 1 && cpu.avx512) return choose(sixteen_lanes::kTable, sixteen_lanes::kTableSha);
+  if (blocks > 8 && cpu.avx512) return choose(sixteen_lanes::kTable, sixteen_lanes::kTableSha);
+  if (cpu.avx512_256) return choose(eight_lanes_avx512::kTable, eight_lanes_avx512::kTableSha);
+  if (blocks > 1 && cpu.avx2) return choose(eight_lanes_avx2::kTable, eight_lanes_avx2::kTableSha);
+  if (blocks > 1 && cpu.avx512) return choose(sixteen_lanes::kTable, sixteen_lanes::kTableSha);
 #endif
-  static_cast<void>(cpu), static_cast<void>(count);
+  static_cast<void>(cpu), static_cast<void>(blocks);
   return one_lane::kTable;
 }
 
-std::size_t sha1_middle_index(unsigned vector) { return kSha1Differences[vector].middle == kSha1Middles[0] ? 0 : 1; }
+const Sha1Lanes& sha1_lanes_to_confirm(const Sha1Cpu& cpu, std::size_t suspects) {
+  return suspects > 1 ? sha1_lanes(cpu, suspects) : one_lane::kTable;
+}
+
+std::size_t sha1_middle(unsigned vector) { return kSha1Differences[vector].middle; }
 
 }  // namespace vexor

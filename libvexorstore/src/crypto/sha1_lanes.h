@@ -14,27 +14,28 @@ inline constexpr std::size_t kSha1LanesMax = 16;
 
 struct Sha1Suspect {
   const char* block;
-  Sha1State before;  // chaining values around the block
-  Sha1State after;
-  unsigned vector;  // index of kDisturbanceVectors
+  Sha1State middle;  // working state before step sha1_middle(vector)
+  Sha1State after;   // chaining value
+  unsigned vector;   // index of kDisturbanceVectors
 };
 
 struct Sha1Lanes {
   std::size_t lanes;
   // vectors[i]: a bit for each vector whose conditions blocks + 64 * i meets. count: 1 to lanes.
   void (*check)(const char* blocks, std::size_t count, std::uint32_t* vectors);
-  // The same, and hashes the blocks meanwhile: `before` receives the state before each. Null if the CPU has no
-  // instructions for SHA-1; those leave most of the core idle.
-  void (*compress_and_check)(Sha1State& state, const char* blocks, std::size_t count, Sha1State* before,
+  // The same, and hashes the blocks meanwhile: see sha1_compress. Null if the CPU has no instructions for SHA-1; those
+  // leave most of the core idle.
+  void (*compress_and_check)(Sha1State& state, const char* blocks, std::size_t count, Sha1Trace* traces, Sha1State* after,
                              std::uint32_t* vectors);
-  // Whether any of the suspects is half of a collision. count: 1 to lanes; vectors of one sha1_middle_index().
+  // Whether any of the suspects is half of a collision. count: 1 to lanes; vectors of one sha1_middle().
   bool (*confirm)(const Sha1Suspect* suspects, std::size_t count);
 };
 
-// The best that the CPU can do for so many blocks or suspects.
-const Sha1Lanes& sha1_lanes(const Sha1Cpu& cpu, std::size_t count);
+// The best that the CPU can do for so many blocks to check, and suspects to confirm.
+const Sha1Lanes& sha1_lanes(const Sha1Cpu& cpu, std::size_t blocks);
+const Sha1Lanes& sha1_lanes_to_confirm(const Sha1Cpu& cpu, std::size_t suspects);
 
-// Suspects that are confirmed together have the same: which of kSha1Middles their vector has.
-std::size_t sha1_middle_index(unsigned vector);
+// Which of kSha1Middles is the vector's: there both messages have the same state.
+std::size_t sha1_middle(unsigned vector);
 
 }  // namespace vexor

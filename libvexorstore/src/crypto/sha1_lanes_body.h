@@ -61,28 +61,28 @@ VEXOR_LANES void check_next_slices(std::integer_sequence<int, Slice...>, const c
 // After each block some slices, as many as are done when FullAfter blocks are.
 template <int FullAfter, int... Block>
 VEXOR_LANES_SHA void compress_and_check_blocks(std::integer_sequence<int, Block...>, Sha1State& state, const char* blocks,
-                                               std::size_t count, Sha1State* before, std::uint32_t* out) {
+                                               std::size_t count, Sha1Trace* traces, Sha1State* after, std::uint32_t* out) {
   constexpr int kEach = (kSlices + FullAfter - 1) / FullAfter;
   constexpr bool kAll = FullAfter == static_cast<int>(kLanes);
   V w[kSha1ConditionSteps], vectors;
   sha_ni::State now = sha_ni::load(state);
-  ((kAll || static_cast<std::size_t>(Block) < count ? sha_ni::compress(now, blocks + kSha1BlockBytes * Block, before + Block) : void(),
+  ((kAll || static_cast<std::size_t>(Block) < count ? sha_ni::compress(now, blocks + kSha1BlockBytes * Block, traces[Block], after[Block]) : void(),
     check_next_slices<Block * kEach>(std::make_integer_sequence<int, kEach>(), blocks, count, w, vectors)),
    ...);
-  for (std::size_t block = FullAfter; block < count; ++block) sha_ni::compress(now, blocks + kSha1BlockBytes * block, before + block);
+  for (std::size_t block = FullAfter; block < count; ++block) sha_ni::compress(now, blocks + kSha1BlockBytes * block, traces[block], after[block]);
   sha_ni::store(state, now);
   std::uint32_t lanes[kLanes];
   store(lanes, vectors);
   std::copy_n(lanes, count, out);
 }
 
-VEXOR_LANES_SHA void compress_and_check(Sha1State& state, const char* blocks, std::size_t count, Sha1State* before,
-                                        std::uint32_t* out) {
+VEXOR_LANES_SHA void compress_and_check(Sha1State& state, const char* blocks, std::size_t count, Sha1Trace* traces,
+                                        Sha1State* after, std::uint32_t* out) {
   constexpr int kLanesInt = static_cast<int>(kLanes), kFew = 3;
   if (count == kLanes)
-    compress_and_check_blocks<kLanesInt>(std::make_integer_sequence<int, kLanesInt>(), state, blocks, count, before, out);
+    compress_and_check_blocks<kLanesInt>(std::make_integer_sequence<int, kLanesInt>(), state, blocks, count, traces, after, out);
   else
-    compress_and_check_blocks<kFew>(std::make_integer_sequence<int, kFew>(), state, blocks, count, before, out);
+    compress_and_check_blocks<kFew>(std::make_integer_sequence<int, kFew>(), state, blocks, count, traces, after, out);
 }
 #endif
 
@@ -98,16 +98,16 @@ VEXOR_LANES V mix(V b, V c, V d) {
 }
 
 template <int Quarter>
-VEXOR_LANES void forward_quarter(State& s, const V* w, int from, int to) {
+VEXOR_LANES void forward(State& s, const V* w, int from) {
   const V constant = all(kSha1Round[Quarter]);
-  for (int t = std::max(from, 20 * Quarter); t < std::min(to, 20 * Quarter + 20); ++t) {
+  for (int t = std::max(from, 20 * Quarter); t < 20 * Quarter + 20; ++t) {
     const V sum = add(add(s.e, add(w[t], constant)), mix<Quarter>(s.b, s.c, s.d));
     s = {add(sum, rotl<5>(s.a)), s.a, rotl<30>(s.b), s.c, s.d};
   }
 }
 
 template <int Quarter>
-VEXOR_LANES void backward_quarter(State& s, const V* w, int from) {
+VEXOR_LANES void backward(State& s, const V* w, int from) {
   const V constant = all(kSha1Round[Quarter]);
   for (int t = std::min(from, 20 * Quarter + 20) - 1; t >= 20 * Quarter; --t) {
     const V b = rotl<2>(s.c), known = add(add(w[t], constant), rotl<5>(s.b));
@@ -115,44 +115,29 @@ VEXOR_LANES void backward_quarter(State& s, const V* w, int from) {
   }
 }
 
-VEXOR_LANES void forward(State& s, const V* w, int from, int to) {
-  forward_quarter<0>(s, w, from, to);
-  forward_quarter<1>(s, w, from, to);
-  forward_quarter<2>(s, w, from, to);
-  forward_quarter<3>(s, w, from, to);
-}
-
-VEXOR_LANES void backward(State& s, const V* w, int from) {
-  backward_quarter<3>(s, w, from);
-  backward_quarter<2>(s, w, from);
-  backward_quarter<1>(s, w, from);
-  backward_quarter<0>(s, w, from);
-}
-
 VEXOR_LANES State load_state(const std::uint32_t (&words)[5][kLanes]) {
   return {load(words[0]), load(words[1]), load(words[2]), load(words[3]), load(words[4])};
 }
 
 VEXOR_LANES_OUTER bool confirm(const Sha1Suspect* suspects, std::size_t count) {
-  std::uint32_t words[16][kLanes], others[16][kLanes], before[5][kLanes], after[5][kLanes];
+  std::uint32_t others[16][kLanes], middle[5][kLanes], after[5][kLanes];
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     const Sha1Suspect& suspect = suspects[std::min(lane, count - 1)];
-    for (std::size_t i = 0; i < 16; ++i) {
-      words[i][lane] = sha1_load(suspect.block + 4 * i);
-      others[i][lane] = words[i][lane] ^ kSha1Differences[suspect.vector].message[i];
-    }
-    for (std::size_t i = 0; i < 5; ++i) before[i][lane] = suspect.before[i], after[i][lane] = suspect.after[i];
+    for (std::size_t i = 0; i < 16; ++i)
+      others[i][lane] = sha1_load(suspect.block + 4 * i) ^ kSha1Differences[suspect.vector].message[i];
+    for (std::size_t i = 0; i < 5; ++i) middle[i][lane] = suspect.middle[i], after[i][lane] = suspect.after[i];
   }
-  V w[80], x[80];
-  for (int i = 0; i < 16; ++i) w[i] = load(words[i]), x[i] = load(others[i]);
+  V w[80];  // of the other message
+  for (int i = 0; i < 16; ++i) w[i] = load(others[i]);
   expand<16>(std::make_integer_sequence<int, 64>(), w);
-  expand<16>(std::make_integer_sequence<int, 64>(), x);
-  const int middle = kSha1Differences[suspects[0].vector].middle;
-  State equal = load_state(before);  // in the middle both messages have this state
-  forward(equal, w, 0, middle);
-  State start = equal, end = equal;
-  backward(start, x, middle);
-  forward(end, x, middle, 80);
+  const int from = kSha1Middles[sha1_middle(suspects[0].vector)];
+  State start = load_state(middle), end = start;
+  backward<3>(start, w, from);
+  backward<2>(start, w, from);
+  backward<1>(start, w, from);
+  backward<0>(start, w, from);
+  forward<2>(end, w, from);
+  forward<3>(end, w, from);
   const State known = load_state(after);
   V differ = xor2(add(start.a, end.a), known.a);
   differ = or3(differ, xor2(add(start.b, end.b), known.b), xor2(add(start.c, end.c), known.c));

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -106,6 +107,18 @@ TEST(DetectingSha1, finds_the_published_collision) {
           EXPECT_TRUE(digest.attack) << path.name << " +" << more << " by " << piece;
         }
       }
+}
+
+// VEXOR_TEST_COLLISIONS: a directory of files that were made by collision attacks, such as the PDFs of SHAttered or the
+// messages of "SHA-1 is a Shambles".
+TEST(DetectingSha1, finds_the_collisions_given) {
+  const char* directory = std::getenv("VEXOR_TEST_COLLISIONS");
+  if (directory == nullptr) GTEST_SKIP() << "VEXOR_TEST_COLLISIONS is not set";
+  for (const auto& file : std::filesystem::directory_iterator(directory)) {
+    std::ifstream in(file.path(), std::ios::binary);
+    const std::string message((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    for (const Sha1Path& path : sha1_paths()) EXPECT_TRUE(hash(path.cpu, message, 1 << 20).attack) << file.path() << " " << path.name;
+  }
 }
 
 TEST(DetectingSha1, near_the_published_collision_is_no_attack) {

@@ -75,12 +75,14 @@ std::uint32_t check_all(const std::vector<Sha1Path>& paths, const std::string& b
       lanes.check(at, now, got.data() + i);
       if (lanes.compress_and_check == nullptr) continue;
       std::uint32_t vectors[kSha1LanesMax];
-      Sha1State joint_before[kSha1LanesMax], plain_before[kSha1LanesMax];
-      lanes.compress_and_check(joint, at, now, joint_before, vectors);
-      sha1_compress({}, plain, at, now, plain_before);
+      Sha1Trace joint_traces[kSha1LanesMax], plain_traces[kSha1LanesMax];
+      Sha1State joint_after[kSha1LanesMax], plain_after[kSha1LanesMax];
+      lanes.compress_and_check(joint, at, now, joint_traces, joint_after, vectors);
+      sha1_compress({}, plain, at, now, plain_traces, plain_after);
       EXPECT_EQ(joint, plain) << path.name;
       EXPECT_TRUE(std::equal(vectors, vectors + now, expected.begin() + static_cast<std::ptrdiff_t>(i))) << path.name;
-      EXPECT_TRUE(std::equal(joint_before, joint_before + now, plain_before)) << path.name;
+      EXPECT_TRUE(std::equal(joint_after, joint_after + now, plain_after)) << path.name;
+      for (std::size_t k = 0; k < now; ++k) EXPECT_EQ(joint_traces[k].points, plain_traces[k].points) << path.name;
     }
     EXPECT_EQ(got, expected) << path.name;
   }
@@ -181,16 +183,17 @@ TEST(Sha1Lanes, confirm_tells_collisions_from_others) {
         }
         put_block(blocks[i].data(), w);
         w = expand(w), x = expand(x);
+        const int step = kSha1Middles[difference.middle];
         Sha1State middle;
         for (auto& word : middle) word = static_cast<std::uint32_t>(random());
-        Sha1State after = backward(middle, x, difference.middle);
-        const Sha1State end = forward(middle, x, difference.middle, kSteps);
+        Sha1State after = backward(middle, x, step);
+        const Sha1State end = forward(middle, x, step, kSteps);
         for (std::size_t k = 0; k < 5; ++k) after[k] += end[k];
-        colliding[i] = others[i] = {blocks[i].data(), backward(middle, w, difference.middle), after, vector};
+        colliding[i] = others[i] = {blocks[i].data(), middle, after, vector};
         others[i].after[random() % 5] ^= 1U << random() % 32;
       }
       for (std::size_t count = 1; count <= kSha1LanesMax; ++count) {
-        const Sha1Lanes& lanes = sha1_lanes(path.cpu, count);
+        const Sha1Lanes& lanes = sha1_lanes_to_confirm(path.cpu, count);
         if (count > lanes.lanes) break;
         auto suspects = others;
         EXPECT_FALSE(lanes.confirm(suspects.data(), count)) << path.name << " " << vector;
@@ -199,6 +202,20 @@ TEST(Sha1Lanes, confirm_tells_collisions_from_others) {
         EXPECT_TRUE(lanes.confirm(suspects.data(), count)) << path.name << " " << vector;
       }
     }
+}
+
+TEST(Sha1Lanes, traces_hold_the_middle_states) {
+  std::mt19937_64 random(7);
+  for (const Sha1Path& path : sha1_paths()) {
+    char block[kSha1BlockBytes];
+    for (char& c : block) c = static_cast<char>(random());
+    Sha1State state = kSha1Initial, after;
+    Sha1Trace trace;
+    sha1_compress(path.cpu, state, block, 1, &trace, &after);
+    EXPECT_EQ(state, after);
+    for (std::size_t i = 0; i < kSha1Middles.size(); ++i)
+      EXPECT_EQ(trace.middle(i), forward(kSha1Initial, words_of(block), 0, kSha1Middles[i])) << path.name;
+  }
 }
 
 // The words of a difference follow the expansion like a message's, and the disturbance ends in the middle.
@@ -210,7 +227,7 @@ TEST(Sha1Lanes, differences_are_those_of_the_attack_on_record) {
                                                    0x2400001C, 0xEC000014, 0x0C000002, 0xC0000010, 0xB400001C, 0x2C000004,
                                                    0xBC000018, 0xB0000010, 0x0000000C, 0xB8000010};
   EXPECT_EQ(kSha1Differences[at].message, published);
-  EXPECT_EQ(kSha1Differences[at].middle, 65);
+  EXPECT_EQ(kSha1Middles[kSha1Differences[at].middle], 64);
 }
 
 }  // namespace
