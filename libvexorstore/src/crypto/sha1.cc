@@ -1,5 +1,7 @@
 #include "crypto/sha1.h"
 
+#include <utility>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -10,21 +12,29 @@ namespace vexor {
 
 namespace {
 
-void compress_portable(Sha1State& state, const char* block, Sha1Trace& trace) {
+struct Words {
+  std::uint32_t a, b, c, d, e;
   std::uint32_t w[16];
-  for (unsigned t = 0; t < 16; ++t) w[t] = sha1_load(block + 4 * t);
-  std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
-  const auto step = [&](unsigned t, std::uint32_t f, std::uint32_t constant) {
-    if (t >= 52 && t <= 68 && t % 4 == 0) trace.points[(t - 52) / 4] = {d, c, b, a};
-    if (t >= 16) w[t % 16] = std::rotl(w[(t + 13) % 16] ^ w[(t + 8) % 16] ^ w[(t + 2) % 16] ^ w[t % 16], 1);
-    const std::uint32_t next = std::rotl(a, 5) + f + e + constant + w[t % 16];
-    e = d, d = c, c = std::rotl(b, 30), b = a, a = next;
-  };
-  for (unsigned t = 0; t < 20; ++t) step(t, d ^ (b & (c ^ d)), kSha1Round[0]);
-  for (unsigned t = 20; t < 40; ++t) step(t, b ^ c ^ d, kSha1Round[1]);
-  for (unsigned t = 40; t < 60; ++t) step(t, (b & c) | (d & (b | c)), kSha1Round[2]);
-  for (unsigned t = 60; t < 80; ++t) step(t, b ^ c ^ d, kSha1Round[3]);
-  state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e;
+};
+
+template <unsigned Step>
+[[gnu::always_inline]] inline void step(Words& s, const char* block, Sha1Trace& trace) {
+  std::uint32_t& word = s.w[Step % 16];
+  if constexpr (Step < 16) word = sha1_load(block + 4 * Step);
+  else word = std::rotl(s.w[(Step + 13) % 16] ^ s.w[(Step + 8) % 16] ^ s.w[(Step + 2) % 16] ^ word, 1);
+  if constexpr (Step >= 52 && Step <= 68 && Step % 4 == 0) std::get<(Step - 52) / 4>(trace.points) = {s.d, s.c, s.b, s.a};
+  std::uint32_t mixed = s.b ^ s.c ^ s.d;
+  if constexpr (Step < 20) mixed = s.d ^ (s.b & (s.c ^ s.d));
+  if constexpr (Step >= 40 && Step < 60) mixed = (s.b & s.c) + (s.d & (s.b ^ s.c));
+  const std::uint32_t next = std::rotl(s.a, 5) + mixed + s.e + std::get<Step / 20>(kSha1Round) + word;
+  s.e = s.d, s.d = s.c, s.c = std::rotl(s.b, 30), s.b = s.a, s.a = next;
+}
+
+template <unsigned... Step>
+void compress_portable(std::integer_sequence<unsigned, Step...>, Sha1State& state, const char* block, Sha1Trace& trace) {
+  Words s = {state[0], state[1], state[2], state[3], state[4], {}};
+  (step<Step>(s, block, trace), ...);
+  state = {state[0] + s.a, state[1] + s.b, state[2] + s.c, state[3] + s.d, state[4] + s.e};
 }
 
 #if defined(__x86_64__)
@@ -65,7 +75,7 @@ void sha1_compress(const Sha1Cpu& cpu, Sha1State& state, const char* blocks, std
 #endif
   static_cast<void>(cpu);
   for (; count != 0; --count, blocks += kSha1BlockBytes) {
-    compress_portable(state, blocks, *traces++);
+    compress_portable(std::make_integer_sequence<unsigned, 80>(), state, blocks, *traces++);
     *after++ = state;
   }
 }

@@ -1,6 +1,7 @@
 #include "crypto/sha1_lanes.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "crypto/sha1_differences.h"
@@ -27,6 +28,10 @@ constexpr std::size_t conditions_before(int step) {
   std::size_t count = 0;
   for (const Sha1Condition& it : kSha1Conditions) count += std::max(it.step, it.turned_step) < step ? 1U : 0U;
   return count;
+}
+
+const char* block_of(const char* blocks, std::size_t lane, std::size_t count) {
+  return blocks + kSha1BlockBytes * std::min(lane, count - 1);
 }
 
 namespace one_lane {
@@ -56,12 +61,48 @@ VEXOR_LANES void load_blocks(const char* blocks, std::size_t, V* w) {
 #undef VEXOR_LANES_OUTER
 }  // namespace one_lane
 
+// Whatever the compiler makes of four words: SSE2, NEON, or plain code.
+namespace four_lanes {
+#define VEXOR_LANES [[gnu::always_inline]] inline
+#define VEXOR_LANES_OUTER
+typedef std::uint32_t V __attribute__((vector_size(16)));
+constexpr std::size_t kLanes = 4;
+VEXOR_LANES V load(const std::uint32_t* at) { return V{at[0], at[1], at[2], at[3]}; }
+VEXOR_LANES void store(std::uint32_t* at, V x) { std::memcpy(at, &x, sizeof x); }
+VEXOR_LANES V all(std::uint32_t word) { return V{word, word, word, word}; }
+VEXOR_LANES V add(V x, V y) { return x + y; }
+VEXOR_LANES V subtract(V x, V y) { return x - y; }
+VEXOR_LANES V xor2(V x, V y) { return x ^ y; }
+VEXOR_LANES V xor3(V x, V y, V z) { return x ^ y ^ z; }
+VEXOR_LANES V or3(V x, V y, V z) { return x | y | z; }
+VEXOR_LANES V choose(V x, V y, V z) { return z ^ (x & (y ^ z)); }
+VEXOR_LANES V majority(V x, V y, V z) { return (x & y) | (z & (x | y)); }
+template <int By>
+VEXOR_LANES V rotl(V x) {
+  if constexpr (By == 0) return x;
+  else return x << By | x >> (32 - By);
+}
+template <std::uint32_t Bits, std::uint32_t Want>
+VEXOR_LANES V keep_where(V x, V y, std::uint32_t otherwise) {
+  const auto met = (x & all(Bits)) == all(Want);  // all bits or none
+  V mask;
+  std::memcpy(&mask, &met, sizeof mask);
+  return y & (mask | all(otherwise));
+}
+VEXOR_LANES void load_blocks(const char* blocks, std::size_t count, V* w) {
+  const char* block[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) block[i] = block_of(blocks, i, count);
+  for (std::size_t i = 0; i < 16; ++i)
+    w[i] = V{sha1_load(block[0] + 4 * i), sha1_load(block[1] + 4 * i), sha1_load(block[2] + 4 * i), sha1_load(block[3] + 4 * i)};
+}
+#include "crypto/sha1_lanes_body.h"
+#undef VEXOR_LANES
+#undef VEXOR_LANES_OUTER
+}  // namespace four_lanes
+
 #if defined(__x86_64__)
 
 constexpr int as_int(std::uint32_t word) { return static_cast<int>(word); }
-const char* block_of(const char* blocks, std::size_t lane, std::size_t count) {
-  return blocks + kSha1BlockBytes * std::min(lane, count - 1);
-}
 
 namespace eight_lanes_avx2 {
 #define VEXOR_LANES __attribute__((target("avx2"), always_inline)) inline
@@ -191,8 +232,8 @@ const Sha1Lanes& sha1_lanes(const Sha1Cpu& cpu, std::size_t blocks) {
   if (blocks > 1 && cpu.avx2) return choose(eight_lanes_avx2::kTable, eight_lanes_avx2::kTableSha);
   if (blocks > 1 && cpu.avx512) return choose(sixteen_lanes::kTable, sixteen_lanes::kTableSha);
 #endif
-  static_cast<void>(cpu), static_cast<void>(blocks);
-  return one_lane::kTable;
+  static_cast<void>(cpu);
+  return blocks > 1 ? four_lanes::kTable : one_lane::kTable;
 }
 
 const Sha1Lanes& sha1_lanes_to_confirm(const Sha1Cpu& cpu, std::size_t suspects) {
