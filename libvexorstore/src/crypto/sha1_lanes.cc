@@ -56,7 +56,7 @@ VEXOR_LANES V keep_where(V x, V y, std::uint32_t otherwise) { return (x & Bits) 
 VEXOR_LANES void load_blocks(const char* blocks, std::size_t, V* w) {
   for (std::size_t i = 0; i < 16; ++i) w[i] = sha1_load(blocks + 4 * i);
 }
-#include "crypto/sha1_lanes_body.h"
+#include "crypto/sha1_lanes_body.inc"
 #undef VEXOR_LANES
 #undef VEXOR_LANES_OUTER
 }  // namespace one_lane
@@ -95,7 +95,7 @@ VEXOR_LANES void load_blocks(const char* blocks, std::size_t count, V* w) {
   for (std::size_t i = 0; i < 16; ++i)
     w[i] = V{sha1_load(block[0] + 4 * i), sha1_load(block[1] + 4 * i), sha1_load(block[2] + 4 * i), sha1_load(block[3] + 4 * i)};
 }
-#include "crypto/sha1_lanes_body.h"
+#include "crypto/sha1_lanes_body.inc"
 #undef VEXOR_LANES
 #undef VEXOR_LANES_OUTER
 }  // namespace four_lanes
@@ -126,8 +126,8 @@ VEXOR_LANES V keep_where(V x, V y, std::uint32_t otherwise) {
   const V met = _mm256_cmpeq_epi32(_mm256_and_si256(x, _mm256_set1_epi32(as_int(Bits))), _mm256_set1_epi32(as_int(Want)));
   return _mm256_and_si256(y, _mm256_or_si256(met, _mm256_set1_epi32(as_int(otherwise))));
 }
-#include "crypto/sha1_lanes_256.h"
-#include "crypto/sha1_lanes_body.h"
+#include "crypto/sha1_lanes_256.inc"
+#include "crypto/sha1_lanes_body.inc"
 #undef VEXOR_LANES
 #undef VEXOR_LANES_OUTER
 #undef VEXOR_LANES_SHA
@@ -157,8 +157,8 @@ VEXOR_LANES V keep_where(V x, V y, std::uint32_t otherwise) {
   else unmet = _mm256_cmpneq_epi32_mask(_mm256_and_si256(x, bits), _mm256_set1_epi32(as_int(Want)));
   return _mm256_mask_and_epi32(y, unmet, y, _mm256_set1_epi32(as_int(otherwise)));
 }
-#include "crypto/sha1_lanes_256.h"
-#include "crypto/sha1_lanes_body.h"
+#include "crypto/sha1_lanes_256.inc"
+#include "crypto/sha1_lanes_body.inc"
 #undef VEXOR_LANES
 #undef VEXOR_LANES_OUTER
 #undef VEXOR_LANES_SHA
@@ -214,7 +214,7 @@ VEXOR_LANES void load_blocks(const char* blocks, std::size_t count, V* w) {
     w[4 + k] = _mm512_shuffle_i32x4(odd01, odd23, 0x88), w[12 + k] = _mm512_shuffle_i32x4(odd01, odd23, 0xDD);
   }
 }
-#include "crypto/sha1_lanes_body.h"
+#include "crypto/sha1_lanes_body.inc"
 #undef VEXOR_LANES
 #undef VEXOR_LANES_OUTER
 #undef VEXOR_LANES_SHA

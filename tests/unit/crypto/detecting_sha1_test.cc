@@ -5,12 +5,12 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <random>
 
 #include "base/hex.h"
 #include "crypto/object_hasher.h"
+#include "support/vector_test.h"
 #include "unit/crypto/sha1_paths.h"
 
 namespace vexor {
@@ -38,14 +38,11 @@ DetectingSha1::Digest hash(const Sha1Cpu& cpu, Bytes message, std::size_t piece)
   return sum.finish();
 }
 
-std::string vector_file(const std::string& name, const std::string& section) {
-  std::ifstream in(std::string(VEXOR_TEST_DATA) + "/vectors/" + name);
-  std::string line, hex;
-  for (bool inside = false; std::getline(in, line);) {
-    if (line.size() != 64) inside = line == section;
-    else if (inside) hex += line;
+std::string vector_bytes(const std::string& family, const std::string& name) {
+  for (const test::Vector& vector : test::family_vectors(family)) {
+    if (vector.name == name) return vector.bytes;
   }
-  return from_hex(hex).value();
+  return {};
 }
 
 TEST(DetectingSha1, published_digests) {
@@ -92,7 +89,7 @@ TEST(DetectingSha1, split_at_every_boundary) {
 }
 
 TEST(DetectingSha1, finds_the_published_collision) {
-  const std::string one = vector_file("shattered.txt", "one"), two = vector_file("shattered.txt", "two");
+  const std::string one = vector_bytes("shattered", "one"), two = vector_bytes("shattered", "two");
   ASSERT_EQ(one.size(), 320U);
   ASSERT_EQ(two.size(), 320U);
   EXPECT_NE(one, two);
@@ -122,7 +119,7 @@ TEST(DetectingSha1, finds_the_collisions_given) {
 }
 
 TEST(DetectingSha1, near_the_published_collision_is_no_attack) {
-  const std::string message = vector_file("shattered.txt", "one");
+  const std::string message = vector_bytes("shattered", "one");
   for (const Sha1Path& path : sha1_paths()) {
     EXPECT_FALSE(hash(path.cpu, Bytes(message).substr(64), 1 << 20).attack) << path.name;  // other state before the blocks
     EXPECT_FALSE(hash(path.cpu, Bytes(message).substr(0, 192), 1 << 20).attack) << path.name;
