@@ -23,6 +23,7 @@ struct Attempt {
   ObjectReader& reader;
   PushSource& source;
   const Roaring& visible;
+  std::optional<std::uint64_t> ref_count{};  // counted when the first new ref is asked for
 };
 
 const format::ProtectRule* protecting(const store::RepositoryRow& row, const std::string& name) {
@@ -149,6 +150,18 @@ Result<std::vector<std::size_t>> command_order(Attempt& attempt) {
   return out;
 }
 
+// A new ref needs a place. Refs that the same push deletes free none. Pushes that run side by side may
+// each take the last one.
+Result<std::string> take_place(Attempt& attempt) {
+  const std::uint64_t refs_max = store::limits_of(attempt.core.options.limits, attempt.repository.row).refs_per_repository_max;
+  if (!attempt.ref_count) {
+    VEXOR_TRY(attempt.ref_count, store::count_refs(attempt.repository, refs_max));
+  }
+  if (*attempt.ref_count >= refs_max) return "the repository has as many refs as it may: " + std::to_string(refs_max);
+  ++*attempt.ref_count;
+  return std::string();
+}
+
 Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic) {
   VEXOR_TRY(const auto order, command_order(attempt));
   bool refused = false;
@@ -157,6 +170,9 @@ Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic
     if (command.refusal.empty()) {
       VEXOR_TRY(const auto now, store::read_ref(attempt.repository, command.name));
       VEXOR_TRY(command.refusal, check_policy(attempt, command, now));
+      if (command.refusal.empty() && !now && !command.new_id.is_null()) {
+        VEXOR_TRY(command.refusal, take_place(attempt));
+      }
       if (command.refusal.empty()) {
         auto made = make_change(attempt, command, now);
         if (made.has_value()) {

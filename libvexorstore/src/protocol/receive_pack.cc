@@ -17,14 +17,8 @@ class ReceivePack final : public SessionBase {
  public:
   ReceivePack(Store& store, store::RepositorySnapshot repository, const ReceivePackOptions& options)
       : core_(store.core()), repository_(std::move(repository)), options_(options),
-        algorithm_(repository_.row.algorithm), limits_(core_.options.limits),
+        algorithm_(repository_.row.algorithm), limits_(store::limits_of(core_.options.limits, repository_.row)),
         reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_) {
-    if (repository_.row.pack_bytes_max != 0) {
-      limits_.pack_bytes_max = std::min(limits_.pack_bytes_max, repository_.row.pack_bytes_max);
-    }
-    if (repository_.row.object_bytes_max != 0) {
-      limits_.object_bytes_max = std::min(limits_.object_bytes_max, repository_.row.object_bytes_max);
-    }
     has_work_ = true;
   }
 

@@ -78,6 +78,13 @@ TEST(RepositoryRow, round_trip) {
   ASSERT_TRUE(decoded.has_value());
   EXPECT_EQ(encode_repository_row(decoded.value()), encode_repository_row(row));
   EXPECT_EQ(decoded.value().protect.at(0).only_users.size(), 2U);
+  EXPECT_EQ(decoded.value().refs_max, 0U);
+  const std::string before = encode_repository_row(row);
+  row.refs_max = 1000;
+  const auto limited = decode_repository_row(encode_repository_row(row));
+  ASSERT_TRUE(limited.has_value());
+  EXPECT_EQ(limited.value().refs_max, 1000U);
+  EXPECT_TRUE(encode_repository_row(row).starts_with(before));  // rows without it stay as they are
 }
 
 TEST(PackEntry, round_trip_sizes_and_distances) {
