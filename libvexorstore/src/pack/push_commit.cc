@@ -235,12 +235,19 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       change.rows.put(Family::kBitmaps, format::number_key(now.row.pool, tip), encode_bitmap_row(row));
     }
     outcome.new_objects = change.record.object_count;
+    const bool quarantined = !change.bulk.empty() && !source.new_entries().empty();
     auto done = core.committer->submit(std::move(change));
     if (done.has_value()) {
       source.publish_sets();
       commands = std::move(tried);
       outcome.sequence = done.value();
       return outcome;
+    }
+    // A conflict is told before any file went in: the range is as good as never reserved.
+    if (quarantined && done.error().code() == Errc::kConflict) {
+      sys::Batch release;
+      release.erase(Family::kQuarantine, format::number_key(now.row.pool, source.first()));
+      VEXOR_TRY(core.backend->commit(release, sys::Durability::kBuffered));
     }
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
   }
