@@ -33,6 +33,11 @@ class ReceivePack final : public SessionBase {
     fail(std::move(done).error());
   }
 
+  Bytes keep_alive() const override {
+    const bool at_work = state_ == State::kResolve || state_ == State::kCommit;
+    return sideband_ && report_ && at_work && has_work_ ? kKeepAlive : Bytes();
+  }
+
  private:
   enum class State { kAdvertise, kCommands, kPushOptions, kPack, kResolve, kCommit, kSkip };
 
@@ -113,9 +118,12 @@ class ReceivePack final : public SessionBase {
       } else if (line->kind != PktLine::Kind::kData) {
         return Error(Errc::kProtocol, "unexpected packet");
       } else if (state_ == State::kPushOptions) {
-        if (++push_option_count_ > limits_.push_options_max || line->data.size() > limits_.push_option_bytes_max) {
+        Bytes option = line->data;
+        if (option.ends_with('\n')) option.remove_suffix(1);
+        if (push_options_.size() >= limits_.push_options_max || option.size() > limits_.push_option_bytes_max) {
           return Error(Errc::kLimitExceeded, "too many or too long push options");
         }
+        push_options_.emplace_back(option);
       } else {
         VEXOR_TRY(read_command(line->data));
       }
@@ -215,7 +223,21 @@ class ReceivePack final : public SessionBase {
     return success();
   }
 
+  // The host's own rules. Nothing of the push is stored yet.
+  Result<void> ask_host() {
+    if (!options_.before_commit) return success();
+    PushRequest request;
+    request.repository = repository_.row.number;
+    request.repository_name = repository_.row.name;
+    request.actor = options_.actor;
+    request.atomic = atomic_;
+    request.options = push_options_;
+    for (const pack::RefCommand& command : commands_) request.updates.push_back({command.name, command.old_id, command.new_id});
+    return options_.before_commit(request);
+  }
+
   Result<void> commit() {
+    VEXOR_TRY(ask_host());
     VEXOR_TRY(const pack::PushOutcome outcome,
               pack::commit_push(core_, repository_.row.number, receiver_.get(), commands_, atomic_, options_.actor));
     bool any = false;
@@ -270,7 +292,7 @@ class ReceivePack final : public SessionBase {
   bool quiet_ = false;
   bool atomic_ = false;
   bool push_options_on_ = false;
-  std::uint32_t push_option_count_ = 0;
+  std::vector<std::string> push_options_;
   std::uint32_t shallow_lines_ = 0;
   std::uint32_t slices_ = 0;
 };
