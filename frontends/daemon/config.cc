@@ -37,7 +37,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"https", "rate_bytes_per_second_min", "slowest upload or download; measured from rate_grace_seconds on", &c.https.rate_bytes_per_second_min, 0},
       {"https", "rate_grace_seconds", "seconds of a request before its rate counts", &c.https.rate_grace_seconds},
       {"https", "gzip_body_bytes_max", "inflated bytes of a compressed request body", &c.https.gzip_body_bytes_max},
-      {"ssh", "listen", "ADDRESS:PORT (IPv4) to serve SSH on; empty: no SSH", &c.ssh_listen},
+      {"ssh", "listen", "ADDRESS:PORT to serve SSH on; empty: no SSH", &c.ssh_listen},
       {"ssh", "key_directory", "directory of the host keys, made on first use; empty: DATA/ssh", &c.ssh_key_directory},
       {"ssh", "connections_max", "open connections", &c.ssh.connections_max},
       {"ssh", "connections_per_address_max", "open connections of one client address", &c.ssh.connections_per_address_max},

@@ -12,6 +12,7 @@
 #include "common/address_counts.h"
 #include "common/base64.h"
 #include "common/log.h"
+#include "common/peer_address.h"
 #include "https/tls.h"
 
 namespace vexor::frontend {
@@ -120,7 +121,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         options_(options), pool_(pool), count_(count), place_(std::move(place)) {
     error_code ignored;
     const auto remote = stream_.next_layer().remote_endpoint(ignored);
-    peer_ = {remote.address().to_string(), "https"};
+    peer_ = {plain_address(remote.address()).to_string(), "https"};
     count_.fetch_add(1);
   }
   ~Connection() { count_.fetch_sub(1); }
@@ -476,7 +477,7 @@ net::awaitable<void> HttpsServer::Shared::accept() {
     }
     error_code gone;
     const auto remote = socket.remote_endpoint(gone);
-    auto place = addresses.enter(remote.address().to_string(), options.connections_per_address_max);
+    auto place = addresses.enter(limit_key(remote.address().to_string()), options.connections_per_address_max);
     if (gone || !place) continue;
     const auto connection =
         std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections, std::move(place));
@@ -517,7 +518,7 @@ Result<void> HttpsServer::start() {
 std::string HttpsServer::endpoint() const {
   error_code ignored;
   const auto local = shared_->acceptor.local_endpoint(ignored);
-  return local.address().to_string() + ":" + std::to_string(local.port());
+  return endpoint_text(local.address().to_string(), local.port());
 }
 
 void HttpsServer::stop() {
