@@ -125,6 +125,15 @@ Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal
   return protocol::make_upload_pack(store_, *repository, options);
 }
 
+void Service::note_failure(const Peer& peer, const GitRequest& request, const Error& failure) {
+  const bool is_alarm = failure.code() == Errc::kCollision || failure.code() == Errc::kCorrupt;
+  if (!is_alarm && failure.code() != Errc::kIo && failure.code() != Errc::kIndeterminate) return;
+  const std::string kind(errc_name(failure.code()));
+  if (is_alarm) metrics_.alarm(kind);
+  log_event(is_alarm ? "alarm" : "error", {{"kind", kind}, {"what", failure.describe()}, {"repository", request.repository}, {"session", request.session_id},
+                                           {"transport", peer.transport}, {"peer", peer.address}});
+}
+
 Result<std::string> Service::run_user_command(const Principal& principal, std::string_view line, const std::string& input) {
   VEXOR_TRY(const auto account, store_.find_account(principal.name));
   if (!account || account->disabled || account->id != principal.account) return Error(Errc::kRefused, "the account is disabled");

@@ -309,7 +309,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
           co_return co_await answer(429, "Too Many Requests", std::move(later), refused->message() + "\n", false);
         }
         default:
-          log_event("error", {{"what", "open session"}, {"code", errc_name(refused->code())}, {"session", session_id_}});
+          service_.note_failure(peer_, route.git, *refused);
           co_return co_await answer(500, "Internal Server Error", "", "internal error\n", false);
       }
     }
@@ -332,6 +332,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::awaitable<bool> read_body(Parser& parser, std::string& piece) {
     piece.resize(kPieceBytes);
     while (!parser.is_done()) {
+    if (session->failure() != nullptr) service_.note_failure(peer_, route.git, *session->failure());
       auto& body = parser.get().body();
       body.data = piece.data();
       body.size = piece.size();

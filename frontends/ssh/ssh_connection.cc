@@ -176,8 +176,11 @@ class Connection {
     if (session.has_error()) {
       const Errc code = session.error().code();
       return refuse(code == Errc::kRefused || code == Errc::kNotFound ? session.error().message() : "internal error");
+      context_.service.note_failure(peer_, *request, session.error());
     }
-    return pump(*session.value()) ? 0 : 1;
+    const bool done = pump(*session.value());
+    if (session.value()->failure() != nullptr) context_.service.note_failure(peer_, *request, *session.value()->failure());
+    return done ? 0 : 1;
   }
 
   // "ssh git@host help" and the like.
