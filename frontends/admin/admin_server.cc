@@ -127,7 +127,8 @@ class Connection {
       if (session.has_error()) {
         print(2, session.error().message() + "\n");
       } else {
-        pumped = pump_descriptors(*session.value(), frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, stopping_);
+        pumped = pump_descriptors(*session.value(), frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, options_.keep_alive_ms, stopping_);
+        if (session.value()->failure() != nullptr) service_.note_failure({text("peer").substr(0, 64), "openssh"}, *request, *session.value()->failure());
       }
     } else {
       std::string input;
@@ -173,7 +174,8 @@ class Connection {
     if (!repository) return Error(Errc::kNotFound, text("repository") + ": no such repository");
     if (frame_.descriptors[1].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
     VEXOR_TRY(const auto session, protocol::make_receive_pack(service_.store(), *repository, {}));
-    const PumpResult pumped = pump_descriptors(*session, frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, stopping_);
+    const PumpResult pumped = pump_descriptors(*session, frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, options_.keep_alive_ms, stopping_);
+    if (session->failure() != nullptr) service_.note_failure({"", "admin"}, {GitCommand::kReceivePack, text("repository"), {}, false, false, {}}, *session->failure());
     return json::object{{"exit", pumped.ok ? 0 : 1}};
   }
 

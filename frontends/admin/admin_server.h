@@ -19,6 +19,7 @@ struct AdminOptions {
   std::optional<unsigned> shell_uid;
   unsigned connections_max = 256;
   int idle_seconds_max = 600;
+  int keep_alive_ms = 5000;
 };
 
 class AdminServer {

@@ -1,6 +1,7 @@
 #include "admin/commands.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -228,7 +229,8 @@ json::object describe(const RepositoryInfo& info) {
                       {"object_format", hash_name(info.algorithm)}, {"default_branch", info.default_branch},
                       {"protect", std::move(protect)}, {"hidden_refs", json::value_from(info.hidden_refs)},
                       {"check_policy", info.check_policy}, {"pack_bytes_max", info.pack_bytes_max},
-                      {"object_bytes_max", info.object_bytes_max}, {"bundles", json::value_from(info.bundle_lines)}};
+                      {"object_bytes_max", info.object_bytes_max}, {"refs_max", info.refs_max},
+                      {"bundles", json::value_from(info.bundle_lines)}};
 }
 
 Result<json::object> repo_describe(Call& call) {
@@ -255,6 +257,7 @@ Result<json::object> repo_set(Call& call) {
   VEXOR_TRY(const auto policy, call.args.optional_text("check_policy"));
   VEXOR_TRY(const auto pack_bytes, call.args.number("pack_bytes_max"));
   VEXOR_TRY(const auto object_bytes, call.args.number("object_bytes_max"));
+  VEXOR_TRY(const auto refs_max, call.args.number("refs_max"));
   VEXOR_TRY(const auto bundles, call.args.list("bundles"));
   VEXOR_TRY(call.args.end());
   if (description) info.description = *description;
@@ -263,6 +266,8 @@ Result<json::object> repo_set(Call& call) {
   if (policy) info.check_policy = *policy;
   if (pack_bytes) info.pack_bytes_max = *pack_bytes;
   if (object_bytes) info.object_bytes_max = *object_bytes;
+  if (refs_max && *refs_max > std::numeric_limits<std::uint32_t>::max()) return Error(Errc::kInvalidArgument, "refs_max is too large");
+  if (refs_max) info.refs_max = static_cast<std::uint32_t>(*refs_max);
   if (bundles) info.bundle_lines = *bundles;
   VEXOR_TRY(call.store.update_repository(info, call.actor));
   return message("changed " + name);

@@ -72,7 +72,7 @@ class ProgressLine {
 struct Arguments {
   std::string data, socket, name, other, user, permission, branch, format, description, policy, directory;
   std::vector<std::string> only, bundles;
-  std::uint64_t pack_bytes = 0, object_bytes = 0;
+  std::uint64_t pack_bytes = 0, object_bytes = 0, refs_max = 0;
   bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
   bool allow_force = false, allow_delete = false, all = false, rebuild = false, force = false;
 };
@@ -260,6 +260,7 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
     if (given("--check-policy")) out["check_policy"] = a.policy;
     if (given("--pack-bytes-max")) out["pack_bytes_max"] = a.pack_bytes;
     if (given("--object-bytes-max")) out["object_bytes_max"] = a.object_bytes;
+    if (given("--refs-max")) out["refs_max"] = a.refs_max;
     if (given("--bundle")) out["bundles"] = json::value_from(a.bundles);
   }
   if (op == "grant" || op == "protect" || op == "hide" || op == "reflog" || op == "refs") out["repository"] = a.name;
@@ -347,6 +348,7 @@ void add_repositories(CLI::App& app, Arguments& args) {
   set->add_option("--check-policy", args.policy, "MSG-ID=error|warn|ignore,...: severities of object checks");
   set->add_option("--pack-bytes-max", args.pack_bytes, "largest push in bytes; 0: the server's limit");
   set->add_option("--object-bytes-max", args.object_bytes, "largest object in bytes; 0: the server's limit");
+  set->add_option("--refs-max", args.refs_max, "most refs; 0: the server's limit");
   set->add_option("--bundle", args.bundles, "ID.uri=URL lines told by bundle-uri; one empty: none");
   add("delete", "take it away; it can be restored");
   add("restore", "bring back the last deleted repository of that name");

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "common/keep_alive.h"
+
 namespace vexor::frontend {
 
 namespace {
@@ -40,18 +42,33 @@ class NonBlocking {
 
 }  // namespace
 
-PumpResult pump_descriptors(protocol::Session& session, int input, int output, int idle_seconds_max, const std::atomic<bool>& stop) {
+PumpResult pump_descriptors(protocol::Session& session, int input, int output, int idle_seconds_max, int keep_alive_ms, const std::atomic<bool>& stop) {
   using protocol::Wants;
   PumpResult result;
   const NonBlocking writing(output);
   std::array<char, kPieceBytes> room{};
   bool told_end = false;
+  KeepAlive keep_alive(keep_alive_ms);
+  const auto write_all = [&](Bytes bytes) {
+    for (std::size_t done = 0; done < bytes.size();) {
+      if (!wait_for(output, POLLOUT, idle_seconds_max, stop)) return false;
+      const ssize_t step = ::write(output, bytes.data() + done, bytes.size() - done);
+      if (step < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (step <= 0) return false;
+      done += static_cast<std::size_t>(step);
+    }
+    result.bytes_out += bytes.size();
+    keep_alive.sent();
+    return true;
+  };
   while (!stop.load()) {
     switch (session.wants()) {
       case Wants::kDone:
         result.ok = session.failure() == nullptr;
         return result;
-      case Wants::kWork: session.run_work(); break;
+      case Wants::kWork:
+        if (!keep_alive.run_work(session, write_all)) return result;
+        break;
       case Wants::kInput: {
         if (told_end || !wait_for(input, POLLIN, idle_seconds_max, stop)) return result;
         const ssize_t count = ::read(input, room.data(), room.size());
@@ -67,14 +84,7 @@ PumpResult pump_descriptors(protocol::Session& session, int input, int output, i
       }
       case Wants::kOutput: {
         const std::size_t count = session.drain(room);
-        for (std::size_t done = 0; done < count;) {
-          if (!wait_for(output, POLLOUT, idle_seconds_max, stop)) return result;
-          const ssize_t step = ::write(output, room.data() + done, count - done);
-          if (step < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-          if (step <= 0) return result;
-          done += static_cast<std::size_t>(step);
-        }
-        result.bytes_out += count;
+        if (!write_all(Bytes(room.data(), count))) return result;
         break;
       }
     }

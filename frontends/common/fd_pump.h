@@ -15,7 +15,8 @@ struct PumpResult {
 };
 
 // Blocks until the session is done, the peer goes away, `idle_seconds_max` pass without a byte either
-// way, or `stop` becomes true. The descriptors may be blocking; they stay the caller's.
-PumpResult pump_descriptors(protocol::Session& session, int input, int output, int idle_seconds_max, const std::atomic<bool>& stop);
+// way, or `stop` becomes true. A keep-alive goes out when the session is at work and nothing else did for
+// `keep_alive_ms`. The descriptors may be blocking; they stay the caller's.
+PumpResult pump_descriptors(protocol::Session& session, int input, int output, int idle_seconds_max, int keep_alive_ms, const std::atomic<bool>& stop);
 
 }  // namespace vexor::frontend

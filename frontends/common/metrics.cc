@@ -20,10 +20,12 @@ Metrics::Metrics()
       sent_(make(prometheus::BuildCounter(), "vexor_sent_bytes_total", "Bytes of Git answers sent", registry_)),
       seconds_(make(prometheus::BuildCounter(), "vexor_request_seconds_total", "Time spent in Git requests", registry_)),
       logins_(make(prometheus::BuildCounter(), "vexor_logins_total", "Logins by outcome", registry_)),
+      alarms_(make(prometheus::BuildCounter(), "vexor_alarms_total", "Findings that an operator must look at, by kind", registry_)),
       connections_(make(prometheus::BuildGauge(), "vexor_connections", "Open connections", registry_)),
       family_bytes_(make(prometheus::BuildGauge(), "vexor_family_bytes", "Bytes on disk of a row family, roughly", registry_)),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
+  for (const Errc kind : {Errc::kCollision, Errc::kCorrupt}) alarms_.Add({{"kind", std::string(errc_name(kind))}});  // seen before the first
   start_time_.Set(static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()));
 }
 
@@ -38,6 +40,8 @@ void Metrics::request(const std::string& transport, const std::string& command, 
 void Metrics::login(const std::string& transport, const std::string& outcome) {
   logins_.Add({{"transport", transport}, {"outcome", outcome}}).Increment();
 }
+
+void Metrics::alarm(const std::string& kind) { alarms_.Add({{"kind", kind}}).Increment(); }
 
 void Metrics::connections(const std::string& transport, unsigned open) { connections_.Add({{"transport", transport}}).Set(open); }
 

@@ -17,6 +17,8 @@ class Metrics {
                std::uint64_t bytes_out, double seconds);
   // `outcome`: "ok", "remembered", "wrong" or "limited".
   void login(const std::string& transport, const std::string& outcome);
+  // Something an operator must look at: "collision" or "corrupt".
+  void alarm(const std::string& kind);
   void connections(const std::string& transport, unsigned open);
   // The exposition text, with figures of the store as of now.
   std::string text(Store& store);
@@ -28,6 +30,7 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& sent_;
   prometheus::Family<prometheus::Counter>& seconds_;
   prometheus::Family<prometheus::Counter>& logins_;
+  prometheus::Family<prometheus::Counter>& alarms_;
   prometheus::Family<prometheus::Gauge>& connections_;
   prometheus::Family<prometheus::Gauge>& family_bytes_;
   prometheus::Gauge& sequence_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "admin/commands.h"
+#include "common/log.h"
+#include "common/peer_address.h"
 #include "vexorstore/protocol/receive_pack.h"
 #include "vexorstore/protocol/upload_pack.h"
 #include "vexorstore/sys/random.h"
@@ -50,6 +52,7 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   std::string message = user;
   message.push_back('\0');
   message.append(password);
+  const std::string address = "a" + limit_key(peer.address);
   const std::string tag = sys::keyed_tag(tag_key_, message);
   const std::int64_t now = clock_.monotonic_time_ms();
   std::optional<AccountInfo> remembered;
@@ -57,7 +60,7 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
     const std::lock_guard lock(mutex_);
     const auto found = logins_.find(tag);
     if (found != logins_.end() && found->second.second > now) remembered = found->second.first;
-    if (!remembered && (blocked("a" + peer.address, now) || blocked("u" + user, now))) {
+    if (!remembered && (blocked(address, now) || blocked("u" + user, now))) {
       metrics_.login(peer.transport, "limited");
       return Error(Errc::kUnavailable, "too many failed logins; try again later");
     }
@@ -74,7 +77,7 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   if (!account) {
     logins_.erase(tag);
     metrics_.login(peer.transport, "wrong");
-    add_failure("a" + peer.address, now);
+    add_failure(address, now);
     add_failure("u" + user, now);
     return Error(Errc::kRefused, "wrong user name or password");
   }
@@ -120,6 +123,15 @@ Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal
   options.session_id = request.session_id;
   options.bundle_lines = repository->bundle_lines;
   return protocol::make_upload_pack(store_, *repository, options);
+}
+
+void Service::note_failure(const Peer& peer, const GitRequest& request, const Error& failure) {
+  const bool is_alarm = failure.code() == Errc::kCollision || failure.code() == Errc::kCorrupt;
+  if (!is_alarm && failure.code() != Errc::kIo && failure.code() != Errc::kIndeterminate) return;
+  const std::string kind(errc_name(failure.code()));
+  if (is_alarm) metrics_.alarm(kind);
+  log_event(is_alarm ? "alarm" : "error", {{"kind", kind}, {"what", failure.describe()}, {"repository", request.repository}, {"session", request.session_id},
+                                           {"transport", peer.transport}, {"peer", peer.address}});
 }
 
 Result<std::string> Service::run_user_command(const Principal& principal, std::string_view line, const std::string& input) {

@@ -58,6 +58,9 @@ class Service {
   Result<Principal> login_key(const Peer& peer, Bytes key_blob);
   // kNotFound for missing and forbidden alike; kRefused when logging in could help.
   Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
+  // Logs why a session ended when that is no fault of the client: an "alarm" for a collision or damaged
+  // data, else an "error".
+  void note_failure(const Peer& peer, const GitRequest& request, const Error& failure);
   // A user's own command line ("help", "repo create x"). `input`: what the client sent along.
   Result<std::string> run_user_command(const Principal& principal, std::string_view line, const std::string& input);
 

@@ -25,6 +25,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
   return {
       {"server", "data", "directory of the store, the certificate, host keys and the admin socket; required", &c.data},
       {"server", "drain_seconds", "seconds that SIGTERM waits for open requests", &c.drain_seconds, 0},
+      {"server", "keep_alive_ms", "milliseconds of work without a byte to the client before a keep-alive goes out", &c.keep_alive_ms},
       {"https", "listen", "ADDRESS:PORT to serve HTTPS on; port 0 is any free one; empty: no HTTPS", &c.https_listen},
       {"https", "tls_directory", "directory of cert.pem and key.pem, made on first use; empty: DATA/tls", &c.tls_directory},
       {"https", "workers", "threads that do the work of sessions", &c.https.workers},
@@ -37,7 +38,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"https", "rate_bytes_per_second_min", "slowest upload or download; measured from rate_grace_seconds on", &c.https.rate_bytes_per_second_min, 0},
       {"https", "rate_grace_seconds", "seconds of a request before its rate counts", &c.https.rate_grace_seconds},
       {"https", "gzip_body_bytes_max", "inflated bytes of a compressed request body", &c.https.gzip_body_bytes_max},
-      {"ssh", "listen", "ADDRESS:PORT (IPv4) to serve SSH on; empty: no SSH", &c.ssh_listen},
+      {"ssh", "listen", "ADDRESS:PORT to serve SSH on; empty: no SSH", &c.ssh_listen},
       {"ssh", "key_directory", "directory of the host keys, made on first use; empty: DATA/ssh", &c.ssh_key_directory},
       {"ssh", "connections_max", "open connections", &c.ssh.connections_max},
       {"ssh", "connections_per_address_max", "open connections of one client address", &c.ssh.connections_per_address_max},
@@ -161,6 +162,7 @@ Result<void> complete_config(ServerConfig& config) {
   config.https.tls_directory = config.tls_directory.empty() ? data / "tls" : std::filesystem::path(config.tls_directory);
   config.ssh.key_directory = config.ssh_key_directory.empty() ? data / "ssh" : std::filesystem::path(config.ssh_key_directory);
   config.admin.socket = config.admin_socket.empty() ? data / "vexord.sock" : std::filesystem::path(config.admin_socket);
+  config.https.keep_alive_ms = config.ssh.keep_alive_ms = config.admin.keep_alive_ms = config.keep_alive_ms;
   if (!config.https_listen.empty()) {
     VEXOR_TRY(split_endpoint("https.listen", config.https_listen, config.https.address, config.https.port));
   }

@@ -22,6 +22,7 @@ struct ServerConfig {
   std::string tls_directory;                     // empty: DATA/tls
   std::string ssh_key_directory;                 // empty: DATA/ssh
   int drain_seconds = 30;
+  int keep_alive_ms = 5000;
   HttpsOptions https;
   SshOptions ssh;
   AdminOptions admin;

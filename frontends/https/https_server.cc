@@ -12,6 +12,7 @@
 #include "common/address_counts.h"
 #include "common/base64.h"
 #include "common/log.h"
+#include "common/peer_address.h"
 #include "https/tls.h"
 
 namespace vexor::frontend {
@@ -25,6 +26,7 @@ using Socket = net::ssl::stream<tcp::socket>;
 namespace {
 
 constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr int kWorkSecondsMax = 24 * 3600;
 constexpr auto kToken = net::as_tuple(net::use_awaitable);
 
 // Runs `work` on the pool and comes back to where it was called from, whatever happens.
@@ -41,6 +43,14 @@ net::awaitable<void> offload(net::thread_pool& pool, Work work) {
   co_await net::post(home, net::use_awaitable);
   if (thrown) std::rethrow_exception(thrown);
 }
+
+// Work on its way in the pool, and a timer for whoever waits for it. All but the work itself on one strand.
+struct Pending {
+  explicit Pending(const net::any_io_executor& home) : timer(home) {}
+  net::steady_timer timer;
+  std::exception_ptr thrown;
+  bool done = false;
+};
 
 // A gzip request body, inflated within a limit.
 class GzipBody {
@@ -120,7 +130,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         options_(options), pool_(pool), count_(count), place_(std::move(place)) {
     error_code ignored;
     const auto remote = stream_.next_layer().remote_endpoint(ignored);
-    peer_ = {remote.address().to_string(), "https"};
+    peer_ = {plain_address(remote.address()).to_string(), "https"};
     count_.fetch_add(1);
   }
   ~Connection() { count_.fetch_sub(1); }
@@ -308,7 +318,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
           co_return co_await answer(429, "Too Many Requests", std::move(later), refused->message() + "\n", false);
         }
         default:
-          log_event("error", {{"what", "open session"}, {"code", errc_name(refused->code())}, {"session", session_id_}});
+          service_.note_failure(peer_, route.git, *refused);
           co_return co_await answer(500, "Internal Server Error", "", "internal error\n", false);
       }
     }
@@ -322,6 +332,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
                        "Pragma: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
     const bool pumped = co_await pump(parser, *session, std::move(head));
     ended_well_ = pumped && session->failure() == nullptr;
+    if (session->failure() != nullptr) service_.note_failure(peer_, route.git, *session->failure());
     auto drop = [&] { session.reset(); };
     co_await offload(pool_, std::move(drop));
     co_return pumped && parser.get().keep_alive();
@@ -379,17 +390,65 @@ class Connection : public std::enable_shared_from_this<Connection> {
     return true;
   }
 
+  // Sends `before` (the header, when nothing was sent yet), and then the bytes as one chunk.
+  net::awaitable<bool> write_chunk(std::string& before, Bytes bytes) {
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+    before.append(size).append(bytes).append("\r\n");
+    bytes_out_ += bytes.size();
+    const bool sent = co_await write(before);
+    before.clear();
+    last_write_ = std::chrono::steady_clock::now();
+    co_return sent;
+  }
+
+  // Runs the session's work on the pool and keeps the client patient meanwhile. False: the client is gone.
+  net::awaitable<bool> run_work(protocol::Session& session, std::string& before) {
+    const Bytes packet = session.keep_alive();
+    set_deadline(kWorkSecondsMax);  // waiting for ourselves; not for the client
+    if (packet.empty()) {
+      auto work = [&session] { session.run_work(); };
+      co_await offload(pool_, std::move(work));
+      co_return true;
+    }
+    const auto home = co_await net::this_coro::executor;
+    const auto pending = std::make_shared<Pending>(home);
+    net::post(pool_, [&session, pending, home] {
+      try {
+        session.run_work();
+      } catch (...) {
+        pending->thrown = std::current_exception();
+      }
+      net::post(home, [pending] {
+        pending->done = true;
+        pending->timer.cancel();
+      });
+    });
+    bool there = true;
+    while (!pending->done) {  // the session must not go away before
+      const auto every = std::chrono::milliseconds(options_.keep_alive_ms);
+      pending->timer.expires_at(there ? last_write_ + every : std::chrono::steady_clock::now() + every);
+      co_await pending->timer.async_wait(kToken);
+      if (pending->done || !there || std::chrono::steady_clock::now() < last_write_ + every) continue;
+      there = co_await write_chunk(before, packet);
+      set_deadline(kWorkSecondsMax);
+    }
+    if (pending->thrown) std::rethrow_exception(pending->thrown);
+    co_return there;
+  }
+
   net::awaitable<bool> pump(Parser& parser, protocol::Session& session, std::string head) {
     using protocol::Wants;
     gzip_.reset();
     if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace();
     std::string piece;
     std::string chunk = std::move(head);
+    last_write_ = std::chrono::steady_clock::now();
     std::vector<char> room(kPieceBytes);
     while (session.wants() != Wants::kDone) {
       if (session.wants() == Wants::kWork) {
-        auto work = [&session] { session.run_work(); };
-        co_await offload(pool_, std::move(work));
+        const bool there = co_await run_work(session, chunk);
+        if (!there) co_return false;
       } else if (session.wants() == Wants::kInput) {
         const bool read = co_await read_body(parser, piece);
         if (!read) co_return false;
@@ -400,13 +459,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
         }
       } else {
         const std::size_t count = session.drain(room);
-        char size[20];
-        std::snprintf(size, sizeof size, "%zx\r\n", count);
-        chunk.append(size).append(room.data(), count).append("\r\n");
-        bytes_out_ += count;
-        const bool sent = co_await write(chunk);
+        const bool sent = co_await write_chunk(chunk, Bytes(room.data(), count));
         if (!sent) co_return false;
-        chunk.clear();
       }
     }
     chunk.append("0\r\n\r\n");
@@ -445,6 +499,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<GzipBody> gzip_;
   std::chrono::steady_clock::time_point deadline_;
   std::chrono::steady_clock::time_point started_;
+  std::chrono::steady_clock::time_point last_write_;  // of this answer
   std::chrono::steady_clock::duration waited_{};  // for the client's bytes, in this request
   int status_ = 0;
   std::uint64_t bytes_in_ = 0;
@@ -476,7 +531,7 @@ net::awaitable<void> HttpsServer::Shared::accept() {
     }
     error_code gone;
     const auto remote = socket.remote_endpoint(gone);
-    auto place = addresses.enter(remote.address().to_string(), options.connections_per_address_max);
+    auto place = addresses.enter(limit_key(remote.address().to_string()), options.connections_per_address_max);
     if (gone || !place) continue;
     const auto connection =
         std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections, std::move(place));
@@ -517,7 +572,7 @@ Result<void> HttpsServer::start() {
 std::string HttpsServer::endpoint() const {
   error_code ignored;
   const auto local = shared_->acceptor.local_endpoint(ignored);
-  return local.address().to_string() + ":" + std::to_string(local.port());
+  return endpoint_text(local.address().to_string(), local.port());
 }
 
 void HttpsServer::stop() {

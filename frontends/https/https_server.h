@@ -21,6 +21,7 @@ struct HttpsOptions {
   int body_idle_seconds_max = 600;       // for one read of a body: a client may compress its pack for minutes
   std::uint64_t rate_bytes_per_second_min = 256;  // averaged over a request, behind the grace; 0: any
   int rate_grace_seconds = 900;
+  int keep_alive_ms = 5000;              // of work without a byte to the client before a keep-alive goes out
   std::uint64_t gzip_body_bytes_max = 256ULL << 20;  // inflated size of a gzip request body
 };
 

@@ -48,7 +48,7 @@ Result<void> ensure_certificate(const std::filesystem::path& directory) {
   X509_NAME* name = X509_get_subject_name(cert.get());
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(host), -1, -1, 0);
   X509_set_issuer_name(cert.get(), name);
-  const std::string names = "DNS:localhost,IP:127.0.0.1,DNS:" + std::string(host);
+  const std::string names = "DNS:localhost,IP:127.0.0.1,IP:::1,DNS:" + std::string(host);
   const bool made = add_extension(cert.get(), NID_subject_alt_name, names.c_str()) &&
                     add_extension(cert.get(), NID_basic_constraints, "critical,CA:TRUE") &&
                     X509_sign(cert.get(), key.get(), EVP_sha256()) != 0;

@@ -4,6 +4,8 @@
 #include <boost/asio.hpp>
 #include <boost/beast.hpp>
 
+#include "common/peer_address.h"
+
 namespace vexor::frontend {
 
 namespace net = boost::asio;
@@ -103,7 +105,7 @@ Result<void> MonitorServer::start() {
 std::string MonitorServer::endpoint() const {
   beast::error_code ignored;
   const auto local = shared_->acceptor.local_endpoint(ignored);
-  return shared_->options.address + ":" + std::to_string(local.port());
+  return endpoint_text(shared_->options.address, local.port());
 }
 
 void MonitorServer::drain() { shared_->draining.store(true); }

@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "common/base64.h"
+#include "common/keep_alive.h"
 #include "common/log.h"
 #include "ssh/exec_request.h"
 
@@ -175,9 +176,12 @@ class Connection {
     auto session = context_.service.open_session(principal_, *request);
     if (session.has_error()) {
       const Errc code = session.error().code();
+      context_.service.note_failure(peer_, *request, session.error());
       return refuse(code == Errc::kRefused || code == Errc::kNotFound ? session.error().message() : "internal error");
     }
-    return pump(*session.value()) ? 0 : 1;
+    const bool done = pump(*session.value());
+    if (session.value()->failure() != nullptr) context_.service.note_failure(peer_, *request, *session.value()->failure());
+    return done ? 0 : 1;
   }
 
   // "ssh git@host help" and the like.
@@ -217,11 +221,12 @@ class Connection {
     using protocol::Wants;
     bool told_end = false;
     std::array<char, kWriteBytes> room{};
+    KeepAlive keep_alive(context_.options.keep_alive_ms);
     while (alive() && !closed_) {
       switch (session.wants()) {
         case Wants::kDone: return session.failure() == nullptr;
         case Wants::kWork:
-          session.run_work();
+          if (!keep_alive.run_work(session, [this](Bytes packet) { return write_all(packet); })) return false;
           touch();
           break;
         case Wants::kInput:
@@ -240,6 +245,7 @@ class Connection {
         case Wants::kOutput: {
           const std::size_t count = session.drain(room);
           if (!write_all(Bytes(room.data(), count))) return false;
+          keep_alive.sent();
           break;
         }
       }

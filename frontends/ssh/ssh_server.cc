@@ -1,8 +1,7 @@
 #include "ssh/ssh_server.h"
 
-#include <arpa/inet.h>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstring>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/address_counts.h"
+#include "common/peer_address.h"
 #include "ssh/ssh_connection.h"
 
 namespace vexor::frontend {
@@ -73,25 +73,23 @@ Result<void> SshServer::start() {
   ssh_bind_options_set(s.bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_bits_min);
   VEXOR_TRY(import_host_key(s.bind, s.options.key_directory / "ssh_host_ed25519_key", SSH_KEYTYPE_ED25519, 0));
   VEXOR_TRY(import_host_key(s.bind, s.options.key_directory / "ssh_host_ecdsa_key", SSH_KEYTYPE_ECDSA_P256, 256));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(s.options.port);
-  if (inet_pton(AF_INET, s.options.address.c_str(), &address.sin_addr) != 1) {
-    return Error(Errc::kInvalidArgument, "ssh: not an IPv4 address: " + s.options.address);
-  }
-  s.listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  boost::system::error_code failed;
+  const auto address = boost::asio::ip::make_address(s.options.address, failed);
+  if (failed) return Error(Errc::kInvalidArgument, "ssh: not an IP address: " + s.options.address);
+  const boost::asio::ip::tcp::endpoint endpoint(address, s.options.port);
+  s.listener = ::socket(endpoint.data()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(s.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(s.listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(s.listener, 256) != 0) {
+  if (::bind(s.listener, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 || ::listen(s.listener, 256) != 0) {
     return Error(Errc::kIo, std::string("ssh: cannot listen: ") + std::strerror(errno));
   }
   s.acceptor = std::thread([shared = shared_] {
     while (shared->accepting.load()) {
       pollfd waiting{shared->listener, POLLIN, 0};
       if (::poll(&waiting, 1, 200) <= 0) continue;
-      sockaddr_in from{};
-      socklen_t size = sizeof from;
-      const int socket = ::accept4(shared->listener, reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC);
+      boost::asio::ip::tcp::endpoint from;
+      auto size = static_cast<socklen_t>(from.capacity());
+      const int socket = ::accept4(shared->listener, from.data(), &size, SOCK_CLOEXEC);
       if (socket < 0) continue;
       if (shared->connections.load() >= shared->options.connections_max ||
           shared->unauthenticated.load() >= shared->options.unauthenticated_max) {
@@ -100,15 +98,14 @@ Result<void> SshServer::start() {
       }
       const int no_delay = 1;
       setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
-      char text[INET_ADDRSTRLEN] = "";
-      inet_ntop(AF_INET, &from.sin_addr, text, sizeof text);
-      auto place = shared->addresses.enter(text, shared->options.connections_per_address_max);
+      const std::string text = plain_address(from.address()).to_string();
+      auto place = shared->addresses.enter(limit_key(text), shared->options.connections_per_address_max);
       if (!place) {
         ::close(socket);
         continue;
       }
       shared->connections.fetch_add(1);
-      std::thread([shared, socket, peer = std::string(text), place = std::move(place)] {
+      std::thread([shared, socket, peer = text, place = std::move(place)] {
         const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping, shared->unauthenticated};
         serve_ssh_connection(context, socket, peer);
         shared->connections.fetch_sub(1);
@@ -119,10 +116,10 @@ Result<void> SshServer::start() {
 }
 
 std::string SshServer::endpoint() const {
-  sockaddr_in local{};
-  socklen_t size = sizeof local;
-  getsockname(shared_->listener, reinterpret_cast<sockaddr*>(&local), &size);
-  return shared_->options.address + ":" + std::to_string(ntohs(local.sin_port));
+  boost::asio::ip::tcp::endpoint local;
+  auto size = static_cast<socklen_t>(local.capacity());
+  getsockname(shared_->listener, local.data(), &size);
+  return endpoint_text(shared_->options.address, local.port());
 }
 
 void SshServer::stop() {

@@ -23,6 +23,7 @@ struct SshOptions {
   unsigned auth_tries_max = 6;
   int login_seconds_max = 20;             // from accept to the exec request
   int idle_seconds_max = 600;             // without a byte either way
+  int keep_alive_ms = 5000;               // of work without a byte to the client before a keep-alive goes out
 };
 
 class SshServer {

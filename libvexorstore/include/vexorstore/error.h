@@ -24,6 +24,7 @@ enum class Errc : unsigned char {
   kIndeterminate,    // a commit may or may not have happened; re-read before retry
   kUnavailable,      // try again later
   kCancelled,        // the caller or peer went away
+  kCollision,        // another object with the same id: an attack or damage; the stored one stays
 };
 
 // Stable lower-case name ("limit_exceeded"), for logs and JSON.

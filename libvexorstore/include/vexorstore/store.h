@@ -59,6 +59,7 @@ struct RepositoryInfo {
   std::string check_policy;           // "MSG-ID=error|warn|ignore,..." over git's fsck message ids
   std::uint64_t pack_bytes_max = 0;    // tightens the store's limit; 0: that limit
   std::uint64_t object_bytes_max = 0;
+  std::uint32_t refs_max = 0;
   std::vector<std::string> bundle_lines;  // "ID.KEY=VALUE", told by the bundle-uri command
 };
 

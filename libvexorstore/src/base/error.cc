@@ -15,6 +15,7 @@ std::string_view errc_name(Errc code) noexcept {
     case Errc::kIndeterminate: return "indeterminate";
     case Errc::kUnavailable: return "unavailable";
     case Errc::kCancelled: return "cancelled";
+    case Errc::kCollision: return "collision";
   }
   return "unknown";
 }

@@ -123,6 +123,7 @@ std::string encode_repository_row(const RepositoryRow& row) {
   put_varint(out, row.pack_bytes_max);
   put_varint(out, row.object_bytes_max);
   put_list(out, row.bundles);
+  put_varint(out, row.refs_max);
   return out;
 }
 
@@ -159,6 +160,9 @@ Result<RepositoryRow> decode_repository_row(Bytes value) {
   VEXOR_TRY(row.pack_bytes_max, reader.varint());
   VEXOR_TRY(row.object_bytes_max, reader.varint());
   VEXOR_TRY(row.bundles, read_list(reader));
+  VEXOR_TRY(const std::uint64_t refs_max, reader.varint());
+  if (refs_max > 0xFFFFFFFFU) return Error(Errc::kCorrupt, "repository row: refs_max");
+  row.refs_max = static_cast<std::uint32_t>(refs_max);
   VEXOR_TRY(reader.end());
   return row;
 }

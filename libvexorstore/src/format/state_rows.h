@@ -56,6 +56,7 @@ struct RepositoryRow {
   std::uint64_t pack_bytes_max = 0;    // 0: the global limit
   std::uint64_t object_bytes_max = 0;
   std::vector<std::string> bundles;    // "ID.KEY=VALUE" lines of the bundle-uri command
+  std::uint32_t refs_max = 0;          // 0: the global limit; written only when it is not 0
 };
 std::string encode_repository_row(const RepositoryRow& row);
 Result<RepositoryRow> decode_repository_row(Bytes value);

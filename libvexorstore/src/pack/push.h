@@ -25,7 +25,7 @@ class PushSource : public ObjectSource {
   PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
              PackReceiver* receiver, store::SetPtr visible);
 
-  // Decides which entries are new and gives them numbers. Errors: kRefused on a collision.
+  // Decides which entries are new and gives them numbers. Errors: kCollision.
   Result<void> number_entries();
 
   Result<std::optional<ObjectNumber>> find(const ObjectId& id) override;

@@ -23,6 +23,7 @@ struct Attempt {
   ObjectReader& reader;
   PushSource& source;
   ReachabilityWalker& walker;
+  std::optional<std::uint64_t> ref_count{};  // counted when the first new ref is asked for
 };
 
 const format::ProtectRule* protecting(const store::RepositoryRow& row, const std::string& name) {
@@ -139,6 +140,18 @@ Result<std::vector<std::size_t>> command_order(Attempt& attempt) {
   return out;
 }
 
+// A new ref needs a place. Refs that the same push deletes free none. Pushes that run side by side may
+// each take the last one.
+Result<std::string> take_place(Attempt& attempt) {
+  const std::uint64_t refs_max = store::limits_of(attempt.core.options.limits, attempt.repository.row).refs_per_repository_max;
+  if (!attempt.ref_count) {
+    VEXOR_TRY(attempt.ref_count, store::count_refs(attempt.repository, refs_max));
+  }
+  if (*attempt.ref_count >= refs_max) return "the repository has as many refs as it may: " + std::to_string(refs_max);
+  ++*attempt.ref_count;
+  return std::string();
+}
+
 Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic) {
   VEXOR_TRY(const auto order, command_order(attempt));
   bool refused = false;
@@ -147,6 +160,9 @@ Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic
     if (command.refusal.empty()) {
       VEXOR_TRY(const auto now, store::read_ref(attempt.repository, command.name));
       VEXOR_TRY(command.refusal, check_policy(attempt, command, now));
+      if (command.refusal.empty() && !now && !command.new_id.is_null()) {
+        VEXOR_TRY(command.refusal, take_place(attempt));
+      }
       if (command.refusal.empty()) {
         auto made = make_change(attempt, command, now);
         if (made.has_value()) {
@@ -212,12 +228,19 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       change.rows.put(Family::kBitmaps, format::number_key(now.row.pool, tip), encode_bitmap_row(row));
     }
     outcome.new_objects = change.record.object_count;
+    const bool quarantined = !change.bulk.empty() && !source.new_entries().empty();
     auto done = core.committer->submit(std::move(change));
     if (done.has_value()) {
       source.publish_sets();
       commands = std::move(tried);
       outcome.sequence = done.value();
       return outcome;
+    }
+    // A conflict is told before any file went in: the range is as good as never reserved.
+    if (quarantined && done.error().code() == Errc::kConflict) {
+      sys::Batch release;
+      release.erase(Family::kQuarantine, format::number_key(now.row.pool, source.first()));
+      VEXOR_TRY(core.backend->commit(release, sys::Durability::kBuffered));
     }
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
   }

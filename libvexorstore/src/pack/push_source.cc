@@ -24,7 +24,7 @@ Result<void> PushSource::compare_with_stored(std::uint32_t entry, ObjectNumber n
     VEXOR_TRY(const auto right, reader_.read(number));
     same = *left == *right;
   }
-  if (!same) return Error(Errc::kRefused, "object " + mine.id.hex() + " differs from the stored object of that id");
+  if (!same) return Error(Errc::kCollision, "object " + mine.id.hex() + " differs from the stored object of that id");
   return success();
 }
 

@@ -46,12 +46,13 @@ class PackTransaction final : public Transaction {
   Result<JournalSequence> commit() override {
     if (committed_) return Error(Errc::kInvalidArgument, "the transaction was committed before");
     committed_ = true;
-    pack::ObjectReader reader(repository_.snapshot, repository_.row.pool, repository_.row.algorithm, core_.options.limits);
+    const Limits limits = store::limits_of(core_.options.limits, repository_.row);
+    pack::ObjectReader reader(repository_.snapshot, repository_.row.pool, repository_.row.algorithm, limits);
     std::unique_ptr<pack::PackReceiver> receiver;
     if (count_ > 0) {
       VEXOR_TRY(const pack::SetPtr visible, pack::visible_set(core_, repository_, reader));
       VEXOR_TRY(auto policy, format::parse_check_policy(repository_.row.check_policy));
-      receiver = std::make_unique<pack::PackReceiver>(reader, visible, core_.options.limits,
+      receiver = std::make_unique<pack::PackReceiver>(reader, visible, limits,
                                                       core_.options.scratch_directory, std::move(policy));
       VEXOR_TRY(feed(*receiver));
     }

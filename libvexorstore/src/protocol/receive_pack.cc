@@ -17,14 +17,8 @@ class ReceivePack final : public SessionBase {
  public:
   ReceivePack(Store& store, store::RepositorySnapshot repository, const ReceivePackOptions& options)
       : core_(store.core()), repository_(std::move(repository)), options_(options),
-        algorithm_(repository_.row.algorithm), limits_(core_.options.limits),
+        algorithm_(repository_.row.algorithm), limits_(store::limits_of(core_.options.limits, repository_.row)),
         reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_) {
-    if (repository_.row.pack_bytes_max != 0) {
-      limits_.pack_bytes_max = std::min(limits_.pack_bytes_max, repository_.row.pack_bytes_max);
-    }
-    if (repository_.row.object_bytes_max != 0) {
-      limits_.object_bytes_max = std::min(limits_.object_bytes_max, repository_.row.object_bytes_max);
-    }
     has_work_ = true;
   }
 
@@ -39,13 +33,18 @@ class ReceivePack final : public SessionBase {
     fail(std::move(done).error());
   }
 
+  Bytes keep_alive() const override {
+    const bool at_work = state_ == State::kResolve || state_ == State::kCommit;
+    return sideband_ && report_ && at_work && has_work_ ? kKeepAlive : Bytes();
+  }
+
  private:
   enum class State { kAdvertise, kCommands, kPushOptions, kPack, kResolve, kCommit, kSkip };
 
   static std::string client_text(const Error& error) {
     switch (error.code()) {
       case Errc::kProtocol: case Errc::kInvalidArgument: case Errc::kLimitExceeded: case Errc::kRefused:
-      case Errc::kNotFound: return error.message();
+      case Errc::kNotFound: case Errc::kCollision: return error.message();
       case Errc::kConflict: return "the repository changed meanwhile; try again";
       case Errc::kIndeterminate: return "it is not known whether the push was stored; fetch to see";
       default: return "internal error";
@@ -119,9 +118,12 @@ class ReceivePack final : public SessionBase {
       } else if (line->kind != PktLine::Kind::kData) {
         return Error(Errc::kProtocol, "unexpected packet");
       } else if (state_ == State::kPushOptions) {
-        if (++push_option_count_ > limits_.push_options_max || line->data.size() > limits_.push_option_bytes_max) {
+        Bytes option = line->data;
+        if (option.ends_with('\n')) option.remove_suffix(1);
+        if (push_options_.size() >= limits_.push_options_max || option.size() > limits_.push_option_bytes_max) {
           return Error(Errc::kLimitExceeded, "too many or too long push options");
         }
+        push_options_.emplace_back(option);
       } else {
         VEXOR_TRY(read_command(line->data));
       }
@@ -221,7 +223,21 @@ class ReceivePack final : public SessionBase {
     return success();
   }
 
+  // The host's own rules. Nothing of the push is stored yet.
+  Result<void> ask_host() {
+    if (!options_.before_commit) return success();
+    PushRequest request;
+    request.repository = repository_.row.number;
+    request.repository_name = repository_.row.name;
+    request.actor = options_.actor;
+    request.atomic = atomic_;
+    request.options = push_options_;
+    for (const pack::RefCommand& command : commands_) request.updates.push_back({command.name, command.old_id, command.new_id});
+    return options_.before_commit(request);
+  }
+
   Result<void> commit() {
+    VEXOR_TRY(ask_host());
     VEXOR_TRY(const pack::PushOutcome outcome,
               pack::commit_push(core_, repository_.row.number, receiver_.get(), commands_, atomic_, options_.actor));
     bool any = false;
@@ -276,7 +292,7 @@ class ReceivePack final : public SessionBase {
   bool quiet_ = false;
   bool atomic_ = false;
   bool push_options_on_ = false;
-  std::uint32_t push_option_count_ = 0;
+  std::vector<std::string> push_options_;
   std::uint32_t shallow_lines_ = 0;
   std::uint32_t slices_ = 0;
 };

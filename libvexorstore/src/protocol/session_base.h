@@ -37,9 +37,12 @@ class SessionBase : public Session {
     }
     return count;
   }
+  Bytes keep_alive() const override { return {}; }
   const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
 
  protected:
+  // An empty packet of the band that carries data.
+  static constexpr Bytes kKeepAlive{"0005\1", 5};
   void fail(Error error) {
     failure_ = std::move(error);
     finished_ = true;

@@ -40,9 +40,11 @@ class UploadPack final : public SessionBase {
     has_work_ = true;
   }
 
+  Bytes keep_alive() const override { return selecting_ && fetch_.sideband ? kKeepAlive : Bytes(); }
+
   void run_work() override {
     if (auto done = work(); done.has_error()) {
-      if (packing_ || fetch_.sideband_all) {
+      if (packing_ || fetch_.sideband_all || (selecting_ && fetch_.sideband)) {
         format::append_sideband(output_, 3, packing_ ? "error: the server could not finish the pack\n" : client_text(done.error()) + "\n", 1000);
       } else {
         format::append_pkt_line(output_, "ERR " + client_text(done.error()));
@@ -84,8 +86,9 @@ class UploadPack final : public SessionBase {
 
   Result<void> work() {
     if (packing_) return continue_pack();
+    if (selecting_) return select_and_begin();
     if (state_ == State::kAdvertise) return advertise();
-    while (!finished_ && !packing_) {
+    while (!finished_ && !packing_ && !selecting_) {
       VEXOR_TRY(const auto line, next_line());
       if (!line) {
         if (ended_) return end_without_more();
@@ -98,7 +101,7 @@ class UploadPack final : public SessionBase {
       }
       if (!output_.empty() && output_.size() > 256U * 1024U) return success();
     }
-    if (packing_) has_work_ = true;
+    if (packing_ || selecting_) has_work_ = true;
     return success();
   }
 
@@ -229,7 +232,7 @@ class UploadPack final : public SessionBase {
     } else {
       VEXOR_TRY(run_fetch());
     }
-    if (options_.stateless && !packing_) finish();
+    if (options_.stateless && !packing_ && !selecting_) finish();
     return success();
   }
 
@@ -379,8 +382,9 @@ class UploadPack final : public SessionBase {
       format::append_delim(output_);
     }
     VEXOR_TRY(check_deepen());
-    VEXOR_TRY(begin_pack());
-    if (fetch_.request.deepen.any()) {
+    const bool deepens = fetch_.request.deepen.any();
+    if (deepens) {
+      VEXOR_TRY(begin_pack());
       answer("shallow-info\n");
       VEXOR_TRY(append_shallow());
       format::append_delim(output_);
@@ -388,7 +392,8 @@ class UploadPack final : public SessionBase {
     answer("packfile\n");
     fetch_.sideband = true;
     fetch_.sideband_bytes = kPktLineBytesMax;
-    tell_progress();
+    if (deepens) tell_progress();
+    else selecting_ = has_work_ = true;
     return success();
   }
 
@@ -437,8 +442,15 @@ class UploadPack final : public SessionBase {
     return success();
   }
 
+  // What the client said is complete: the objects are chosen in a step of their own, for it may take long.
   Result<void> begin_v0_pack() {
+    selecting_ = has_work_ = true;
+    return success();
+  }
+
+  Result<void> select_and_begin() {
     VEXOR_TRY(begin_pack());
+    selecting_ = false;
     tell_progress();
     return success();
   }
@@ -577,6 +589,7 @@ class UploadPack final : public SessionBase {
   Fetch fetch_;
   pack::FetchSelection selection_;
   std::optional<pack::PackWriter> writer_;
+  bool selecting_ = false;
   bool packing_ = false;
 };
 

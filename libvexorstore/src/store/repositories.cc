@@ -273,6 +273,7 @@ Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& a
   after.check_policy = info.check_policy;
   after.pack_bytes_max = info.pack_bytes_max;
   after.object_bytes_max = info.object_bytes_max;
+  after.refs_max = info.refs_max;
   after.bundles = info.bundle_lines;
   after.protect.clear();
   for (const RefProtection& rule : info.protect) {

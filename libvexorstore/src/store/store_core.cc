@@ -186,6 +186,23 @@ Result<RepositorySnapshot> open_repository_snapshot(StoreCore& core, RepositoryI
   return out;
 }
 
+Limits limits_of(const Limits& store, const RepositoryRow& row) {
+  Limits out = store;
+  if (row.pack_bytes_max != 0) out.pack_bytes_max = std::min(out.pack_bytes_max, row.pack_bytes_max);
+  if (row.object_bytes_max != 0) out.object_bytes_max = std::min(out.object_bytes_max, row.object_bytes_max);
+  if (row.refs_max != 0) out.refs_per_repository_max = std::min(out.refs_per_repository_max, row.refs_max);
+  return out;
+}
+
+Result<std::uint64_t> count_refs(const RepositorySnapshot& repository, std::uint64_t enough) {
+  std::uint64_t count = 0;
+  const std::string start = format::ref_key(repository.row.number, "refs/");
+  const auto cursor = repository.snapshot->cursor(Family::kRefs);
+  for (cursor->seek(start); cursor->valid() && cursor->key().starts_with(start) && count <= enough; cursor->next()) ++count;
+  VEXOR_TRY(cursor->status());
+  return count;
+}
+
 RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow& row) {
   RepositoryInfo info;
   info.id = row.number;
@@ -202,6 +219,7 @@ RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow
   info.check_policy = row.check_policy;
   info.pack_bytes_max = row.pack_bytes_max;
   info.object_bytes_max = row.object_bytes_max;
+  info.refs_max = row.refs_max;
   info.bundle_lines = row.bundles;
   const auto head = snapshot.get(Family::kRefs, format::ref_key(row.number, "HEAD"));
   if (head.has_value() && head.value()) {

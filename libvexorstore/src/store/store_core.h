@@ -134,6 +134,10 @@ struct RepositorySnapshot {
 Result<std::optional<RepositoryRow>> find_repository_row(const sys::StorageSnapshot& snapshot,
                                                          const std::string& name);
 Result<RepositorySnapshot> open_repository_snapshot(StoreCore& core, RepositoryId id);
+// The store's limits, tightened by what the repository's row says.
+Limits limits_of(const Limits& store, const RepositoryRow& row);
+// Refs below refs/; the walk ends above `enough`.
+Result<std::uint64_t> count_refs(const RepositorySnapshot& repository, std::uint64_t enough);
 RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow& row);
 
 struct NamedRef {

@@ -1,5 +1,6 @@
 // What a repository's settings allow a push to do, and what its readers may see.
 #include "support/push_builder.h"
+#include "vexorstore/transaction.h"
 
 namespace vexor {
 namespace {
@@ -102,6 +103,64 @@ TEST_F(Policy, a_deleted_repository_comes_back_whole_and_forks_live_on) {
   ASSERT_TRUE(commit.has_value());
   EXPECT_EQ(type, ObjectType::kCommit);
   EXPECT_EQ(hash_object(kAlgorithm, type, commit.value()).value(), first.tip);
+}
+
+TEST_F(Policy, a_repository_may_have_so_many_refs) {
+  RepositoryInfo settings = info();
+  settings.refs_max = 3;
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_EQ(info().refs_max, 3U);
+  const auto creation = [&](const std::vector<std::string>& names, const std::string& more) {
+    std::string out;
+    for (const std::string& name : names) {
+      format::append_pkt_line(out, none.hex() + " " + first.tip.hex() + " " + name + (out.empty() ? std::string(1, '\0') + " report-status" + more : ""));
+    }
+    format::append_flush(out);
+    return out + PackBuilder().finish();
+  };
+  EXPECT_FALSE(run_push(*store, "a/b", creation({"refs/heads/1", "refs/heads/2", "refs/heads/3"}, " atomic")));
+  EXPECT_EQ(store->list_refs(info().id).value().size(), 2U);  // HEAD, main
+  EXPECT_FALSE(run_push(*store, "a/b", creation({"refs/heads/1", "refs/tags/2", "refs/heads/3"}, "")));  // two of them found a place
+  EXPECT_EQ(store->list_refs(info().id).value().size(), 4U);
+  EXPECT_FALSE(run_push(*store, "a/b", creation({"refs/heads/4"}, "")));
+  const Push second = make_push(first.tip, 2, 2, "refs/heads/main", first.tip);
+  EXPECT_TRUE(run_push(*store, "a/b", second.request));  // no new ref
+  EXPECT_TRUE(run_push(*store, "a/b", delete_request("refs/tags/2", first.tip)) || run_push(*store, "a/b", delete_request("refs/heads/1", first.tip)));
+  EXPECT_TRUE(run_push(*store, "a/b", creation({"refs/heads/4"}, "")));
+  settings = info();
+  settings.refs_max = 0;
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_TRUE(run_push(*store, "a/b", creation({"refs/heads/5"}, "")));
+}
+
+TEST_F(Policy, the_store_s_own_limit_of_refs_holds_too) {
+  StoreOptions options;
+  options.limits.refs_per_repository_max = 1;
+  store = Store::open(std::make_unique<Forwarding>(*memory), options).value();
+  EXPECT_FALSE(run_push(*store, "a/b", make_push(first.tip, 2, 2, "refs/heads/more", none).request));
+  EXPECT_TRUE(run_push(*store, "a/b", make_push(first.tip, 2, 2, "refs/heads/main", first.tip).request));
+}
+
+TEST_F(Policy, a_repository_s_own_limits_of_bytes) {
+  RepositoryInfo settings = info();
+  settings.pack_bytes_max = 400;
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_FALSE(run_push(*store, "a/b", make_push(first.tip, 2, 40, "refs/heads/main", first.tip).request));
+  EXPECT_TRUE(run_push(*store, "a/b", make_push(first.tip, 3, 1, "refs/heads/small", none).request));
+  settings.pack_bytes_max = 0;
+  settings.object_bytes_max = 10;  // of a blob: "round 4 file 0" has 14
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_FALSE(run_push(*store, "a/b", make_push(first.tip, 4, 1, "refs/heads/blob", none).request));
+  settings.object_bytes_max = 14;
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  EXPECT_TRUE(run_push(*store, "a/b", make_push(first.tip, 4, 1, "refs/heads/blob", none).request));
+  const auto begun = begin_transaction(*store, info().id, {});  // the host's own writes obey them as well
+  ASSERT_TRUE(begun.has_value());
+  const ObjectId blob = begun.value()->write_object(ObjectType::kBlob, "fifteen octets!").value();
+  ASSERT_TRUE(begun.value()->update_ref({"refs/notes/x", none, blob}).has_value());
+  const auto done = begun.value()->commit();
+  ASSERT_TRUE(done.has_error());
+  EXPECT_EQ(done.error().code(), Errc::kLimitExceeded);
 }
 
 TEST_F(Policy, a_branch_must_be_a_commit_and_refs_must_have_good_names) {

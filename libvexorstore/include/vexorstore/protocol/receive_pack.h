@@ -2,12 +2,27 @@
 // Spec: gitprotocol-pack "Pushing Data To a Server", docs/protocol/README.md.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "vexorstore/protocol/session.h"
-#include "vexorstore/store.h"
+#include "vexorstore/transaction.h"
 
 namespace vexor::protocol {
+
+// A push whose pack arrived, was checked and is not stored yet.
+struct PushRequest {
+  RepositoryId repository = 0;
+  std::string repository_name;
+  Actor actor;
+  bool atomic = false;
+  std::vector<RefUpdate> updates;    // as the client asked for them; not checked against the refs yet
+  // What "git push -o" gave, in order. Any bytes but NUL and a last newline; counted and bounded by the limits
+  // and otherwise untouched: never make a line, a path, a query or a command of them.
+  std::vector<std::string> options;
+};
 
 struct ReceivePackOptions {
   int version = 0;
@@ -15,6 +30,10 @@ struct ReceivePackOptions {
   bool advertise_only = false;
   std::string session_id;  // told to the client when not empty; printable, without spaces
   Actor actor;
+  // Asked once for each push, in run_work(), before anything is stored. An error refuses the whole push;
+  // with kRefused the client sees its message for every ref, with codes of docs/errors.md what that table says.
+  // It must not use the session. The push may still fail afterwards.
+  std::function<Result<void>(const PushRequest&)> before_commit;
 };
 
 Result<std::unique_ptr<Session>> make_receive_pack(Store& store, const RepositoryInfo& repository,

@@ -6,7 +6,8 @@
 //
 // Threads: one caller at a time; moving between threads between calls is fine.
 // Blocking: feed, drain, end_of_input and wants never block and never touch the store; run_work
-// does both, for about a tenth of a second at a time, so that progress and keep-alives can flow.
+// does both: for about a tenth of a second at a time where it can, and for as long as it takes where a
+// push is committed or the objects of a fetch are chosen. keep_alive() is for those waits.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,10 @@ class Session {
   // Writes up to room.size() bytes that are ready for the peer; returns how many.
   virtual std::size_t drain(std::span<char> room) = 0;
   virtual void run_work() = 0;
+  // While wants() is kWork and until run_work() returns: a packet that tells the peer nothing but that the
+  // server is at work. The pump may send it as often as it likes, before and while run_work() runs. Empty:
+  // none would be understood now. Spec: git-config, receive.keepAlive and uploadpack.keepAlive.
+  virtual Bytes keep_alive() const = 0;
   // After kDone: null when the conversation ended well (a refusal that was reported to the client
   // in the protocol's own words counts as well), else why it ended. For logs.
   virtual const Error* failure() const = 0;

@@ -1,0 +1,485 @@
+#!/usr/bin/env python3
+"""Attacks on a running vexord over HTTPS and SSH; docs/security-model.md says which rule each one tries.
+Usage: security_test.py BINARY_DIRECTORY TAMPER_PROGRAM."""
+import base64, gzip, hashlib, http.client, json, os, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
+
+TAMPER = os.path.abspath(sys.argv.pop(2))
+from https_test import BINARIES as GIVEN, HttpsTest, PASSWORD, commit, git
+
+del HttpsTest  # imported for its helpers; its tests run in their own file
+
+BINARIES = os.path.abspath(GIVEN)
+LONGEST = "L" * 72
+PLANTED = ["query-token-5af1", "bearer-token-77c2", "url-password-93d0", "wrong-guess-1b7e", "user-field-secret-0c2d"]
+
+
+def pkt(text):
+    return b"%04x" % (len(text) + 4) + (text if isinstance(text, bytes) else text.encode())
+
+
+class Daemon:
+    """A server with a configuration of its own."""
+
+    def __init__(self, directory, extra="", address="127.0.0.1"):
+        self.data = os.path.join(directory, "data")
+        os.makedirs(self.data)
+        self.address = address
+        with open(self.data + ".toml", "w") as out:
+            out.write(f'[server]\ndata = "{self.data}"\nkeep_alive_ms = 1\n[https]\nlisten = "{address}:0"\n[ssh]\nlisten = "{address}:0"\nlogin_seconds_max = 3\n'
+                      f'[monitor]\nlisten = "{address}:0"\n{extra}')
+        self.process = None
+
+    def start(self):
+        self.log = open(self.data + ".log", "ab")
+        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--config", self.data + ".toml"], stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=self.data)
+        self.ready = json.loads(self.process.stdout.readline())
+        self.port, self.ssh_port = (int(self.ready[name].rsplit(":", 1)[1]) for name in ("https", "ssh"))
+        self.tls = ssl.create_default_context(cafile=self.ready["certificate"])
+        os.environ["GIT_SSL_CAINFO"] = self.ready["certificate"]
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        self.log.close()
+        return status
+
+    def ctl(self, *args, stdin="", code=0):
+        done = subprocess.run([f"{BINARIES}/vexorctl", "--data", self.data, *args], input=stdin, capture_output=True, text=True, timeout=100)
+        assert done.returncode == code, f"{args}: {done.returncode} {done.stdout}{done.stderr}"
+        return done.stdout if code == 0 else done.stderr
+
+    def log_text(self):
+        with open(self.data + ".log") as log:
+            return log.read()
+
+    def metrics(self):
+        with urllib.request.urlopen(f"http://{self.ready['monitor']}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
+    def url(self, name, user="demo"):
+        return f"https://{user}:{PASSWORD.replace(' ', '%20')}@{self.address}:{self.port}/{name}.git"
+
+    def connect(self, source="127.0.0.1"):
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls, timeout=60, source_address=(source, 0))
+
+    def login(self, user, password, source, name="demo/private"):
+        """The status of a request that logs in from an address of 127.0.0.0/8."""
+        connection = self.connect(source)
+        secret = password if isinstance(password, bytes) else password.encode()
+        connection.request("GET", f"/{name}.git/info/refs?service=git-upload-pack",
+                           headers={"Authorization": "Basic " + base64.b64encode(user.encode() + b":" + secret).decode()})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    def post(self, service, name, body, **headers):
+        connection = self.connect()
+        headers = {"Content-Type": f"application/x-git-{service}-request", **headers}
+        headers["Authorization"] = "Basic " + base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
+        connection.request("POST", f"/{name}.git/git-{service}", body=body, headers=headers)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer.status, data
+
+    def fetch(self, name, lines):
+        body = pkt("command=fetch\n") + b"0001" + b"".join(pkt(line + "\n") for line in lines) + b"0000"
+        return self.post("upload-pack", name, body, **{"Git-Protocol": "version=2"})
+
+    def peak_bytes(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024
+
+    def reset_peak(self):
+        with open(f"/proc/{self.process.pid}/clear_refs", "w") as out:
+            out.write("5")
+
+
+class Agent(threading.Thread):
+    """An ssh-agent that offers a public key and signs as it likes. `sign(data)`: the raw signature, or None to refuse."""
+
+    def __init__(self, path, public_key, sign):
+        super().__init__(daemon=True)
+        with open(public_key) as line:
+            self.blob = base64.b64decode(line.read().split()[1])
+        self.sign, self.path, self.asked = sign, path, 0
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(8)
+        self.start()
+
+    @staticmethod
+    def string(data):
+        return struct.pack(">I", len(data)) + data
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            stream = connection.makefile("rwb")
+            while len(head := stream.read(4)) == 4:
+                message = stream.read(struct.unpack(">I", head)[0])
+                answer = b"\5"  # failure
+                if message[0] == 11:
+                    answer = b"\14" + struct.pack(">I", 1) + self.string(self.blob) + self.string(b"offered")
+                elif message[0] == 13:
+                    self.asked += 1
+                    size = struct.unpack(">I", message[1:5])[0]
+                    at = 5 + size
+                    data = message[at + 4:at + 4 + struct.unpack(">I", message[at:at + 4])[0]]
+                    raw = self.sign(data)
+                    if raw is not None:
+                        answer = b"\16" + self.string(self.string(b"ssh-ed25519") + self.string(raw))
+                stream.write(self.string(answer))
+                stream.flush()
+            connection.close()
+
+    def close(self):
+        self.listener.close()
+
+
+class SecurityTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="vexor-sec-")
+        from https_test import Server
+        Server.home = cls.directory
+        for key, value in (("user.name", "Test"), ("user.email", "test@example.com"), ("init.defaultBranch", "main")):
+            git("config", "--global", key, value)
+        cls.server = Daemon(cls.path("main"))
+        cls.server.start()
+        for user in ("demo", "other", "third"):
+            cls.server.ctl("user", "add", user, "--password-stdin", stdin=PASSWORD + "\n")
+        cls.server.ctl("user", "add", "longest", "--password-stdin", stdin=LONGEST + "\n")
+        for name in ("demo", "other"):
+            subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", cls.path(name + "-key")], check=True)
+            cls.server.ctl("key", "add", name, cls.path(name + "-key") + ".pub")
+        for name in ("private", "names", "trees", "alive"):
+            cls.server.ctl("repo", "create", "demo/" + name)
+        for user in ("other", "third", "longest"):
+            cls.server.ctl("grant", "demo/private", user, "read")
+        cls.trees = cls.path("trees")
+        git("init", "-q", "--bare", cls.trees)
+        stream = ["commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 2\nc\n"]
+        for i in range(20000):
+            stream.append(f"M 100644 inline d{i % 100}/e{i}/f\ndata {len(str(i))}\n{i}\n")
+        subprocess.run(["git", "fast-import", "--quiet"], cwd=cls.trees, input="".join(stream).encode(), check=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.server.stop()
+        text = cls.server.log_text()
+        shutil.rmtree(cls.directory)
+        assert status == 0, f"the server ended with {status}"
+        cls.find_secrets(text)
+
+    @classmethod
+    def find_secrets(cls, text):
+        secrets = [PASSWORD, PASSWORD.replace(" ", "%20"), LONGEST, *PLANTED]
+        for user in ("demo", "other", "third"):
+            secrets.append(base64.b64encode(f"{user}:{PASSWORD}".encode()).decode())
+        secrets += [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in PLANTED]
+        for secret in secrets:
+            assert secret not in text, f"{secret} was written down"
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.directory, name)
+
+    def ssh(self, *command, identity=None, agent=None, options=(), server=None, host="127.0.0.1"):
+        server = server or self.server
+        return subprocess.run(["ssh", "-F", "none", "-v", "-i", identity or self.path("nothing"), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
+                               "-o", "UserKnownHostsFile=/dev/null", "-o", f"IdentityAgent={agent or 'none'}", "-o", f"IdentitiesOnly={'no' if agent else 'yes'}", *options,
+                               "-p", str(server.ssh_port), f"git@{host}", *command], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+
+    # ---- words of users become neither arguments nor paths
+
+    def test_exec_lines_are_looked_up_and_never_run(self):
+        for line in ("git-upload-pack '--upload-pack=touch pwned'", "git-upload-pack '-oProxyCommand=touch pwned'", "git-upload-pack --help", "git-upload-pack '$(touch pwned)'",
+                     "git-upload-pack `touch${IFS}pwned`", "git-receive-pack '|touch pwned'", "git-upload-pack 'demo/private\n' ; touch pwned", "git-upload-pack 'demo/../demo/private'",
+                     "git-upload-pack '/etc/passwd'", "git-upload-pack '../../../../etc'", "git upload-pack --strict 'demo/private'", "git-upload-pack -- 'demo/private'",
+                     "git --exec-path=/tmp upload-pack 'demo/private'", "git-upload-pack 'demo/private' --timeout=1", "/usr/bin/git-upload-pack 'demo/private'", "git-shell -c id",
+                     "git-upload-archive 'demo/private'", "touch pwned", "help; touch pwned", "repo create demo/x; touch pwned", "repo describe --json"):
+            done = self.ssh(line, identity=self.path("demo-key"))
+            self.assertNotEqual(done.returncode, 0, line)
+            self.assertEqual(done.stdout, "", line)
+        self.assertEqual([name for _, _, names in os.walk(self.directory) for name in names if "pwned" in name], [])
+        self.assertFalse(os.path.exists("pwned"))
+
+    def test_ref_names_are_data(self):
+        work = self.path("names")
+        git("init", "-q", work)
+        commit(work, "f", "1")
+        names = ["refs/heads/--upload-pack=touch-pwned", "refs/heads/-oProxyCommand=x", "refs/heads/$(touch${IFS}pwned)", "refs/heads/`id`", "refs/heads/a;b|c&d", "refs/heads/%s%n%x",
+                 "refs/heads/'\"", "refs/tags/<script>"]
+        git("push", "-q", self.server.url("demo/names"), *(f"HEAD:{name}" for name in names), cwd=work)
+        listed = {line.split("\t")[1] for line in git("ls-remote", self.server.url("demo/names")).stdout.splitlines()} - {"HEAD"}
+        self.assertEqual(listed, set(names))
+        git("clone", "-q", "--mirror", self.server.url("demo/names"), self.path("names-clone"))
+        self.assertEqual([name for _, _, files in os.walk(self.directory) for name in files if "pwned" in name and "refs" not in _ and "heads" not in _], [])
+        commits = git("rev-parse", "HEAD", cwd=work).stdout.strip()
+        for name in (b"refs/heads/a\nb", b"refs/heads/a\0b", b"refs/heads/../../x", b"../x", b"refs/heads/x.lock", b"refs/heads/\x7f", b"refs//x", b"/refs/heads/x"):
+            head = b"0" * 40 + b" " + commits.encode() + b" "  # the second command: the first one's NUL ends its name
+            lines = pkt(head + b"refs/heads/no..thing\0 report-status") + pkt(head + name)
+            status, answer = self.server.post("receive-pack", "demo/names", lines + b"0000" + b"PACK\0\0\0\2\0\0\0\0" + hashlib.sha1(b"PACK\0\0\0\2\0\0\0\0").digest())
+            self.assertEqual(status, 200)
+            self.assertNotIn(b"ok refs", answer, name)
+            self.assertNotIn(b"ok ../", answer, name)
+
+    def test_urls_reach_repositories_and_nothing_else(self):
+        with open(os.path.join(self.server.data, "canary"), "w") as out:
+            out.write("canary-of-the-data-directory")
+        for target in ("/../../etc/passwd/info/refs?service=git-upload-pack", "/demo/../demo/private.git/info/refs?service=git-upload-pack", "/%2e%2e/%2e%2e/etc/passwd",
+                       "/demo/%2e%2e%2fcanary/info/refs?service=git-upload-pack", "/demo/..%2f..%2fcanary.git/info/refs?service=git-upload-pack", "/canary", "/demo/canary", "//etc/passwd",
+                       "/demo/private.git/../../canary", "/demo/private%00.git/info/refs?service=git-upload-pack", "/demo\\..\\canary/x/info/refs?service=git-upload-pack",
+                       "/./demo/private.git/info/refs?service=git-upload-pack", "/demo/private.git/objects/../../../canary", "/demo/private.git/info/../config", "/" + "../" * 200 + "etc/passwd",
+                       "https://evil.example/demo/private.git/info/refs?service=git-upload-pack"):
+            with socket.create_connection(("127.0.0.1", self.server.port)) as raw, self.server.tls.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+                login = base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
+                tls.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\nConnection: close\r\n\r\n".encode())
+                answer = b""
+                while piece := tls.recv(65536):
+                    answer += piece
+            self.assertIn(answer.split(b" ")[1], (b"400", b"403", b"404"), target)
+            for found in (b"root:", b"canary-of"):
+                self.assertNotIn(found, answer, target)
+
+    # ---- who is it
+
+    def test_a_key_that_is_offered_and_not_proven_logs_nobody_in(self):
+        attacker = self.path("attacker.pem")
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", attacker], check=True)
+
+        def by_another_key(data):
+            with open(self.path("to-sign"), "wb") as out:
+                out.write(data)
+            return subprocess.run(["openssl", "pkeyutl", "-sign", "-inkey", attacker, "-rawin", "-in", self.path("to-sign")], check=True, stdout=subprocess.PIPE).stdout
+
+        for number, sign in enumerate((lambda data: os.urandom(64), lambda data: b"\0" * 64, by_another_key, lambda data: b"")):
+            agent = Agent(self.path(f"agent{number}"), self.path("demo-key.pub"), sign)
+            done = self.ssh("whoami", agent=agent.path)
+            agent.close()
+            self.assertEqual(done.returncode, 255)
+            self.assertEqual(done.stdout, "")
+            self.assertIn("Server accepts key", done.stderr)  # the offer was taken, so the signature decided
+            self.assertEqual(agent.asked, 1)
+
+    def test_whose_key_was_proven_decides_and_not_whose_was_offered_first(self):
+        agent = Agent(self.path("agent-two"), self.path("demo-key.pub"), lambda data: None)
+        done = self.ssh("whoami", agent=agent.path, identity=self.path("other-key"))
+        agent.close()
+        self.assertEqual((done.returncode, done.stdout), (0, "other\n"), done.stderr)
+        self.assertEqual(agent.asked, 1)
+
+    def test_other_ways_to_log_in_over_ssh_are_closed(self):
+        for methods in ("none", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic"):
+            done = self.ssh("whoami", options=("-o", f"PreferredAuthentications={methods}"))
+            self.assertEqual((done.returncode, done.stdout), (255, ""), methods)
+
+    def test_short_rsa_keys_neither_register_nor_log_in(self):
+        short = self.path("rsa1024")
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "rsa", "-b", "1024", "-f", short], check=True)
+        self.assertIn("3072", self.server.ctl("key", "add", "demo", short + ".pub", code=2))
+        self.assertEqual(self.ssh("whoami", identity=short, options=("-o", "RequiredRSASize=1024")).returncode, 255)
+
+    def test_half_open_ssh_connections_end(self):
+        starts = [b"", b"SSH-2.0-x", b"SSH-2.0-x\r\n", b"SSH-2.0-x\r\n" + b"\0\0\4\0\x0a\x14" + b"x" * 100, b"\xff" * 4096, b"SSH-2.0-x\r\n" + b"\x7f\xff\xff\xff" + b"x" * 4096]
+        sockets = []
+        begun = time.monotonic()
+        for start in starts:
+            raw = socket.create_connection(("127.0.0.1", self.server.ssh_port))
+            raw.settimeout(20)
+            raw.sendall(start)
+            sockets.append(raw)
+        for raw in sockets:
+            try:
+                while raw.recv(4096):
+                    pass
+            except ConnectionError:
+                pass
+            raw.close()
+        self.assertLess(time.monotonic() - begun, 12)  # login_seconds_max is 3
+        self.assertEqual(self.ssh("whoami", identity=self.path("demo-key")).stdout, "demo\n")
+
+    # ---- passwords
+
+    def test_failed_logins_of_an_address_are_counted_across_accounts_and_successes(self):
+        source = "127.0.0.11"
+        for user in ("demo", "nobody-1", "nobody-2", "other"):
+            self.assertEqual(self.server.login(user, PLANTED[3], source), 401)
+        self.assertEqual(self.server.login("third", PASSWORD, source), 200)  # one success
+        for user in ("nobody-3", "nobody-4"):
+            self.assertEqual(self.server.login(user, PLANTED[3], source), 401)
+        self.assertEqual(self.server.login("nobody-5", PLANTED[3], source), 429)
+        self.assertEqual(self.server.login("other", PASSWORD, source), 429)  # also with the right password
+        self.assertEqual(self.server.login("other", PASSWORD, "127.0.0.12"), 200)  # others are not locked out
+        self.assertIn('vexor_logins_total{outcome="limited",transport="https"}', self.server.metrics())
+
+    def test_failed_logins_of_an_account_are_counted_across_addresses(self):
+        self.server.ctl("user", "add", "target", "--password-stdin", stdin=PASSWORD + "\n")
+        for i in range(6):
+            self.assertEqual(self.server.login("target", PLANTED[3], f"127.0.1.{i + 1}"), 401)
+        self.assertEqual(self.server.login("target", PLANTED[3], "127.0.1.20"), 429)
+        self.assertEqual(self.server.login("target", PASSWORD, "127.0.1.21"), 429)
+        time.sleep(1.2)  # the first wait is a second
+        self.assertNotEqual(self.server.login("target", PASSWORD, "127.0.1.22"), 429)
+
+    def test_long_passwords_are_refused_and_not_cut(self):
+        self.assertIn("72", self.server.ctl("user", "add", "long", "--password-stdin", stdin="L" * 73 + "\n", code=2))
+        self.assertIn("8 to 72", self.server.ctl("user", "add", "long", "--password-stdin", stdin="short\n", code=2))
+        self.assertEqual(self.server.login("longest", LONGEST, "127.0.2.1"), 200)
+        for tail in ("L", "x", "L" * 2000):
+            self.assertEqual(self.server.login("longest", LONGEST + tail, "127.0.2.2"), 401)
+
+    def test_passwords_end_where_they_end_and_not_at_a_nul(self):
+        for password in (PASSWORD.encode() + b"\0", PASSWORD.encode() + b"\0x", b"\0" + PASSWORD.encode(), b"\0"):
+            self.assertEqual(self.server.login("demo", password, "127.0.3.1"), 401, password)
+        self.assertEqual(self.server.login("demo\0x", PASSWORD, "127.0.3.2"), 401)
+        self.assertEqual(self.server.login("demo", PASSWORD, "127.0.3.3"), 200)
+
+    # ---- what is written down
+
+    def test_secrets_reach_neither_log_nor_metrics(self):
+        connection = self.server.connect("127.0.4.1")
+        for target, headers in ((f"/demo/private.git/info/refs?service=git-upload-pack&token={PLANTED[0]}", {}), (f"/demo/private.git?private_token={PLANTED[0]}", {}),
+                                ("/demo/private.git/info/refs?service=git-upload-pack", {"Authorization": "Bearer " + PLANTED[1]}),
+                                ("/demo/private.git/info/refs?service=git-upload-pack", {"Authorization": "Basic " + base64.b64encode(f"demo:{PLANTED[2]}".encode()).decode()}),
+                                ("/demo/private.git/info/refs?service=git-upload-pack", {"Authorization": "Basic " + base64.b64encode(f"{PLANTED[4]}:{PASSWORD}".encode()).decode()}),
+                                ("/demo/private.git/info/refs?service=git-upload-pack", {"Cookie": "session=" + PLANTED[1], "Private-Token": PLANTED[1], "Git-Protocol": PLANTED[1]}),
+                                ("/demo/nothing.git/info/refs?service=git-upload-pack", {"Authorization": "Basic %%%" + PLANTED[1]})):
+            connection.request("GET", target, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            self.assertGreaterEqual(answer.status, 400)
+        connection.close()
+        git("ls-remote", f"https://demo:{PLANTED[2]}@127.0.0.1:{self.server.port}/demo/private.git", check=False)
+        self.ssh("git-upload-pack 'demo/private'", identity=self.path("demo-key"), options=("-o", "SetEnv=TOKEN=" + PLANTED[1]))
+        text = self.server.log_text()
+        self.assertIn('"event":"request"', text)
+        self.find_secrets(text)
+        self.find_secrets(self.server.metrics())
+
+    # ---- memory and time
+
+    def test_wanting_every_tree_costs_little_memory(self):
+        git("push", "-q", self.server.url("demo/trees"), "main", cwd=self.trees)
+        listed = git("cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectname)", cwd=self.trees).stdout.splitlines()
+        wants = ["want " + line.split()[1] for line in listed if line.startswith("tree ")]
+        self.assertGreater(len(wants), 20000)
+        self.server.fetch("demo/trees", [wants[0], "done"])  # warm
+        self.server.reset_peak()
+        before = self.server.peak_bytes()
+        for lines in (wants + ["done"], wants * 5 + ["done"], wants + ["filter tree:0", "done"], wants + ["filter blob:none", "deepen 1", "done"]):
+            status, answer = self.server.fetch("demo/trees", lines)
+            self.assertEqual(status, 200)
+            self.assertTrue(b"PACK" in answer or b"ERR" in answer, answer[:200])
+        self.assertLess(self.server.peak_bytes() - before, 64 << 20)
+
+    def test_have_lines_without_end_cost_little_memory(self):
+        git("push", "-q", "-f", self.server.url("demo/trees"), "main", cwd=self.trees)
+        head = git("rev-parse", "main", cwd=self.trees).stdout.strip()
+        self.server.reset_peak()
+        before = self.server.peak_bytes()
+        unknown = ["have " + hashlib.sha1(str(i).encode()).hexdigest() for i in range(200000)]
+        for lines in ([f"want {head}"] + [f"have {head}"] * 300000, [f"want {head}"] + unknown):
+            status, answer = self.server.fetch("demo/trees", lines)
+            self.assertEqual(status, 200)
+            self.assertLess(answer.count(b"ACK "), 3)
+        status, answer = self.server.fetch("demo/trees", [f"want {head}"] + [f"have {head}"] * 1000001)
+        self.assertIn(b"ERR too many haves", answer)
+        self.assertLess(self.server.peak_bytes() - before, 32 << 20)
+
+    def test_a_gzip_body_stops_at_its_limit(self):
+        self.server.reset_peak()
+        before = self.server.peak_bytes()
+        line = pkt("shallow " + "1" * 40)
+        try:
+            status, answer = self.server.post("upload-pack", "demo/private", gzip.compress(line * 7_000_000, 1), **{"Content-Encoding": "gzip"})
+            self.assertTrue(status == 413 or b"ERR" in answer)
+        except (ConnectionError, ssl.SSLError):
+            pass  # cut off while sending
+        self.assertLess(self.server.peak_bytes() - before, 32 << 20)
+
+    # ---- a client waits and a connection lives
+
+    def test_keep_alives_while_the_server_is_at_work(self):
+        head = git("rev-parse", "main", cwd=self.trees).stdout.strip()
+        pack = subprocess.run(["git", "pack-objects", "--all", "--stdout", "-q"], cwd=self.trees, input=b"", check=True, stdout=subprocess.PIPE).stdout
+        body = pkt("0" * 40 + f" {head} refs/heads/main\0 report-status side-band-64k quiet") + b"0000" + pack
+        status, answer = self.server.post("receive-pack", "demo/alive", body)
+        self.assertEqual(status, 200)
+        self.assertIn(b"ok refs/heads/main", answer)
+        self.assertGreater(answer.count(b"0005\1"), 3)
+        status, answer = self.server.fetch("demo/alive", [f"want {head}", "filter sparse:oid=main:d1/e1/f", "no-progress", "done"])
+        self.assertEqual(status, 200)
+        self.assertIn(b"0005\1", answer.split(b"packfile\n")[1][:200])
+        # Real clients take them, on both transports and in each version.
+        key = " ".join(["ssh", "-F", "none", "-i", self.path("demo-key"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                        "-o", "LogLevel=ERROR", "-o", "IdentityAgent=none"])
+        for number, url in enumerate((self.server.url("demo/alive"), f"ssh://git@127.0.0.1:{self.server.ssh_port}/demo/alive.git")):
+            done = git("push", "-q", url, f"main:refs/heads/again{number}", cwd=self.trees, GIT_SSH_COMMAND=key)
+            for version in (0, 2):
+                clone = self.path(f"alive{number}{version}")
+                git("clone", "-q", "--bare", url, clone, protocol=version, GIT_SSH_COMMAND=key)
+                git("fsck", "--full", cwd=clone)
+        self.server.ctl("repo", "create", "demo/alive-ssh")
+        done = git("push", f"ssh://git@127.0.0.1:{self.server.ssh_port}/demo/alive-ssh.git", "main", cwd=self.trees, GIT_SSH_COMMAND=key, GIT_TRACE_PACKET="1")
+        self.assertRegex(done.stderr, r"sideband< \\1\n")
+
+    def test_ipv6(self):
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            self.skipTest("no IPv6 here")
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("six"), address="[::1]")
+        server.start()
+        try:
+            self.assertRegex(server.ready["ssh"], r"^\[::1\]:\d+$")
+            self.assertRegex(server.ready["https"], r"^\[::1\]:\d+$")
+            server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+            server.ctl("key", "add", "demo", self.path("demo-key.pub"))
+            server.ctl("repo", "create", "demo/six")
+            self.assertEqual(self.ssh("whoami", identity=self.path("demo-key"), server=server, host="::1").stdout, "demo\n")
+            git("ls-remote", server.url("demo/six"))
+            self.assertIn('"peer":"::1"', server.log_text())
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+    # ---- an object with a stored id and other bytes
+
+    def test_a_collision_raises_the_alarm(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("collision"))
+        server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        server.ctl("repo", "create", "demo/x")
+        server.start()
+        one, two = self.path("one"), self.path("two")
+        for work in (one, two):
+            git("init", "-q", work)
+            commit(work, "same", "the same content\n")
+            commit(work, "own", work)
+        git("push", "-q", server.url("demo/x"), "main", cwd=one)
+        server.stop()
+        blob = git("rev-parse", "HEAD:same", cwd=one).stdout.strip()
+        subprocess.run([TAMPER, os.path.join(server.data, "store"), blob, "the sAme content\n"], check=True)
+        server.start()
+        self.assertIn('vexor_alarms_total{kind="collision"} 0', server.metrics())
+        refused = git("push", server.url("demo/x"), "main:two", cwd=two, check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn(f"object {blob} differs from the stored object of that id", refused.stderr)
+        alarms = [json.loads(line) for line in server.log_text().splitlines() if '"event":"alarm"' in line]
+        self.assertEqual([(a["kind"], a["repository"]) for a in alarms], [("collision", "demo/x")])
+        self.assertIn(blob, alarms[0]["what"])
+        self.assertIn('vexor_alarms_total{kind="collision"} 1', server.metrics())
+        self.assertNotIn("refs/heads/two", git("ls-remote", server.url("demo/x")).stdout)
+        server.stop()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
