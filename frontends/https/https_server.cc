@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/peer_address.h"
 #include "https/tls.h"
+#include "https/tls_stream.h"
 
 namespace vexor::frontend {
 
@@ -21,12 +22,16 @@ namespace net = boost::asio;
 namespace http = boost::beast::http;
 using tcp = net::ip::tcp;
 using error_code = boost::system::error_code;
-using Socket = net::ssl::stream<tcp::socket>;
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::size_t kHeaderPieceBytes = 8 * 1024;  // all that an idle connection holds for reading
+constexpr std::size_t kPieceBytes = 128 * 1024;
 constexpr int kWorkSecondsMax = 24 * 3600;
+constexpr int kGoodbyeSeconds = 2;
+constexpr int kGoodbyePiecesMax = 256;
+constexpr std::uint64_t kSmallBytes = 1U << 20U;  // of a request whose session is dropped without a hop
+constexpr auto kTurn = std::chrono::milliseconds(50);
 constexpr auto kToken = net::as_tuple(net::use_awaitable);
 
 // Runs `work` on the pool and comes back to where it was called from, whatever happens.
@@ -79,6 +84,15 @@ class GzipBody {
   std::uint64_t total_ = 0;
 };
 
+// Makes an HTTP chunk of what lies behind the first kChunkHeadBytes of `room`, in place.
+constexpr std::size_t kChunkHeadBytes = 10;
+void frame_chunk(std::string& room) {
+  char head[kChunkHeadBytes + 1];
+  std::snprintf(head, sizeof head, "%08zx\r\n", room.size() - kChunkHeadBytes);
+  room.replace(0, kChunkHeadBytes, head, kChunkHeadBytes);
+  room.append("\r\n");
+}
+
 struct Route {
   GitRequest git;
   std::string_view type;  // content type of the answer
@@ -126,10 +140,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, Service& service, const HttpsOptions& options,
              net::thread_pool& pool, std::atomic<unsigned>& count, AddressCounts::Place place)
-      : tls_(std::move(tls)), stream_(std::move(socket), *tls_), timer_(stream_.get_executor()), service_(service),
+      : tls_(std::move(tls)), stream_(std::move(socket), tls_->native_handle()), timer_(stream_.socket().get_executor()), service_(service),
         options_(options), pool_(pool), count_(count), place_(std::move(place)) {
     error_code ignored;
-    const auto remote = stream_.next_layer().remote_endpoint(ignored);
+    const auto remote = stream_.socket().remote_endpoint(ignored);
     peer_ = {plain_address(remote.address()).to_string(), "https"};
     count_.fetch_add(1);
   }
@@ -137,24 +151,37 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   net::awaitable<void> run() {
     set_deadline(options_.header_seconds_max);
-    const auto [failed] = co_await stream_.async_handshake(net::ssl::stream_base::server, kToken);
-    if (failed) {
+    const bool is_secure = co_await stream_.handshake();
+    if (!is_secure) {
       close();
       co_return;
     }
     error_code ignored;
-    stream_.next_layer().set_option(tcp::no_delay(true), ignored);
+    stream_.socket().set_option(tcp::no_delay(true), ignored);
     bool go_on = true;
     while (go_on) go_on = co_await serve_one();
-    set_deadline(5);
-    co_await stream_.async_shutdown(kToken);
+    co_await say_goodbye();
     close();
+  }
+
+  // Lets the client read the last answer: closing with its bytes unread would reset the connection.
+  net::awaitable<void> say_goodbye() {
+    stream_.shutdown();
+    error_code failed;
+    stream_.socket().shutdown(tcp::socket::shutdown_send, failed);
+    set_deadline(kGoodbyeSeconds);
+    std::string room(kHeaderPieceBytes, '\0');
+    for (int pieces = 0; !failed && open_ && pieces < kGoodbyePiecesMax; ++pieces) {
+      const auto [ended, count] = co_await stream_.socket().async_read_some(net::buffer(room), kToken);
+      if (ended || count == 0) break;
+    }
   }
 
   // Closes the connection when its deadline passes.
   net::awaitable<void> watch() {
     while (open_) {
-      timer_.expires_at(deadline_);
+      watched_ = deadline_;
+      timer_.expires_at(watched_);
       co_await timer_.async_wait(kToken);
       if (open_ && std::chrono::steady_clock::now() >= deadline_) close();
     }
@@ -163,30 +190,29 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   using Parser = http::request_parser<http::buffer_body>;
 
+  // The watch sleeps until the deadline it knows, and is woken only for an earlier one.
   void set_deadline(int seconds) {
     deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-    timer_.cancel();
+    if (deadline_ < watched_) timer_.cancel();
   }
   void close() {
     open_ = false;
     timer_.cancel();
     error_code ignored;
-    stream_.next_layer().close(ignored);
+    stream_.socket().close(ignored);
   }
 
-  net::awaitable<bool> fill() {
-    const auto room = input_.prepare(kPieceBytes);
-    const auto [failed, count] = co_await stream_.async_read_some(room, kToken);
-    if (failed) co_return false;
+  net::awaitable<bool> fill(std::size_t bytes) {
+    const auto room = input_.prepare(bytes);
+    const std::span<char> span(static_cast<char*>(room.data()), room.size());
+    const std::size_t count = co_await stream_.read_some(span);
     input_.commit(count);
-    co_return true;
+    co_return count > 0;
   }
 
   net::awaitable<bool> write(Bytes bytes) {
     set_deadline(options_.idle_seconds_max);
-    const auto buffer = net::buffer(bytes.data(), bytes.size());
-    const auto [failed, count] = co_await net::async_write(stream_, buffer, kToken);
-    co_return !failed && count == bytes.size();
+    co_return co_await stream_.write_all(bytes);
   }
 
   // A complete answer. `extra`: header lines, each with its line end.
@@ -197,6 +223,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
                        (keep ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n") + body;
     const bool sent = co_await write(text);
     co_return sent && keep;
+  }
+
+  net::awaitable<bool> answer_damaged() {
+    co_return co_await answer(413, "Payload Too Large", "", "the compressed request body is damaged or too large\n", false);
   }
 
   net::awaitable<bool> serve_one() {
@@ -215,7 +245,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         }
         if (parser.is_header_done()) break;
       }
-      const bool more = co_await fill();
+      const bool more = co_await fill(kHeaderPieceBytes);
       if (!more) co_return false;
       if (!begun) set_deadline(options_.header_seconds_max);
       begun = true;
@@ -227,6 +257,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     ended_well_ = false;
     const bool go_on = co_await route(parser);
     log(parser);
+    if (input_.size() == 0 && input_.capacity() > kHeaderPieceBytes) input_ = {};
     co_return go_on;
   }
 
@@ -282,6 +313,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::unique_ptr<protocol::Session> session;
     std::optional<Error> refused;
     command_ = route.git.command;
+    gzip_.reset();
+    if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace();
+    // A body that came with its header is worked on in the same turn on the pool.
+    std::string early;
+    const bool expects = parser.get()[http::field::expect] == "100-continue";
+    if (!expects && !take_buffered(parser, early)) co_return false;
+    bool is_damaged = false;
     const std::string authorization(parser.get()[http::field::authorization]);
     auto open = [&] {
       if (authorization.starts_with("Basic ")) {
@@ -299,9 +337,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
       auto made = service_.open_session(principal_, route.git);
       if (made.has_error()) {
         refused.emplace(std::move(made).error());
-      } else {
-        session = std::move(made).value();
+        return;
       }
+      session = std::move(made).value();
+      if (!early.empty()) is_damaged = !feed(*session, early);
+      if (!is_damaged && session->wants() == protocol::Wants::kWork) run_turn(*session);
     };
     co_await offload(pool_, std::move(open));
     if (refused) {
@@ -322,7 +362,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
           co_return co_await answer(500, "Internal Server Error", "", "internal error\n", false);
       }
     }
-    if (parser.get()[http::field::expect] == "100-continue") {
+    if (is_damaged) co_return co_await answer_damaged();
+    if (expects) {
       const bool sent = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
       if (!sent) co_return false;
     }
@@ -333,39 +374,49 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const bool pumped = co_await pump(parser, *session, std::move(head));
     ended_well_ = pumped && session->failure() == nullptr;
     if (session->failure() != nullptr) service_.note_failure(peer_, route.git, *session->failure());
-    auto drop = [&] { session.reset(); };
-    co_await offload(pool_, std::move(drop));
+    if (bytes_in_ + bytes_out_ < kSmallBytes) {
+      session.reset();
+    } else {
+      auto drop = [&] { session.reset(); };
+      co_await offload(pool_, std::move(drop));
+    }
     co_return pumped && parser.get().keep_alive();
+  }
+
+  // What has arrived of the request body, up to a piece. False: it is no HTTP.
+  bool take_buffered(Parser& parser, std::string& piece) {
+    piece.resize(kPieceBytes);
+    std::size_t count = 0;
+    for (bool moved = true; moved && input_.size() > 0 && count < piece.size() && !parser.is_done();) {
+      auto& body = parser.get().body();
+      body.data = piece.data() + count;
+      body.size = piece.size() - count;
+      body.more = true;
+      error_code failed;
+      const std::size_t used = parser.put(input_.data(), failed);
+      input_.consume(used);
+      if (failed && failed != http::error::need_buffer && failed != http::error::need_more) return false;
+      moved = used > 0;
+      count = piece.size() - body.size;
+    }
+    piece.resize(count);
+    bytes_in_ += count;
+    return true;
   }
 
   // The next piece of the request body; empty at its end. False: the connection broke.
   net::awaitable<bool> read_body(Parser& parser, std::string& piece) {
-    piece.resize(kPieceBytes);
+    piece.clear();
     while (!parser.is_done()) {
-      auto& body = parser.get().body();
-      body.data = piece.data();
-      body.size = piece.size();
-      body.more = true;
-      error_code failed;
-      if (input_.size() > 0) {
-        const std::size_t used = parser.put(input_.data(), failed);
-        input_.consume(used);
-        if (failed && failed != http::error::need_buffer && failed != http::error::need_more) co_return false;
-      }
-      const std::size_t count = piece.size() - body.size;
-      if (count > 0) {
-        piece.resize(count);
-        bytes_in_ += count;
-        co_return true;
-      }
+      if (!take_buffered(parser, piece)) co_return false;
+      if (!piece.empty()) co_return true;
       if (parser.is_done()) break;
       set_deadline(options_.body_idle_seconds_max);
       const auto begun = std::chrono::steady_clock::now();
-      const bool more = co_await fill();
+      const bool more = co_await fill(kPieceBytes);
       waited_ += std::chrono::steady_clock::now() - begun;
       if (!more || too_slow()) co_return false;
     }
-    piece.clear();
     co_return true;
   }
 
@@ -402,12 +453,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return sent;
   }
 
+  // Several short pieces of work, in one turn on the pool.
+  static void run_turn(protocol::Session& session) {
+    const auto end = std::chrono::steady_clock::now() + kTurn;
+    do session.run_work();
+    while (session.wants() == protocol::Wants::kWork && session.keep_alive().empty() && std::chrono::steady_clock::now() < end);
+  }
+
   // Runs the session's work on the pool and keeps the client patient meanwhile. False: the client is gone.
   net::awaitable<bool> run_work(protocol::Session& session, std::string& before) {
     const Bytes packet = session.keep_alive();
     set_deadline(kWorkSecondsMax);  // waiting for ourselves; not for the client
     if (packet.empty()) {
-      auto work = [&session] { session.run_work(); };
+      auto work = [&session] { run_turn(session); };
       co_await offload(pool_, std::move(work));
       co_return true;
     }
@@ -439,12 +497,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   net::awaitable<bool> pump(Parser& parser, protocol::Session& session, std::string head) {
     using protocol::Wants;
-    gzip_.reset();
-    if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace();
     std::string piece;
     std::string chunk = std::move(head);
     last_write_ = std::chrono::steady_clock::now();
-    std::vector<char> room(kPieceBytes);
+    std::string room;
     while (session.wants() != Wants::kDone) {
       if (session.wants() == Wants::kWork) {
         const bool there = co_await run_work(session, chunk);
@@ -455,12 +511,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
         if (piece.empty()) {
           session.end_of_input();
         } else if (!feed(session, piece)) {
-          co_return co_await answer(413, "Payload Too Large", "", "the compressed request body is damaged or too large\n", false);
+          co_return co_await answer_damaged();
         }
-      } else {
-        const std::size_t count = session.drain(room);
-        const bool sent = co_await write_chunk(chunk, Bytes(room.data(), count));
+      } else if (!chunk.empty()) {  // the head of the answer goes with the first piece
+        room.resize(kPieceBytes);
+        room.resize(session.drain(room));
+        const bool sent = co_await write_chunk(chunk, room);
         if (!sent) co_return false;
+      } else {
+        session.take_output(room, kChunkHeadBytes);
+        bytes_out_ += room.size() - kChunkHeadBytes;
+        frame_chunk(room);
+        const bool sent = co_await write(room);
+        if (!sent) co_return false;
+        last_write_ = std::chrono::steady_clock::now();
       }
     }
     chunk.append("0\r\n\r\n");
@@ -483,7 +547,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   std::shared_ptr<net::ssl::context> tls_;
-  Socket stream_;
+  TlsStream stream_;
   net::steady_timer timer_;
   Service& service_;
   const HttpsOptions& options_;
@@ -498,6 +562,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer input_;
   std::optional<GzipBody> gzip_;
   std::chrono::steady_clock::time_point deadline_;
+  std::chrono::steady_clock::time_point watched_;  // what the watch waits for
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point last_write_;  // of this answer
   std::chrono::steady_clock::duration waited_{};  // for the client's bytes, in this request

@@ -13,7 +13,7 @@ namespace vexor::protocol {
 class SessionBase : public Session {
  public:
   Wants wants() const override {
-    if (!output_.empty()) return Wants::kOutput;
+    if (output_.size() > output_at_) return Wants::kOutput;
     if (finished_) return Wants::kDone;
     return has_work_ ? Wants::kWork : Wants::kInput;
   }
@@ -36,6 +36,13 @@ class SessionBase : public Session {
       output_at_ = 0;
     }
     return count;
+  }
+  // Output is made behind the room that the last call asked for, so that a steady caller gets it as it is.
+  void take_output(std::string& out, std::size_t front) override {
+    if (output_at_ != front) output_.replace(0, output_at_, front, ' ');
+    out.swap(output_);
+    output_.assign(front, ' ');
+    output_at_ = front;
   }
   Bytes keep_alive() const override { return {}; }
   const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }

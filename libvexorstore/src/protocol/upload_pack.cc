@@ -18,6 +18,7 @@ using pack::kNoObject;
 using pack::ObjectNumber;
 
 constexpr std::size_t kPackPieceBytes = 256 * 1024 - 64;  // of one run_work()
+constexpr std::size_t kListingPieceBytes = 256 * 1024;
 constexpr std::string_view kAgent = "agent=vexorstore/0.1";
 
 Bytes trimmed(Bytes line) {
@@ -86,9 +87,10 @@ class UploadPack final : public SessionBase {
 
   Result<void> work() {
     if (packing_) return continue_pack();
+    if (listing_) return continue_listing();
     if (selecting_) return select_and_begin();
     if (state_ == State::kAdvertise) return advertise();
-    while (!finished_ && !packing_ && !selecting_) {
+    while (!finished_ && !packing_ && !selecting_ && !listing_) {
       VEXOR_TRY(const auto line, next_line());
       if (!line) {
         if (ended_) return end_without_more();
@@ -101,7 +103,7 @@ class UploadPack final : public SessionBase {
       }
       if (!output_.empty() && output_.size() > 256U * 1024U) return success();
     }
-    if (packing_ || selecting_) has_work_ = true;
+    if (packing_ || selecting_ || listing_) has_work_ = true;
     return success();
   }
 
@@ -170,7 +172,9 @@ class UploadPack final : public SessionBase {
         "filter object-format=" +
         std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
     if (!options_.session_id.empty()) capabilities += " session-id=" + options_.session_id;
-    return advertise_refs(repository_, std::move(capabilities), output_);
+    VEXOR_TRY(const auto table, store::ref_table(core_, repository_));
+    advertise_refs(*table, algorithm_, std::move(capabilities), output_);
+    return success();
   }
 
   // ---- protocol version 2
@@ -221,8 +225,9 @@ class UploadPack final : public SessionBase {
     command_.clear();
     if (command.empty()) return Error(Errc::kProtocol, "no command");
     if (command == "ls-refs") {
-      VEXOR_TRY(list_refs(repository_, std::move(ls_), [this](Bytes line) { format::append_pkt_line(output_, line); }));
-      format::append_flush(output_);
+      VEXOR_TRY(auto table, store::ref_table(core_, repository_));
+      listing_.emplace(std::move(table), std::move(ls_));
+      return continue_listing();
     } else if (command == "object-info") {
       VEXOR_TRY(object_info());
     } else if (command == "bundle-uri") {
@@ -233,6 +238,16 @@ class UploadPack final : public SessionBase {
       VEXOR_TRY(run_fetch());
     }
     if (options_.stateless && !packing_ && !selecting_) finish();
+    return success();
+  }
+
+  Result<void> continue_listing() {
+    listing_->next(output_, kListingPieceBytes);
+    has_work_ = true;
+    if (!listing_->done()) return success();
+    listing_.reset();
+    format::append_flush(output_);
+    if (options_.stateless) finish();
     return success();
   }
 
@@ -588,6 +603,7 @@ class UploadPack final : public SessionBase {
   std::vector<ObjectId> info_ids_;
   Fetch fetch_;
   pack::FetchSelection selection_;
+  std::optional<RefListing> listing_;  // being told
   std::optional<pack::PackWriter> writer_;
   bool selecting_ = false;
   bool packing_ = false;

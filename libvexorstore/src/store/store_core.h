@@ -52,6 +52,57 @@ class SetCache {
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;     // guarded by mutex_
 };
 
+// The latest of something immutable that is made from a repository's refs, by what names it; the least
+// recently used are dropped.
+template <class T>
+class LatestCache {
+ public:
+  explicit LatestCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  // Null: none. `generation`: of the refs it was made from.
+  std::shared_ptr<const T> find(const std::string& key, std::uint64_t& generation) {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    generation = found->second->generation;
+    return found->second->value;
+  }
+  // Replaces what is older.
+  void insert(const std::string& key, std::uint64_t generation, std::shared_ptr<const T> value, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    bytes += key.size() + 200;
+    if (const auto found = by_key_.find(key); found != by_key_.end()) {
+      if (found->second->generation >= generation) return;
+      bytes_ -= found->second->bytes;
+      entries_.erase(found->second);
+      by_key_.erase(found);
+    }
+    if (bytes > bytes_max_ / 2) return;
+    entries_.push_front({key, generation, std::move(value), bytes});
+    by_key_.emplace(key, entries_.begin());
+    bytes_ += bytes;
+    while (bytes_ > bytes_max_) {
+      bytes_ -= entries_.back().bytes;
+      by_key_.erase(entries_.back().key);
+      entries_.pop_back();
+    }
+  }
+
+ private:
+  struct Entry {
+    std::string key;
+    std::uint64_t generation;
+    std::shared_ptr<const T> value;
+    std::size_t bytes;
+  };
+  std::mutex mutex_;
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;                                                  // guarded by mutex_
+  std::list<Entry> entries_;                                               // guarded by mutex_; most recent first
+  std::unordered_map<std::string, typename std::list<Entry>::iterator> by_key_;  // guarded by mutex_
+};
+struct RefTable;
+
 // Trailers of packs that were written whole, by what makes their bytes; the oldest are dropped.
 class TrailerCache {
  public:
@@ -107,6 +158,8 @@ class StoreCore {
   NumberAllocator numbers;
   SetCache sets{256U << 20U};
   TrailerCache trailers;
+  LatestCache<RefTable> ref_tables{256U << 20U};
+  LatestCache<Roaring> visible_sets{128U << 20U};
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
   // two creations may wait in one group; so they come from one counter.
