@@ -1,4 +1,4 @@
-#include "load_client/git_client.h"
+#include "git_client.h"
 
 #include <algorithm>
 #include <charconv>

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "load_client/http_connection.h"
+#include "http_connection.h"
 
 namespace vexor::bench {
 

@@ -1,4 +1,4 @@
-#include "load_client/http_connection.h"
+#include "http_connection.h"
 
 #include <netdb.h>
 #include <netinet/tcp.h>

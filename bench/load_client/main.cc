@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <thread>
 
-#include "load_client/git_client.h"
+#include "git_client.h"
 
 namespace {
 
