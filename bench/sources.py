@@ -166,8 +166,7 @@ def check_pack(site, source, pack, directory, wants, haves=(), partial=False, fi
         if depth:
             asked = site.git("rev-list", "--objects", "--no-object-names", "--no-walk", *wants, cwd=source.path)
         else:
-            asked = site.git("rev-list", "--objects", "--no-object-names", "--stdin", *([f"--filter={filter_spec}"] if filter_spec else []), cwd=source.path,
-                             stdin="\n".join([*wants, *(f"^{have}" for have in haves)]) + "\n")
+            asked = site.git("rev-list", "--objects", "--no-object-names", *([f"--filter={filter_spec}"] if filter_spec else []), *wants, *(f"^{have}" for have in haves), cwd=source.path)
         absent = set(asked.split()) - got
         if absent:
             raise RuntimeError(f"a pack lacks {len(absent)} objects, for example {sorted(absent)[0]}")
