@@ -154,8 +154,7 @@ class Vexord:
         self.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
         self.ctl("key", "add", "demo", site.key + ".pub")
         shutil.copytree(site.directory + "/tls", self.data + "/tls")
-        self.group = ControlGroup("vexord")
-        self.start()
+        self.group, self.process = ControlGroup("vexord"), None
 
     def ctl(self, *words, stdin=None):
         return run(f"{self.binaries}/vexorctl", "--data", self.data, *words, stdin=stdin)
@@ -196,10 +195,12 @@ class Vexord:
         return {name[:-6]: value for name, value in fields.items() if name.endswith("_bytes")}
 
     def stop(self, remove=True):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=120)
-        self.process.stdout.close()
-        self.log.close()
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(timeout=120)
+            self.process.stdout.close()
+            self.log.close()
+            self.process = None
         if remove:
             self.group.remove()
 
@@ -247,8 +248,10 @@ class Stock:
         with open(self.directory + "/htpasswd", "w") as out:
             out.write("demo:{PLAIN}" + PASSWORD + "\n")
         self.group = ControlGroup("stock")
-        environment = dict(site.environment)
-        self.fcgi = self.group.popen(["fcgiwrap", "-c", "16", "-s", f"unix:{self.directory}/fcgi.sock"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment)
+        self.fcgi = self.nginx = self.sshd = None
+
+    def start(self):
+        self.fcgi = self.group.popen(["fcgiwrap", "-c", "16", "-s", f"unix:{self.directory}/fcgi.sock"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=self.site.environment)
         self.port, self.ssh_port = free_port(), free_port()
         with open(self.directory + "/nginx.conf", "w") as out:
             out.write(NGINX.format(directory=self.directory, root=self.root, port=self.port, workers=os.cpu_count(), backend=run("git", "--exec-path").strip() + "/git-http-backend"))
@@ -309,8 +312,10 @@ class Stock:
 
     def stop(self):
         for process in (self.nginx, self.sshd):
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-        os.killpg(self.fcgi.pid, signal.SIGTERM)
-        self.fcgi.wait(timeout=60)
+            if process:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=60)
+        if self.fcgi:
+            os.killpg(self.fcgi.pid, signal.SIGTERM)  # it and its workers
+            self.fcgi.wait(timeout=60)
         self.group.remove()

@@ -41,11 +41,16 @@ class Bench:
             path = path + "/.git" if os.path.isdir(path + "/.git") else path
         else:
             path = directory + "/source.git"
-            sources.generate(self.site, path, 2600)
+            sources.generate(self.site, path, 3300)
         self.source = sources.Source(self.site, path)
         self.prepared = {}
-        self.vexord = Vexord(self.site, binaries)
+        self.binaries = binaries
+
+    def start(self):
+        self.vexord = Vexord(self.site, self.binaries)
+        self.vexord.start()
         self.stock = Stock(self.site)
+        self.stock.start()
 
     def once(self, key, make):
         if key not in self.prepared:
