@@ -24,7 +24,7 @@ def measure(binary, repetitions, pattern):
                 raise SystemExit(f"{run['name']}: {run['error_message']}")
             nanoseconds = run["cpu_time"] * {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}[run["time_unit"]]
             fastest[run["name"]] = min(nanoseconds, fastest.get(run["name"], float("inf")))
-    return {name: round(value, 2) for name, value in fastest.items()}
+    return {name: round(value, 2) for name, value in sorted(fastest.items())}
 
 
 def machine():
