@@ -8,7 +8,7 @@ namespace vexor::pack {
 using sys::Family;
 
 namespace {
-constexpr std::size_t kLoadedExtentsMax = 16;
+constexpr std::size_t kLoadedExtentsMax = 48;
 }
 
 std::shared_ptr<const std::string> ObjectCache::find(ObjectNumber number) {

@@ -34,6 +34,8 @@ class PushSource : public ObjectSource {
   Result<GraphRow> graph(ObjectNumber commit) override;
   Result<SetPtr> stored_set(ObjectNumber number) override;
 
+  // Whether the store holds a row of the commit that misses no object of it.
+  Result<bool> has_whole_row(ObjectNumber commit) const;
   bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
   // Makes the bitmap row of a tip and remembers it. The set must hold `tip`; `nearest` is a stored set
   // that it holds (kNoObject: none), which the row builds on.
@@ -82,10 +84,11 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
 // Errors: kProtocol when something is missing.
 Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip);
 // Bitmaps now and then along the history of a large push, so that no later walk is long.
-Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker);
+// `commits`: those that are new, parents first.
+Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker, const std::vector<ObjectNumber>& commits);
 
 // Writes the rows of the new objects: into `change.rows`, or as files when the push is large.
 Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
-                           PackReceiver& receiver, PushSource& source, store::Change& change);
+                           PackReceiver& receiver, PushSource& source, const ReachabilityWalker& walker, store::Change& change);
 
 }  // namespace vexor::pack

@@ -206,7 +206,8 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     std::vector<RefCommand> tried = commands;
     ReachabilityWalker walker(source, now.row.algorithm, core.options.limits, [&source](ObjectNumber n) { return source.allowed(n); });
     walker.keep_additions();
-    VEXOR_TRY(add_interval_bitmaps(source, walker));
+    VEXOR_TRY(const auto commits, source.commits_parents_first());
+    VEXOR_TRY(add_interval_bitmaps(source, walker, commits));
     Attempt attempt{core, now, tried, actor, reader, source, walker};
     store::Change change;
     change.record.kind = format::OperationKind::kRefTransaction;
@@ -221,7 +222,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       return outcome;
     }
     if (receiver != nullptr) {
-      VEXOR_TRY(write_objects(core, now, *receiver, source, change));
+      VEXOR_TRY(write_objects(core, now, *receiver, source, walker, change));
       if (!change.bulk.empty()) change.expected_generation = generation;
     }
     for (const auto& [tip, row] : source.bitmaps()) {

@@ -1,12 +1,14 @@
 #include "pack/push.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "format/object_parse.h"
 
 namespace vexor::pack {
 
 namespace {
-constexpr std::uint32_t kBitmapInterval = 128;  // commits
+constexpr std::uint32_t kBitmapInterval = 256;  // commits
 }  // namespace
 
 PushSource::PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
@@ -98,6 +100,13 @@ Result<GraphRow> PushSource::graph(ObjectNumber commit) {
   }
   graph_cache_.emplace(commit, row);
   return row;
+}
+
+Result<bool> PushSource::has_whole_row(ObjectNumber commit) const {
+  VEXOR_TRY(const auto row, reader_.snapshot()->get(sys::Family::kGraph, format::number_key(reader_.pool(), commit)));
+  if (!row) return false;
+  VEXOR_TRY(const GraphRow decoded, decode_graph_row(row->bytes()));
+  return decoded.tree != kNoObject && std::find(decoded.parents.begin(), decoded.parents.end(), kNoObject) == decoded.parents.end();
 }
 
 Result<std::optional<BitmapRow>> PushSource::bitmap_row(ObjectNumber number) {
@@ -213,8 +222,7 @@ Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, Obje
   return source.add_tip(tip, std::move(set), walker.nearest_stored());
 }
 
-Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker) {
-  VEXOR_TRY(const auto commits, source.commits_parents_first());
+Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker, const std::vector<ObjectNumber>& commits) {
   if (commits.size() < kBitmapInterval) return success();
   std::unordered_map<ObjectNumber, std::uint32_t> distances;  // first parents to the nearest bitmap
   for (const ObjectNumber commit : commits) {

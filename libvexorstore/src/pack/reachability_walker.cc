@@ -1,5 +1,6 @@
 #include "pack/reachability_walker.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -189,6 +190,10 @@ Result<ObjectNumber> ReachabilityWalker::first_parent_tree(const GraphRow& row) 
 
 // `known` holds all that the parents reach.
 Result<void> ReachabilityWalker::add_commit_trees(ObjectNumber commit, const GraphRow& row, Roaring& known) {
+  if (row.additions) {
+    known.addMany(row.additions->size(), row.additions->data());
+    return success();
+  }
   if (!keeps_additions_) {
     VEXOR_TRY(const ObjectNumber parent_tree, first_parent_tree(row));
     return add_tree(row.tree, parent_tree, known);
@@ -207,6 +212,16 @@ Result<void> ReachabilityWalker::add_commit_trees(ObjectNumber commit, const Gra
   }
   known.addMany(additions.count, numbers_.data() + additions.first);
   return success();
+}
+
+std::optional<std::vector<ObjectNumber>> ReachabilityWalker::additions_of(ObjectNumber commit) const {
+  const auto found = additions_.find(commit);
+  if (found == additions_.end() || found->second.too_many) return std::nullopt;
+  const auto first = numbers_.begin() + static_cast<std::ptrdiff_t>(found->second.first);
+  std::vector<ObjectNumber> out(first, first + found->second.count);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 // What `tree` reaches and `parent_tree`, whose objects are all there, has not at the same path.
