@@ -49,11 +49,13 @@ class PushSource : public ObjectSource {
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
   const std::vector<ObjectNumber>& numbers() const { return numbers_; }
   const std::map<ObjectNumber, BitmapRow>& bitmaps() const { return bitmaps_; }
+  bool is_stored_tip(ObjectNumber tip) const { return stored_tips_.contains(tip); }
   // The commits of the pack, each behind those of its parents that are in the pack.
   Result<std::vector<ObjectNumber>> commits_parents_first();
 
  private:
   std::optional<std::uint32_t> entry_of(ObjectNumber number) const;
+  Result<void> number_depths();
   Result<void> compare_with_stored(std::uint32_t entry, ObjectNumber number);
   Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number);
 
@@ -70,6 +72,7 @@ class PushSource : public ObjectSource {
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
   std::map<ObjectNumber, BitmapRow> bitmaps_;
+  Roaring stored_tips_;  // of bitmaps_: those whose row is in the store
   std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded
   std::uint64_t tip_set_bytes_ = 0;
 };

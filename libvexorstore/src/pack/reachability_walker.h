@@ -54,6 +54,7 @@ class ReachabilityWalker {
   std::function<bool(ObjectNumber)> allowed_;
   ObjectNumber nearest_stored_ = kNoObject;
   std::uint64_t nearest_objects_ = 0;
+  Roaring incomplete_;  // commits whose walk failed: no second one
   bool keeps_additions_ = false;
   std::vector<ObjectNumber> numbers_;
   std::unordered_map<ObjectNumber, Additions> additions_;  // of commits; ranges of numbers_

@@ -29,7 +29,7 @@ class ReceivePack final : public SessionBase {
     if (!commands_.empty()) {  // the client waits for a report from here on
       report_failure(done.error());
     } else {
-      format::append_pkt_line(output_, "ERR " + client_text(done.error()));
+      format::append_pkt_line(output_, cut("ERR " + client_text(done.error())));
     }
     fail(std::move(done).error());
   }
@@ -250,12 +250,12 @@ class ReceivePack final : public SessionBase {
   void report(const std::string& unpack) {
     if (!report_) return;
     std::string lines;
-    format::append_pkt_line(lines, "unpack " + unpack + "\n");
+    format::append_pkt_line(lines, cut("unpack " + unpack) + "\n");
     for (const pack::RefCommand& command : commands_) {
       if (command.refusal.empty()) {
         format::append_pkt_line(lines, "ok " + command.name + "\n");
       } else {
-        format::append_pkt_line(lines, "ng " + command.name + " " + command.refusal + "\n");
+        format::append_pkt_line(lines, "ng " + command.name + " " + cut(command.refusal) + "\n");
       }
     }
     format::append_flush(lines);

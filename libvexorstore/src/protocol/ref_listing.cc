@@ -9,6 +9,7 @@ namespace vexor::protocol {
 
 namespace {
 
+constexpr std::size_t kSymrefBytesMax = 16 * 1024;  // all capabilities are in one packet
 constexpr Bytes kSymref = " symref-target:";
 constexpr Bytes kPeeled = " peeled:";
 
@@ -57,8 +58,11 @@ Result<void> parse_ls_refs_argument(Bytes text, const Limits& limits, LsRefs& re
   else if (text == "peel") request.peel = true;
   else if (text == "unborn") request.unborn = true;
   else if (text.starts_with(kPrefix)) {
+    const Bytes prefix = text.substr(kPrefix.size());
     if (request.prefixes.size() >= limits.ref_prefixes_max) return Error(Errc::kLimitExceeded, "too many ref-prefix lines");
-    request.prefixes.emplace_back(text.substr(kPrefix.size()));
+    request.prefix_bytes += prefix.size();
+    if (request.prefix_bytes > limits.ref_prefix_bytes_max) return Error(Errc::kLimitExceeded, "too long ref-prefix lines");
+    request.prefixes.emplace_back(prefix);
   } else {
     return Error(Errc::kProtocol, "unexpected line in ls-refs");
   }
@@ -131,7 +135,7 @@ void advertise_refs(const store::RefTable& table, HashAlgorithm algorithm, std::
     if (block->targets.empty()) continue;
     for (Bytes rest = block->lines; !rest.empty();) {
       const Line line = take_line(rest);
-      if (!line.symref.empty()) capabilities += joined({" symref=", line.name, ":", line.symref});
+      if (!line.symref.empty() && capabilities.size() < kSymrefBytesMax) capabilities += joined({" symref=", line.name, ":", line.symref});
     }
   }
   const std::string first_tail = std::string(1, '\0') + capabilities + "\n";

@@ -12,6 +12,7 @@ struct LsRefs {
   bool peel = false;
   bool unborn = false;
   std::vector<std::string> prefixes;  // empty: all
+  std::uint64_t prefix_bytes = 0;     // of the lines taken
 };
 // Takes one argument line. Errors: kProtocol, kLimitExceeded.
 Result<void> parse_ls_refs_argument(Bytes text, const Limits& limits, LsRefs& request);

@@ -48,6 +48,12 @@ class SessionBase : public Session {
   const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
 
  protected:
+  // What a peer sees of a text that may hold its own words: they can be as long as a packet.
+  static std::string cut(std::string text) {
+    constexpr std::size_t kTextBytesMax = 1000;
+    if (text.size() > kTextBytesMax) text.resize(kTextBytesMax);
+    return text;
+  }
   // An empty packet of the band that carries data.
   static constexpr Bytes kKeepAlive{"0005\1", 5};
   void fail(Error error) {

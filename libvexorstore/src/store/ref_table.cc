@@ -11,6 +11,7 @@ using sys::Family;
 namespace {
 
 constexpr std::uint64_t kRecordsMax = 512;  // of the journal, read to bring a table or a set up to date
+constexpr std::size_t kRecordBytesMax = 1U << 20U;  // of one record
 constexpr std::size_t kBlockBytes = 16 * 1024;
 
 // Encodes refs from the cursor's place on.
@@ -134,8 +135,10 @@ Result<std::optional<std::vector<format::RefChange>>> ref_changes_since(const Re
   for (std::uint64_t sequence = from + 1; sequence <= to; ++sequence) {
     VEXOR_TRY(const auto row, repository.snapshot->get(Family::kJournal, format::journal_key(sequence)));
     if (!row) return Out();
+    VEXOR_TRY(const format::RepositoryNumber owner, format::journal_record_repository(row->bytes()));
+    if (owner != repository.row.number) continue;
+    if (row->bytes().size() > kRecordBytesMax) return Out();
     VEXOR_TRY(format::JournalRecord record, format::decode_journal_record(row->bytes()));
-    if (record.repository != repository.row.number) continue;
     if (record.kind != format::OperationKind::kRefTransaction && !record.refs.empty()) return Out();
     std::move(record.refs.begin(), record.refs.end(), std::back_inserter(*out));
   }

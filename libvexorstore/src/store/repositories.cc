@@ -139,11 +139,14 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
   VEXOR_TRY(RepositoryRow row, must_find(*core_, source));
   VEXOR_TRY(const RepositorySnapshot from, open_repository_snapshot(*core_, row.number));
   VEXOR_TRY(const auto refs, read_refs(from));
+  // The source is neither deleted nor purged meanwhile: its objects are there.
+  const Precondition source_stays{Family::kRepositories, "r" + format::pool_key(row.number), format::encode_repository_row(row)};
   row.fork_of = row.number;
   row.number = core_->next_id();
   row.name = name;
   row.protect.clear();
   Change change = begin_change(OperationKind::kRepositoryFork, actor, row.number, source + " to " + name);
+  change.preconditions.push_back(source_stays);
   new_rows(change, row);
   for (const NamedRef& ref : refs) {
     if (is_hidden(from.row, ref.name)) continue;
