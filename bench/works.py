@@ -345,7 +345,7 @@ WORKS = [
     Work("clone", lambda bench: "clone, raw client" + ("" if bench.full else ", x10"), raw_clone(), both, memory=True),
     Work("mirror", "git clone --mirror", real_clone, both, memory=True),
     Work("clone8", lambda bench: f"{8 if bench.full else 16} clones, 8 at once", raw_clones, packed_only, memory=True),
-    Work("floor", lambda bench: f"clone x{1 if bench.full else 20}, against a static file", floor, floor_sides),
+    Work("floor", lambda bench: "clone" + ("" if bench.full else " x20") + ", against a static file", floor, floor_sides),
     Work("shallow", lambda bench: "clone --depth 1, raw client" + ("" if bench.full else ", x10"), raw_clone("--depth", 1, partial=True, depth=1), both),
     Work("partial", lambda bench: "clone --filter=blob:none, raw client" + ("" if bench.full else ", x10"), raw_clone("--filter", "blob:none", partial=True, filter_spec="blob:none"), both),
     Work("fetch10", "fetch, 10 commits behind, x10", fetch_behind(10, 10), both),
