@@ -38,7 +38,7 @@ constexpr auto kToken = net::as_tuple(net::use_awaitable);
 template <class Work>
 net::awaitable<void> offload(net::thread_pool& pool, Work work) {
   const auto home = co_await net::this_coro::executor;
-  co_await net::post(pool, net::use_awaitable);
+  co_await net::post(net::bind_executor(pool, net::use_awaitable));  // post(pool, ...) would resume at home
   std::exception_ptr thrown;
   try {
     work();
