@@ -114,10 +114,9 @@ bool split_target(std::string_view target, std::string& repository, std::string&
   return true;
 }
 
-}  // namespace
-
-struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
-  Shared(net::io_context& io_in, Service& service_in, HttpsOptions options_in)
+// What outlives the server while a coroutine frame of it is left: the last ones end with the io_context.
+struct State {
+  State(net::io_context& io_in, Service& service_in, HttpsOptions options_in)
       : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers) {}
   net::io_context& io;
   Service& service;
@@ -128,26 +127,21 @@ struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
   std::shared_ptr<net::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};
   AddressCounts addresses;
-
-  net::awaitable<void> accept();
 };
-
-namespace {
-
 
 // One connection: TLS, then requests until either side closes. All of it runs on one strand.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, Service& service, const HttpsOptions& options,
-             net::thread_pool& pool, std::atomic<unsigned>& count, AddressCounts::Place place)
-      : tls_(std::move(tls)), stream_(std::move(socket), tls_->native_handle()), timer_(stream_.socket().get_executor()), service_(service),
-        options_(options), pool_(pool), count_(count), place_(std::move(place)) {
+  Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, std::shared_ptr<State> state, AddressCounts::Place place)
+      : state_(std::move(state)), tls_(std::move(tls)), stream_(std::move(socket), tls_->native_handle()),
+        timer_(stream_.socket().get_executor()), service_(state_->service), options_(state_->options), pool_(state_->pool),
+        place_(std::move(place)) {
     error_code ignored;
     const auto remote = stream_.socket().remote_endpoint(ignored);
     peer_ = {plain_address(remote.address()).to_string(), "https"};
-    count_.fetch_add(1);
+    state_->connections.fetch_add(1);
   }
-  ~Connection() { count_.fetch_sub(1); }
+  ~Connection() { state_->connections.fetch_sub(1); }
 
   net::awaitable<void> run() {
     set_deadline(options_.header_seconds_max);
@@ -546,13 +540,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return false;
   }
 
+  std::shared_ptr<State> state_;  // first: all below may refer to it
   std::shared_ptr<net::ssl::context> tls_;
   TlsStream stream_;
   net::steady_timer timer_;
   Service& service_;
   const HttpsOptions& options_;
   net::thread_pool& pool_;
-  std::atomic<unsigned>& count_;
   AddressCounts::Place place_;
   Peer peer_;
   std::string session_id_;  // of the request at hand
@@ -577,6 +571,11 @@ net::awaitable<void> watch_connection(std::shared_ptr<Connection> connection) { 
 
 }  // namespace
 
+struct HttpsServer::Shared : State, std::enable_shared_from_this<Shared> {
+  using State::State;
+  net::awaitable<void> accept();
+};
+
 net::awaitable<void> HttpsServer::Shared::accept() {
   const auto self = shared_from_this();
   while (acceptor.is_open()) {
@@ -599,7 +598,7 @@ net::awaitable<void> HttpsServer::Shared::accept() {
     auto place = addresses.enter(limit_key(remote.address().to_string()), options.connections_per_address_max);
     if (gone || !place) continue;
     const auto connection =
-        std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections, std::move(place));
+        std::make_shared<Connection>(std::move(socket), std::move(context), self, std::move(place));
     net::co_spawn(strand, run_connection(connection), net::detached);
     net::co_spawn(strand, watch_connection(connection), net::detached);
   }
