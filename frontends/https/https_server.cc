@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::size_t kHeaderPieceBytes = 8 * 1024;  // all that an idle connection holds for reading
 constexpr std::size_t kPieceBytes = 128 * 1024;
+constexpr std::size_t kWriteSliceBytes = 256 * 1024;  // what one deadline is for
 constexpr int kWorkSecondsMax = 24 * 3600;
 constexpr int kGoodbyeSeconds = 2;
 constexpr int kGoodbyePiecesMax = 256;
@@ -205,8 +206,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   net::awaitable<bool> write(Bytes bytes) {
-    set_deadline(options_.idle_seconds_max);
-    co_return co_await stream_.write_all(bytes);
+    bool sent = true;
+    while (sent && !bytes.empty()) {
+      set_deadline(options_.idle_seconds_max);
+      const Bytes slice = bytes.substr(0, kWriteSliceBytes);
+      sent = co_await stream_.write_all(slice);
+      bytes.remove_prefix(slice.size());
+    }
+    co_return sent;
   }
 
   // A complete answer. `extra`: header lines, each with its line end.
