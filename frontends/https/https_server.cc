@@ -172,6 +172,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
   }
 
+  // After an exception: nothing more can be said to the client.
+  void fail(const char* what) {
+    log_event("error", {{"kind", "exception"}, {"what", what}, {"session", session_id_}, {"transport", "https"}, {"peer", peer_.address}});
+    close();
+  }
+
   // Closes the connection when its deadline passes.
   net::awaitable<void> watch() {
     while (open_) {
@@ -489,7 +495,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
       pending->timer.expires_at(there ? last_write_ + every : std::chrono::steady_clock::now() + every);
       co_await pending->timer.async_wait(kToken);
       if (pending->done || !there || std::chrono::steady_clock::now() < last_write_ + every) continue;
-      there = co_await write_chunk(before, packet);
+      try {
+        there = co_await write_chunk(before, packet);
+      } catch (...) {
+        there = false;  // as if the client were gone: the work must end first
+      }
       set_deadline(kWorkSecondsMax);
     }
     if (pending->thrown) std::rethrow_exception(pending->thrown);
@@ -573,7 +583,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool open_ = true;
 };
 
-net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) { co_await connection->run(); }
+net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) {
+  try {
+    co_await connection->run();
+  } catch (const std::exception& thrown) {
+    connection->fail(thrown.what());
+  } catch (...) {
+    connection->fail("an exception of no known type");
+  }
+}
 net::awaitable<void> watch_connection(std::shared_ptr<Connection> connection) { co_await connection->watch(); }
 
 }  // namespace
