@@ -522,6 +522,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         if (piece.empty()) {
           session.end_of_input();
         } else if (!feed(session, piece)) {
+          if (chunk.empty()) co_return false;  // the answer has begun, by a keep-alive: it cannot be another one now
           co_return co_await answer_damaged();
         }
       } else if (!chunk.empty()) {  // the head of the answer goes with the first piece
