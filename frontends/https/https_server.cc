@@ -65,11 +65,15 @@ class GzipBody {
   ~GzipBody() { inflateEnd(&stream_); }
   GzipBody(const GzipBody&) = delete;
   GzipBody& operator=(const GzipBody&) = delete;
+  // `input` must stay until is_pending() is false.
   void give(Bytes input) {
+    is_pending_ = true;
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
     stream_.avail_in = static_cast<uInt>(input.size());
   }
-  // False on bad data or over the limit; an empty `out` means that more input is needed.
+  // Whether take() may have more without more input.
+  bool is_pending() const { return is_pending_; }
+  // At most a piece. False on bad data or over the limit.
   bool take(std::string& out, std::uint64_t bytes_max) {
     out.resize(kPieceBytes);
     stream_.next_out = reinterpret_cast<Bytef*>(out.data());
@@ -77,12 +81,14 @@ class GzipBody {
     const int rc = inflate(&stream_, Z_NO_FLUSH);
     out.resize(out.size() - stream_.avail_out);
     total_ += out.size();
+    is_pending_ = rc == Z_OK && stream_.avail_out == 0;
     return (rc == Z_OK || rc == Z_STREAM_END || rc == Z_BUF_ERROR) && total_ <= bytes_max;
   }
 
  private:
   z_stream stream_{};
   std::uint64_t total_ = 0;
+  bool is_pending_ = false;
 };
 
 // Makes an HTTP chunk of what lies behind the first kChunkHeadBytes of `room`, in place.
@@ -387,7 +393,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
       auto drop = [&] { session.reset(); };
       co_await offload(pool_, std::move(drop));
     }
-    co_return pumped && parser.get().keep_alive();
+    gzip_.reset();
+    if (!pumped) co_return false;
+    const bool is_drained = parser.is_done() || co_await drain_body(parser);  // with no session any more
+    co_return is_drained && parser.get().keep_alive();
   }
 
   // What has arrived of the request body, up to a piece. False: it is no HTTP.
@@ -433,18 +442,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     return seconds > options_.rate_grace_seconds && bytes_in_ / static_cast<std::uint64_t>(seconds) < options_.rate_bytes_per_second_min;
   }
 
-  // Feeds a piece that may be gzip. False: refuse the request.
+  // Feeds a piece, or the first of what it inflates to; the rest is for feed_pending(). False: refuse the request.
   bool feed(protocol::Session& session, Bytes piece) {
     if (!gzip_) {
       session.feed(piece);
       return true;
     }
     gzip_->give(piece);
+    return feed_pending(session);
+  }
+
+  // A piece at a time: the session works between, and holds no more than that however well the body was compressed.
+  bool feed_pending(protocol::Session& session) {
     std::string plain;
-    do {
-      if (!gzip_->take(plain, options_.gzip_body_bytes_max)) return false;
-      if (!plain.empty()) session.feed(plain);
-    } while (!plain.empty());
+    if (!gzip_->take(plain, options_.gzip_body_bytes_max)) return false;
+    if (!plain.empty()) session.feed(plain);
     return true;
   }
 
@@ -506,6 +518,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return there;
   }
 
+  // From the opened session to the end of its answer. What it was fed with last may still be inflated from.
   net::awaitable<bool> pump(Parser& parser, protocol::Session& session, std::string head) {
     using protocol::Wants;
     std::string piece;
@@ -517,11 +530,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
         const bool there = co_await run_work(session, chunk);
         if (!there) co_return false;
       } else if (session.wants() == Wants::kInput) {
-        const bool read = co_await read_body(parser, piece);
-        if (!read) co_return false;
-        if (piece.empty()) {
+        const bool is_pending = gzip_ && gzip_->is_pending();
+        if (!is_pending) {
+          const bool read = co_await read_body(parser, piece);
+          if (!read) co_return false;
+        }
+        if (!is_pending && piece.empty()) {
           session.end_of_input();
-        } else if (!feed(session, piece)) {
+        } else if (is_pending ? !feed_pending(session) : !feed(session, piece)) {
           if (chunk.empty()) co_return false;  // the answer has begun, by a keep-alive: it cannot be another one now
           co_return co_await answer_damaged();
         }
@@ -540,9 +556,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
     }
     chunk.append("0\r\n\r\n");
-    const bool sent = co_await write(chunk);
-    if (!sent) co_return false;
-    co_return parser.is_done() || co_await drain_body(parser);
+    co_return co_await write(chunk);
   }
 
   // What is left of a request body that was refused early, up to a bound; else the client might
