@@ -341,6 +341,24 @@ class SecurityTest(unittest.TestCase):
         self.assertEqual(self.server.login("demo\0x", PASSWORD, "127.0.3.2"), 401)
         self.assertEqual(self.server.login("demo", PASSWORD, "127.0.3.3"), 200)
 
+    def test_a_changed_password_ends_the_remembered_login(self):
+        self.server.ctl("user", "add", "changes", "--password-stdin", stdin=PASSWORD + "\n")
+        self.server.ctl("grant", "demo/private", "changes", "read")
+        for _ in range(2):
+            self.assertEqual(self.server.login("changes", PASSWORD, "127.0.5.1"), 200)
+        self.assertIn('vexor_logins_total{outcome="remembered",transport="https"}', self.server.metrics())
+        self.server.ctl("user", "passwd", "changes", "--password-stdin", stdin=LONGEST + "\n")
+        self.assertEqual(self.server.login("changes", PASSWORD, "127.0.5.2"), 401)
+        self.assertEqual(self.server.login("changes", LONGEST, "127.0.5.3"), 200)
+
+    def test_names_that_no_account_has_are_counted_for_the_address_only(self):
+        name = "n" * 8000
+        for i in range(7):
+            self.assertEqual(self.server.login(name, PLANTED[3], f"127.0.6.{i + 1}"), 401)
+        for i in range(6):
+            self.assertEqual(self.server.login(name + str(i), PLANTED[3], "127.0.6.20"), 401)
+        self.assertEqual(self.server.login(name, PLANTED[3], "127.0.6.20"), 429)
+
     # ---- what is written down
 
     def test_secrets_reach_neither_log_nor_metrics(self):

@@ -83,6 +83,7 @@ struct AccountInfo {
   std::uint64_t id = 0;
   std::string name;
   bool disabled = false;
+  std::uint64_t credentials_tag = 0;  // changes with the password; compare only tags that one Store gave
 };
 
 struct KeyInfo {
