@@ -71,6 +71,13 @@ store::Change begin_change(OperationKind kind, const Actor& actor, std::string s
 
 }  // namespace
 
+Result<std::optional<AccountRow>> store::find_account_row(const sys::StorageSnapshot& snapshot, std::uint64_t id) {
+  VEXOR_TRY(const auto row, snapshot.get(Family::kAccounts, "a" + format::pool_key(id)));
+  if (!row) return std::optional<AccountRow>();
+  VEXOR_TRY(AccountRow decoded, format::decode_account_row(row->bytes()));
+  return std::optional<AccountRow>(std::move(decoded));
+}
+
 AccountInfo store::to_info(const StoreCore& core, const AccountRow& row) {
   const std::string tag = sys::keyed_tag(core.credentials_key, row.password_hash);
   ByteReader reader(tag);
@@ -177,11 +184,9 @@ Result<Permission> Store::permission_of(const RepositoryInfo& repository, std::u
   Permission out = repository.is_public ? Permission::kRead : Permission::kNone;
   if (account == 0) return out;
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
-  VEXOR_TRY(const auto row, snapshot->get(Family::kAccounts, "a" + format::pool_key(account)));
-  if (!row) return Permission::kNone;
-  VEXOR_TRY(const AccountRow who, format::decode_account_row(row->bytes()));
-  if (who.disabled) return Permission::kNone;
-  if (repository.name.starts_with(who.name + "/")) return Permission::kOwner;
+  VEXOR_TRY(const auto who, store::find_account_row(*snapshot, account));
+  if (!who || who->disabled) return Permission::kNone;
+  if (repository.name.starts_with(who->name + "/")) return Permission::kOwner;
   VEXOR_TRY(const auto grant, snapshot->get(Family::kGrants, format::pool_key(repository.id) + format::pool_key(account)));
   if (!grant) return out;
   VEXOR_TRY(const std::uint8_t granted, format::decode_grant_row(grant->bytes()));

@@ -209,5 +209,6 @@ Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, B
 Result<std::optional<NamedRef>> find_ref_by_short_name(const RepositorySnapshot& repository, const std::string& name);
 bool is_hidden(const RepositoryRow& row, Bytes ref_name);
 AccountInfo to_info(const StoreCore& core, const format::AccountRow& row);
+Result<std::optional<format::AccountRow>> find_account_row(const sys::StorageSnapshot& snapshot, std::uint64_t id);
 
 }  // namespace vexor::store
