@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::size_t kHeaderPieceBytes = 8 * 1024;  // all that an idle connection holds for reading
 constexpr std::size_t kPieceBytes = 128 * 1024;
+constexpr std::size_t kWriteSliceBytes = 256 * 1024;  // what one deadline is for
 constexpr int kWorkSecondsMax = 24 * 3600;
 constexpr int kGoodbyeSeconds = 2;
 constexpr int kGoodbyePiecesMax = 256;
@@ -38,7 +39,7 @@ constexpr auto kToken = net::as_tuple(net::use_awaitable);
 template <class Work>
 net::awaitable<void> offload(net::thread_pool& pool, Work work) {
   const auto home = co_await net::this_coro::executor;
-  co_await net::post(pool, net::use_awaitable);
+  co_await net::post(net::bind_executor(pool, net::use_awaitable));  // post(pool, ...) would resume at home
   std::exception_ptr thrown;
   try {
     work();
@@ -64,11 +65,15 @@ class GzipBody {
   ~GzipBody() { inflateEnd(&stream_); }
   GzipBody(const GzipBody&) = delete;
   GzipBody& operator=(const GzipBody&) = delete;
+  // `input` must stay until is_pending() is false.
   void give(Bytes input) {
+    is_pending_ = true;
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
     stream_.avail_in = static_cast<uInt>(input.size());
   }
-  // False on bad data or over the limit; an empty `out` means that more input is needed.
+  // Whether take() may have more without more input.
+  bool is_pending() const { return is_pending_; }
+  // At most a piece. False on bad data or over the limit.
   bool take(std::string& out, std::uint64_t bytes_max) {
     out.resize(kPieceBytes);
     stream_.next_out = reinterpret_cast<Bytef*>(out.data());
@@ -76,12 +81,14 @@ class GzipBody {
     const int rc = inflate(&stream_, Z_NO_FLUSH);
     out.resize(out.size() - stream_.avail_out);
     total_ += out.size();
+    is_pending_ = rc == Z_OK && stream_.avail_out == 0;
     return (rc == Z_OK || rc == Z_STREAM_END || rc == Z_BUF_ERROR) && total_ <= bytes_max;
   }
 
  private:
   z_stream stream_{};
   std::uint64_t total_ = 0;
+  bool is_pending_ = false;
 };
 
 // Makes an HTTP chunk of what lies behind the first kChunkHeadBytes of `room`, in place.
@@ -114,10 +121,9 @@ bool split_target(std::string_view target, std::string& repository, std::string&
   return true;
 }
 
-}  // namespace
-
-struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
-  Shared(net::io_context& io_in, Service& service_in, HttpsOptions options_in)
+// What outlives the server while a coroutine frame of it is left: the last ones end with the io_context.
+struct State {
+  State(net::io_context& io_in, Service& service_in, HttpsOptions options_in)
       : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers) {}
   net::io_context& io;
   Service& service;
@@ -128,26 +134,21 @@ struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
   std::shared_ptr<net::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};
   AddressCounts addresses;
-
-  net::awaitable<void> accept();
 };
-
-namespace {
-
 
 // One connection: TLS, then requests until either side closes. All of it runs on one strand.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, Service& service, const HttpsOptions& options,
-             net::thread_pool& pool, std::atomic<unsigned>& count, AddressCounts::Place place)
-      : tls_(std::move(tls)), stream_(std::move(socket), tls_->native_handle()), timer_(stream_.socket().get_executor()), service_(service),
-        options_(options), pool_(pool), count_(count), place_(std::move(place)) {
+  Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, std::shared_ptr<State> state, AddressCounts::Place place)
+      : state_(std::move(state)), tls_(std::move(tls)), stream_(std::move(socket), tls_->native_handle()),
+        timer_(stream_.socket().get_executor()), service_(state_->service), options_(state_->options), pool_(state_->pool),
+        place_(std::move(place)) {
     error_code ignored;
     const auto remote = stream_.socket().remote_endpoint(ignored);
     peer_ = {plain_address(remote.address()).to_string(), "https"};
-    count_.fetch_add(1);
+    state_->connections.fetch_add(1);
   }
-  ~Connection() { count_.fetch_sub(1); }
+  ~Connection() { state_->connections.fetch_sub(1); }
 
   net::awaitable<void> run() {
     set_deadline(options_.header_seconds_max);
@@ -175,6 +176,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
       const auto [ended, count] = co_await stream_.socket().async_read_some(net::buffer(room), kToken);
       if (ended || count == 0) break;
     }
+  }
+
+  // After an exception: nothing more can be said to the client.
+  void fail(const char* what) {
+    log_event("error", {{"kind", "exception"}, {"what", what}, {"session", session_id_}, {"transport", "https"}, {"peer", peer_.address}});
+    close();
   }
 
   // Closes the connection when its deadline passes.
@@ -211,8 +218,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   net::awaitable<bool> write(Bytes bytes) {
-    set_deadline(options_.idle_seconds_max);
-    co_return co_await stream_.write_all(bytes);
+    bool sent = true;
+    while (sent && !bytes.empty()) {
+      set_deadline(options_.idle_seconds_max);
+      const Bytes slice = bytes.substr(0, kWriteSliceBytes);
+      sent = co_await stream_.write_all(slice);
+      bytes.remove_prefix(slice.size());
+    }
+    co_return sent;
   }
 
   // A complete answer. `extra`: header lines, each with its line end.
@@ -380,7 +393,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
       auto drop = [&] { session.reset(); };
       co_await offload(pool_, std::move(drop));
     }
-    co_return pumped && parser.get().keep_alive();
+    gzip_.reset();
+    if (!pumped) co_return false;
+    const bool is_drained = parser.is_done() || co_await drain_body(parser);  // with no session any more
+    co_return is_drained && parser.get().keep_alive();
   }
 
   // What has arrived of the request body, up to a piece. False: it is no HTTP.
@@ -426,18 +442,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     return seconds > options_.rate_grace_seconds && bytes_in_ / static_cast<std::uint64_t>(seconds) < options_.rate_bytes_per_second_min;
   }
 
-  // Feeds a piece that may be gzip. False: refuse the request.
+  // Feeds a piece, or the first of what it inflates to; the rest is for feed_pending(). False: refuse the request.
   bool feed(protocol::Session& session, Bytes piece) {
     if (!gzip_) {
       session.feed(piece);
       return true;
     }
     gzip_->give(piece);
+    return feed_pending(session);
+  }
+
+  // A piece at a time: the session works between, and holds no more than that however well the body was compressed.
+  bool feed_pending(protocol::Session& session) {
     std::string plain;
-    do {
-      if (!gzip_->take(plain, options_.gzip_body_bytes_max)) return false;
-      if (!plain.empty()) session.feed(plain);
-    } while (!plain.empty());
+    if (!gzip_->take(plain, options_.gzip_body_bytes_max)) return false;
+    if (!plain.empty()) session.feed(plain);
     return true;
   }
 
@@ -488,13 +507,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
       pending->timer.expires_at(there ? last_write_ + every : std::chrono::steady_clock::now() + every);
       co_await pending->timer.async_wait(kToken);
       if (pending->done || !there || std::chrono::steady_clock::now() < last_write_ + every) continue;
-      there = co_await write_chunk(before, packet);
+      try {
+        there = co_await write_chunk(before, packet);
+      } catch (...) {
+        there = false;  // as if the client were gone: the work must end first
+      }
       set_deadline(kWorkSecondsMax);
     }
     if (pending->thrown) std::rethrow_exception(pending->thrown);
     co_return there;
   }
 
+  // From the opened session to the end of its answer. What it was fed with last may still be inflated from.
   net::awaitable<bool> pump(Parser& parser, protocol::Session& session, std::string head) {
     using protocol::Wants;
     std::string piece;
@@ -506,11 +530,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
         const bool there = co_await run_work(session, chunk);
         if (!there) co_return false;
       } else if (session.wants() == Wants::kInput) {
-        const bool read = co_await read_body(parser, piece);
-        if (!read) co_return false;
-        if (piece.empty()) {
+        const bool is_pending = gzip_ && gzip_->is_pending();
+        if (!is_pending) {
+          const bool read = co_await read_body(parser, piece);
+          if (!read) co_return false;
+        }
+        if (!is_pending && piece.empty()) {
           session.end_of_input();
-        } else if (!feed(session, piece)) {
+        } else if (is_pending ? !feed_pending(session) : !feed(session, piece)) {
+          if (chunk.empty()) co_return false;  // the answer has begun, by a keep-alive: it cannot be another one now
           co_return co_await answer_damaged();
         }
       } else if (!chunk.empty()) {  // the head of the answer goes with the first piece
@@ -528,9 +556,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
     }
     chunk.append("0\r\n\r\n");
-    const bool sent = co_await write(chunk);
-    if (!sent) co_return false;
-    co_return parser.is_done() || co_await drain_body(parser);
+    co_return co_await write(chunk);
   }
 
   // What is left of a request body that was refused early, up to a bound; else the client might
@@ -546,13 +572,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return false;
   }
 
+  std::shared_ptr<State> state_;  // first: all below may refer to it
   std::shared_ptr<net::ssl::context> tls_;
   TlsStream stream_;
   net::steady_timer timer_;
   Service& service_;
   const HttpsOptions& options_;
   net::thread_pool& pool_;
-  std::atomic<unsigned>& count_;
   AddressCounts::Place place_;
   Peer peer_;
   std::string session_id_;  // of the request at hand
@@ -572,10 +598,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool open_ = true;
 };
 
-net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) { co_await connection->run(); }
+net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) {
+  try {
+    co_await connection->run();
+  } catch (const std::exception& thrown) {
+    connection->fail(thrown.what());
+  } catch (...) {
+    connection->fail("an exception of no known type");
+  }
+}
 net::awaitable<void> watch_connection(std::shared_ptr<Connection> connection) { co_await connection->watch(); }
 
 }  // namespace
+
+struct HttpsServer::Shared : State, std::enable_shared_from_this<Shared> {
+  using State::State;
+  net::awaitable<void> accept();
+};
 
 net::awaitable<void> HttpsServer::Shared::accept() {
   const auto self = shared_from_this();
@@ -599,7 +638,7 @@ net::awaitable<void> HttpsServer::Shared::accept() {
     auto place = addresses.enter(limit_key(remote.address().to_string()), options.connections_per_address_max);
     if (gone || !place) continue;
     const auto connection =
-        std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections, std::move(place));
+        std::make_shared<Connection>(std::move(socket), std::move(context), self, std::move(place));
     net::co_spawn(strand, run_connection(connection), net::detached);
     net::co_spawn(strand, watch_connection(connection), net::detached);
   }

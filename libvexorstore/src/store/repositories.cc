@@ -98,6 +98,11 @@ void new_rows(Change& change, const RepositoryRow& row) {
 
 using namespace store;  // NOLINT: this file is the store's
 
+bool is_hidden_ref(const RepositoryInfo& info, const std::string& name) {
+  return std::any_of(info.hidden_refs.begin(), info.hidden_refs.end(),
+                     [&](const std::string& pattern) { return format::ref_pattern_matches(pattern, name); });
+}
+
 Store::Store(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
 Store::~Store() = default;
 

@@ -8,9 +8,11 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "format/account_rows.h"
 #include "format/state_rows.h"
 #include "store/committer.h"
 #include "vexorstore/store.h"
+#include "vexorstore/sys/random.h"
 
 namespace vexor::store {
 
@@ -149,11 +151,12 @@ class StoreCore {
  public:
   StoreCore(std::unique_ptr<sys::StorageBackend> backend_in, StoreOptions options_in)
       : backend(std::move(backend_in)), options(std::move(options_in)),
-        clock(options.clock != nullptr ? *options.clock : sys::system_clock()) {}
+        clock(options.clock != nullptr ? *options.clock : sys::system_clock()), credentials_key(sys::random_bytes(32)) {}
 
   std::unique_ptr<sys::StorageBackend> backend;
   StoreOptions options;
   const sys::Clock& clock;
+  const std::string credentials_key;  // of AccountInfo::credentials_tag; random, never written anywhere
   std::unique_ptr<Committer> committer;
   NumberAllocator numbers;
   SetCache sets{256U << 20U};
@@ -205,5 +208,7 @@ Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, B
 // symref's target for those that are. Spec: gitrevisions, "<refname>".
 Result<std::optional<NamedRef>> find_ref_by_short_name(const RepositorySnapshot& repository, const std::string& name);
 bool is_hidden(const RepositoryRow& row, Bytes ref_name);
+AccountInfo to_info(const StoreCore& core, const format::AccountRow& row);
+Result<std::optional<format::AccountRow>> find_account_row(const sys::StorageSnapshot& snapshot, std::uint64_t id);
 
 }  // namespace vexor::store
