@@ -72,6 +72,7 @@ Result<StoredEntry> ObjectReader::entry(ObjectNumber number) {
   VEXOR_TRY(const auto extent, load_extent(number));
   StoredEntry out;
   out.object = extent->header.objects[number - extent->first];
+  if (out.object.is_absent) return Error(Errc::kCorrupt, "object number without an object");
   out.number = number;
   const Bytes bytes(*extent->bytes);
   const std::size_t start = extent->header.header_bytes + out.object.payload_offset;

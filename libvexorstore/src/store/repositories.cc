@@ -137,6 +137,8 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
                                               const Actor& actor) {
   VEXOR_TRY(check_repository_name(name));
   VEXOR_TRY(RepositoryRow row, must_find(*core_, source));
+  // No sweep between reading the refs and the commit: see maintenance/sweep.h.
+  const PoolGate::Pass pass(core_->gate(row.pool), false);
   VEXOR_TRY(const RepositorySnapshot from, open_repository_snapshot(*core_, row.number));
   VEXOR_TRY(const auto refs, read_refs(from));
   row.fork_of = row.number;
@@ -219,6 +221,7 @@ Result<void> Store::purge_repository(const std::string& name, const Actor& actor
     for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
       change.rows.erase_range(family, id_value(row.pool), id_value(row.pool + 1));
     }
+    change.rows.erase(Family::kMeta, format::pool_upkeep_key(row.pool));
   }
   return submit_named(*core_, std::move(change), name);
 }

@@ -8,9 +8,10 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "format/pool_rows.h"
 #include "format/state_rows.h"
 #include "store/committer.h"
-#include "vexorstore/store.h"
+#include "vexorstore/maintenance.h"
 
 namespace vexor::store {
 
@@ -66,7 +67,9 @@ class TrailerCache {
   std::deque<std::string> order_;                          // guarded by mutex_
 };
 
-// Lets the pushes to one pool run side by side, and one that others keep overtaking run alone.
+// Lets the pushes to one pool run side by side, and one that others keep overtaking run alone, as does
+// each step of a sweep. Whoever makes refs of the pool name objects holds a pass from before the snapshot
+// that it reads until its commit.
 class PoolGate {
  public:
   class Pass {
@@ -85,13 +88,34 @@ class PoolGate {
     Pass& operator=(const Pass&) = delete;
 
    private:
+    friend class PoolGate;
+    struct Locked {};
+    Pass(PoolGate& gate, Locked) : gate_(gate), alone_(true) {}
     PoolGate& gate_;
     bool alone_;
   };
+  // Alone, or null at once if anybody is inside: for those who can come again.
+  std::unique_ptr<Pass> try_alone() {
+    if (!gate_.try_lock()) return nullptr;
+    return std::unique_ptr<Pass>(new Pass(*this, Pass::Locked{}));
+  }
 
  private:
   std::mutex turnstile_;
   std::shared_mutex gate_;
+};
+
+// One maintenance at a time in a store, so never two on one pool. What it says of itself.
+class MaintenanceSlot {
+ public:
+  bool try_take();
+  void release();
+  MaintenanceStatus status() const;
+  void update(const std::function<void(MaintenanceStatus&)>& change);
+
+ private:
+  mutable std::mutex mutex_;
+  MaintenanceStatus status_;  // guarded by mutex_
 };
 
 class StoreCore {
@@ -107,6 +131,7 @@ class StoreCore {
   NumberAllocator numbers;
   SetCache sets{256U << 20U};
   TrailerCache trailers;
+  MaintenanceSlot maintenance;
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
   // two creations may wait in one group; so they come from one counter.
@@ -152,5 +177,7 @@ Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, B
 // symref's target for those that are. Spec: gitrevisions, "<refname>".
 Result<std::optional<NamedRef>> find_ref_by_short_name(const RepositorySnapshot& repository, const std::string& name);
 bool is_hidden(const RepositoryRow& row, Bytes ref_name);
+// What maintenance noted of a pool; all 0 if it never came there.
+Result<format::PoolUpkeepRow> read_pool_upkeep(const sys::StorageSnapshot& snapshot, PoolId pool);
 
 }  // namespace vexor::store

@@ -1,0 +1,68 @@
+// Every changing storage operation of a maintenance pass fails once, before and after it happened; the
+// store is opened again and must hold every object that a repository sees, and maintenance go on.
+#include "support/upkeep.h"
+#include "vexorstore/sys/fault_backend.h"
+
+namespace vexor {
+namespace {
+
+using namespace test;
+
+// `fill` makes the store's content; the repositories of `names` must come through unharmed.
+void attack(MaintenanceTask task, sys::FaultBackend::Mode mode, const std::vector<std::string>& names, const std::function<void(Store&)>& fill) {
+  for (std::uint64_t n = 1;; ++n) {
+    SCOPED_TRACE(std::string(maintenance_task_name(task)) + " operation " + std::to_string(n));
+    const auto memory = sys::make_memory_backend();
+    sys::FaultBackend faulty(*memory);
+    auto store = open(faulty);
+    fill(*store);
+    std::vector<std::map<std::string, std::string>> before;
+    for (const std::string& name : names) before.push_back(visible_objects(*store, store->find_repository(name).value()->id));
+
+    faulty.fail_at(n, mode);
+    const auto done = run_upkeep(*store, only(task), 2048);
+    const bool failed = faulty.has_failed();
+    EXPECT_EQ(done.has_error(), failed);
+    faulty.fail_at(0, mode);
+
+    store = open(*memory);
+    for (int pass = 0; pass < 2; ++pass) {
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        const RepositoryId id = store->find_repository(names[i]).value()->id;
+        EXPECT_EQ(visible_objects(*store, id), before[i]);
+        expect_sound(*store, id);
+      }
+      const auto again = run_upkeep(*store, only(task), 2048);
+      EXPECT_TRUE(again.has_value());
+    }
+    if (!failed) {
+      EXPECT_GT(n, 1U) << "nothing was written";
+      break;
+    }
+    ASSERT_LT(n, 1000U);
+  }
+}
+
+void attack_both_ways(MaintenanceTask task, const std::vector<std::string>& names, const std::function<void(Store&)>& fill) {
+  attack(task, sys::FaultBackend::Mode::kBefore, names, fill);
+  attack(task, sys::FaultBackend::Mode::kAfter, names, fill);
+}
+
+ObjectId push_rounds(Store& store, const std::string& name, int from, int rounds, int blobs, std::optional<ObjectId> tip = std::nullopt) {
+  for (int i = from; i < from + rounds; ++i) {
+    const Push push = make_push(tip, i, blobs, "refs/heads/main", tip ? *tip : ObjectId::null(kAlgorithm));
+    EXPECT_TRUE(run_push(store, name, push.request));
+    tip = push.tip;
+  }
+  return *tip;
+}
+
+TEST(MaintenanceCrash, merge_at_every_operation) {
+  attack_both_ways(MaintenanceTask::kMerge, {"a/b"}, [](Store& store) {
+    ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+    push_rounds(store, "a/b", 0, 30, 3);
+  });
+}
+
+}  // namespace
+}  // namespace vexor
