@@ -64,5 +64,19 @@ TEST(MaintenanceCrash, merge_at_every_operation) {
   });
 }
 
+TEST(MaintenanceCrash, sweep_at_every_operation) {
+  attack_both_ways(MaintenanceTask::kSweep, {"a/b", "c/d"}, [](Store& store) {
+    ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+    const ObjectId tip = push_rounds(store, "a/b", 0, 5, 3);
+    ASSERT_TRUE(store.fork_repository("a/b", "c/d", {}).has_value());
+    for (int i = 0; i < 12; ++i) {
+      const std::string ref = "refs/heads/side" + std::to_string(i);
+      const Push side = make_push(tip, 100 + i, i == 3 ? 4100 : 5, ref, ObjectId::null(kAlgorithm));
+      ASSERT_TRUE(run_push(store, i % 2 == 0 ? "a/b" : "c/d", side.request));
+      if (i % 3 == 0) ASSERT_TRUE(run_push(store, i % 2 == 0 ? "a/b" : "c/d", delete_request(side.tip, ref)));
+    }
+  });
+}
+
 }  // namespace
 }  // namespace vexor

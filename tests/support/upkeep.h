@@ -13,6 +13,7 @@ namespace vexor::test {
 inline MaintenanceOptions only(MaintenanceTask task) {
   MaintenanceOptions options;
   options.tasks = {task};
+  options.sweep_retention_ms = 0;
   return options;
 }
 

@@ -1,5 +1,5 @@
 // Maintenance: verifying, rebuilding, exporting, counting, and the upkeep of a store in use (merging
-// small extents). All block, for minutes on large stores; call them on a worker. Threads: any;
+// and sweeping). All block, for minutes on large stores; call them on a worker. Threads: any;
 // verify, export, stats and upkeep work while the store is in use.
 #pragma once
 
@@ -59,18 +59,23 @@ Result<RepositoryStats> repository_stats(Store& store, RepositoryId repository);
 // Upkeep of a store in use. Docs: docs/operations/maintenance.md.
 enum class MaintenanceTask : std::uint8_t {
   kMerge,    // small extents that follow each other become one
+  kSweep,    // objects that nothing reaches any more are erased
 };
-std::string_view maintenance_task_name(MaintenanceTask task);  // "merge"
+std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep"
 
 struct MaintenanceOptions {
-  std::vector<MaintenanceTask> tasks{MaintenanceTask::kMerge};
+  std::vector<MaintenanceTask> tasks{MaintenanceTask::kSweep, MaintenanceTask::kMerge};
   std::optional<RepositoryId> repository;  // only its pool; else all pools
+  // How long an object stays after it was pushed and after the last ref that reached it moved away.
+  std::int64_t sweep_retention_ms = 14LL * 24 * 3600 * 1000;
 };
 
 struct MaintenanceFigures {
   std::uint64_t pools = 0;             // pools finished
   std::uint64_t bytes = 0;             // read and written
   std::uint64_t extents_merged = 0;    // rows that went into others
+  std::uint64_t objects_swept = 0;
+  std::uint64_t bytes_saved = 0;       // payload bytes, by the sweep
 };
 struct MaintenanceStatus {
   bool is_running = false;

@@ -4,6 +4,7 @@
 // purge, the end of the process) leaves the store whole, and the task sees it at the next step.
 #pragma once
 
+#include "maintenance/journal_window.h"
 #include "maintenance/pool_extents.h"
 
 namespace vexor::maintenance {
@@ -17,6 +18,7 @@ class Budget {
     used_ += bytes;
     if (++calls_ % kCallsPerLook == 0 && clock_.monotonic_time_ms() >= end_ms_) late_ = true;
   }
+  void give_up() { late_ = true; }  // nothing to do now; later there may be
   bool is_used_up() const { return late_ || used_ >= bytes_; }
   std::uint64_t used() const { return used_; }
 
@@ -36,6 +38,8 @@ struct PoolTaskContext {
   HashAlgorithm algorithm;
   const MaintenanceOptions& options;
   MaintenanceFigures& figures;
+  JournalWindow& journal;
+  std::vector<RepositoryId> users;  // repositories of the pool; later ones are in the journal
   // How far the task is, for those who look.
   std::uint64_t done = 0;
   std::uint64_t total = 0;
@@ -49,6 +53,7 @@ class PoolTask {
 };
 
 std::unique_ptr<PoolTask> make_merge_task(PoolTaskContext& context);
+std::unique_ptr<PoolTask> make_sweep_task(PoolTaskContext& context);
 
 // Reads, changes and writes the pool's upkeep row as part of a replacement.
 Result<void> change_upkeep(const sys::StorageSnapshot& snapshot, PoolId pool, Replacement& out,

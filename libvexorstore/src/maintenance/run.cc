@@ -1,5 +1,6 @@
 // One pass of upkeep: which pool and which task come next. Spec: docs/operations/maintenance.md.
-#include "base/check.h"
+#include <algorithm>
+
 #include "maintenance/pool_task.h"
 
 namespace vexor {
@@ -57,6 +58,7 @@ class Pass final : public MaintenanceRun {
     context_->done = context_->total = 0;
     switch (options_.tasks[task_index_]) {
       case MaintenanceTask::kMerge: task_ = make_merge_task(*context_); break;
+      case MaintenanceTask::kSweep: task_ = make_sweep_task(*context_); break;
     }
     return success();
   }
@@ -77,7 +79,8 @@ class Pass final : public MaintenanceRun {
     VEXOR_TRY(note(more ? std::optional<format::PoolId>(pools_[next_].first) : std::nullopt));
     done_ = !more;
     if (done_) return success();
-    context_.emplace(PoolTaskContext{core_, pools_[next_].first, pools_[next_].second, options_, figures_});
+    const auto& [pool, listed] = pools_[next_];
+    context_.emplace(PoolTaskContext{core_, pool, listed.algorithm, options_, figures_, journal_, listed.users});
     ++next_;
     task_index_ = 0;
     return success();
@@ -90,14 +93,22 @@ class Pass final : public MaintenanceRun {
     if (row && !only_) {
       VEXOR_TRY(from, format::decode_upkeep_cursor_row(row->bytes()));
     }
-    std::map<format::PoolId, HashAlgorithm> pools;
+    std::map<format::PoolId, Listed> pools;
     const auto cursor = snapshot->cursor(Family::kRepositories);
     for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
       VEXOR_TRY(const format::RepositoryRow repository, format::decode_repository_row(cursor->value()));
-      if (repository.pool >= from && (!only_ || repository.pool == *only_)) pools.emplace(repository.pool, repository.algorithm);
+      if (repository.pool < from || (only_ && repository.pool != *only_)) continue;
+      Listed& listed = pools[repository.pool];
+      listed.algorithm = repository.algorithm;
+      listed.users.push_back(repository.number);
     }
     VEXOR_TRY(cursor->status());
-    pools_.assign(pools.begin(), pools.end());
+    pools_.assign(std::make_move_iterator(pools.begin()), std::make_move_iterator(pools.end()));
+    // The same snapshot: a fork that is not listed is in the journal behind it.
+    const bool sweeps = std::find(options_.tasks.begin(), options_.tasks.end(), MaintenanceTask::kSweep) != options_.tasks.end();
+    if (sweeps) {
+      VEXOR_TRY(journal_.begin(*snapshot, core_.clock.wall_time_ms() - options_.sweep_retention_ms));
+    }
     listed_ = true;
     return success();
   }
@@ -125,6 +136,8 @@ class Pass final : public MaintenanceRun {
       status.total = context_->total;
       status.figures.bytes += figures_.bytes - before.bytes;
       status.figures.extents_merged += figures_.extents_merged - before.extents_merged;
+      status.figures.objects_swept += figures_.objects_swept - before.objects_swept;
+      status.figures.bytes_saved += figures_.bytes_saved - before.bytes_saved;
     });
   }
 
@@ -133,7 +146,12 @@ class Pass final : public MaintenanceRun {
   std::optional<format::PoolId> only_;
   MaintenanceFigures figures_;
   bool listed_ = false;
-  std::vector<std::pair<format::PoolId, HashAlgorithm>> pools_;  // from the cursor on
+  struct Listed {
+    HashAlgorithm algorithm = HashAlgorithm::kSha1;
+    std::vector<RepositoryId> users;
+  };
+  std::vector<std::pair<format::PoolId, Listed>> pools_;  // from the cursor on
+  maintenance::JournalWindow journal_;
   std::size_t next_ = 0;  // in pools_
   std::optional<PoolTaskContext> context_;
   std::unique_ptr<PoolTask> task_;
@@ -150,6 +168,7 @@ class Pass final : public MaintenanceRun {
 std::string_view maintenance_task_name(MaintenanceTask task) {
   switch (task) {
     case MaintenanceTask::kMerge: return "merge";
+    case MaintenanceTask::kSweep: return "sweep";
   }
   return "";
 }
