@@ -78,5 +78,41 @@ TEST(MaintenanceCrash, sweep_at_every_operation) {
   });
 }
 
+// Versions of one file, each a delta upon the one before: re-delta turns the chains round, so that new
+// forms stand on old ones between two batches.
+TEST(MaintenanceCrash, redelta_at_every_operation) {
+  attack_both_ways(MaintenanceTask::kRedelta, {"a/b", "c/d"}, [](Store& store) {
+    ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+    std::uint32_t state = 5;
+    const auto noise = [&](std::size_t size) {
+      std::string out(size, '\0');
+      for (char& c : out) c = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
+      return out;
+    };
+    std::vector<std::string> files{noise(40'000), noise(300'000), noise(3'000)};
+    const ObjectId none = ObjectId::null(kAlgorithm);
+    ObjectId tip = none;
+    for (int round = 0; round < 12; ++round) {
+      PackBuilder pack;
+      std::string tree;
+      for (std::size_t i = 0; i < files.size(); ++i) {
+        const std::string before = files[i];
+        files[i] += noise(2'000);
+        if (round == 0) pack.add(ObjectType::kBlob, files[i]);
+        else pack.add_delta(ObjectType::kBlob, hash_object(kAlgorithm, ObjectType::kBlob, before).value(), before, files[i]);
+        tree += "100644 f" + std::to_string(i) + std::string(1, '\0') + std::string(hash_object(kAlgorithm, ObjectType::kBlob, files[i]).value().raw());
+      }
+      std::string commit = "tree " + pack.add(ObjectType::kTree, tree).hex() + "\n";
+      if (!tip.is_null()) commit += "parent " + tip.hex() + "\n";
+      const std::string who = "A <a@b> " + std::to_string(1'700'000'000 + round) + " +0000\n";
+      commit += "author " + who + "committer " + who + "\nx\n";
+      const ObjectId next = pack.add(ObjectType::kCommit, commit);
+      ASSERT_TRUE(run_push(store, "a/b", push_request(tip, next, "refs/heads/main", pack.finish())));
+      tip = next;
+      if (round == 6) ASSERT_TRUE(store.fork_repository("a/b", "c/d", {}).has_value());
+    }
+  });
+}
+
 }  // namespace
 }  // namespace vexor

@@ -13,7 +13,9 @@ namespace vexor::test {
 inline MaintenanceOptions only(MaintenanceTask task) {
   MaintenanceOptions options;
   options.tasks = {task};
-  options.sweep_retention_ms = 0;
+  options.policy.emplace();
+  options.policy->sweep_retention_seconds = 0;
+  options.policy->redelta_growth_percent = 0;
   return options;
 }
 

@@ -1,5 +1,5 @@
-// Maintenance: verifying, rebuilding, exporting, counting, and the upkeep of a store in use (merging
-// and sweeping). All block, for minutes on large stores; call them on a worker. Threads: any;
+// Maintenance: verifying, rebuilding, exporting, counting, and the upkeep of a store in use (merging,
+// sweeping, better deltas). All block, for minutes on large stores; call them on a worker. Threads: any;
 // verify, export, stats and upkeep work while the store is in use.
 #pragma once
 
@@ -60,14 +60,15 @@ Result<RepositoryStats> repository_stats(Store& store, RepositoryId repository);
 enum class MaintenanceTask : std::uint8_t {
   kMerge,    // small extents that follow each other become one
   kSweep,    // objects that nothing reaches any more are erased
+  kRedelta,  // deltas are made anew where that is shorter
 };
-std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep"
+std::optional<MaintenanceTask> parse_maintenance_task(std::string_view name);
+std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep", "redelta"
 
 struct MaintenanceOptions {
-  std::vector<MaintenanceTask> tasks{MaintenanceTask::kSweep, MaintenanceTask::kMerge};
+  std::vector<MaintenanceTask> tasks{MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kMerge};
   std::optional<RepositoryId> repository;  // only its pool; else all pools
-  // How long an object stays after it was pushed and after the last ref that reached it moved away.
-  std::int64_t sweep_retention_ms = 14LL * 24 * 3600 * 1000;
+  std::optional<MaintenancePolicy> policy;  // null: the store's
 };
 
 struct MaintenanceFigures {
@@ -75,7 +76,8 @@ struct MaintenanceFigures {
   std::uint64_t bytes = 0;             // read and written
   std::uint64_t extents_merged = 0;    // rows that went into others
   std::uint64_t objects_swept = 0;
-  std::uint64_t bytes_saved = 0;       // payload bytes, by the sweep
+  std::uint64_t objects_redeltaed = 0; // that got another form
+  std::uint64_t bytes_saved = 0;       // payload bytes, by sweep and re-delta
 };
 struct MaintenanceStatus {
   bool is_running = false;

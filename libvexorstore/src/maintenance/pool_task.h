@@ -16,19 +16,17 @@ class Budget {
       : clock_(clock), bytes_(bytes), end_ms_(clock.monotonic_time_ms() + time_ms) {}
   void use(std::uint64_t bytes) {
     used_ += bytes;
-    if (++calls_ % kCallsPerLook == 0 && clock_.monotonic_time_ms() >= end_ms_) late_ = true;
+    if (clock_.monotonic_time_ms() >= end_ms_) late_ = true;
   }
   void give_up() { late_ = true; }  // nothing to do now; later there may be
   bool is_used_up() const { return late_ || used_ >= bytes_; }
   std::uint64_t used() const { return used_; }
 
  private:
-  static constexpr unsigned kCallsPerLook = 8;
   const sys::Clock& clock_;
   std::uint64_t bytes_;
   std::int64_t end_ms_;
   std::uint64_t used_ = 0;
-  unsigned calls_ = 0;
   bool late_ = false;
 };
 
@@ -36,7 +34,7 @@ struct PoolTaskContext {
   store::StoreCore& core;
   PoolId pool;
   HashAlgorithm algorithm;
-  const MaintenanceOptions& options;
+  const MaintenancePolicy& policy;
   MaintenanceFigures& figures;
   JournalWindow& journal;
   std::vector<RepositoryId> users;  // repositories of the pool; later ones are in the journal
@@ -54,6 +52,7 @@ class PoolTask {
 
 std::unique_ptr<PoolTask> make_merge_task(PoolTaskContext& context);
 std::unique_ptr<PoolTask> make_sweep_task(PoolTaskContext& context);
+std::unique_ptr<PoolTask> make_redelta_task(PoolTaskContext& context);
 
 // Reads, changes and writes the pool's upkeep row as part of a replacement.
 Result<void> change_upkeep(const sys::StorageSnapshot& snapshot, PoolId pool, Replacement& out,

@@ -21,7 +21,7 @@ class Pass final : public MaintenanceRun {
  public:
   // The slot must be taken.
   Pass(store::StoreCore& core, MaintenanceOptions options, std::optional<format::PoolId> only)
-      : core_(core), options_(std::move(options)), only_(only) {}
+      : core_(core), options_(std::move(options)), policy_(options_.policy.value_or(core.options.maintenance)), only_(only) {}
   ~Pass() override { core_.maintenance.release(); }
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
@@ -38,10 +38,12 @@ class Pass final : public MaintenanceRun {
       auto stepped = task_->step(budget);
       figures_.bytes += budget.used() - counted;
       counted = budget.used();
-      tell(before);
       if (stepped.has_error() && stepped.error().code() != Errc::kConflict) return std::move(stepped).error();
       conflicts_ = stepped.has_error() ? conflicts_ + 1 : 0;
-      if (conflicts_ > kConflictsMax || (stepped.has_value() && stepped.value())) end_task();
+      const bool ends = conflicts_ > kConflictsMax || (stepped.has_value() && stepped.value());
+      if (ends && task_index_ + 1 == options_.tasks.size()) ++figures_.pools;
+      tell(before);
+      if (ends) end_task();
       if (budget.is_used_up()) break;
     }
     return done_;
@@ -59,6 +61,7 @@ class Pass final : public MaintenanceRun {
     switch (options_.tasks[task_index_]) {
       case MaintenanceTask::kMerge: task_ = make_merge_task(*context_); break;
       case MaintenanceTask::kSweep: task_ = make_sweep_task(*context_); break;
+      case MaintenanceTask::kRedelta: task_ = make_redelta_task(*context_); break;
     }
     return success();
   }
@@ -67,7 +70,6 @@ class Pass final : public MaintenanceRun {
     task_.reset();
     conflicts_ = 0;
     ++task_index_;
-    if (task_index_ == options_.tasks.size()) ++figures_.pools;
   }
 
   Result<void> next_pool() {
@@ -80,7 +82,7 @@ class Pass final : public MaintenanceRun {
     done_ = !more;
     if (done_) return success();
     const auto& [pool, listed] = pools_[next_];
-    context_.emplace(PoolTaskContext{core_, pool, listed.algorithm, options_, figures_, journal_, listed.users});
+    context_.emplace(PoolTaskContext{core_, pool, listed.algorithm, policy_, figures_, journal_, listed.users});
     ++next_;
     task_index_ = 0;
     return success();
@@ -107,7 +109,7 @@ class Pass final : public MaintenanceRun {
     // The same snapshot: a fork that is not listed is in the journal behind it.
     const bool sweeps = std::find(options_.tasks.begin(), options_.tasks.end(), MaintenanceTask::kSweep) != options_.tasks.end();
     if (sweeps) {
-      VEXOR_TRY(journal_.begin(*snapshot, core_.clock.wall_time_ms() - options_.sweep_retention_ms));
+      VEXOR_TRY(journal_.begin(*snapshot, core_.clock.wall_time_ms() - static_cast<std::int64_t>(policy_.sweep_retention_seconds) * 1000));
     }
     listed_ = true;
     return success();
@@ -134,15 +136,18 @@ class Pass final : public MaintenanceRun {
       status.pool = context_->pool;
       status.done = context_->done;
       status.total = context_->total;
+      status.figures.pools += figures_.pools - before.pools;
       status.figures.bytes += figures_.bytes - before.bytes;
       status.figures.extents_merged += figures_.extents_merged - before.extents_merged;
       status.figures.objects_swept += figures_.objects_swept - before.objects_swept;
+      status.figures.objects_redeltaed += figures_.objects_redeltaed - before.objects_redeltaed;
       status.figures.bytes_saved += figures_.bytes_saved - before.bytes_saved;
     });
   }
 
   store::StoreCore& core_;
   MaintenanceOptions options_;
+  MaintenancePolicy policy_;
   std::optional<format::PoolId> only_;
   MaintenanceFigures figures_;
   bool listed_ = false;
@@ -169,8 +174,16 @@ std::string_view maintenance_task_name(MaintenanceTask task) {
   switch (task) {
     case MaintenanceTask::kMerge: return "merge";
     case MaintenanceTask::kSweep: return "sweep";
+    case MaintenanceTask::kRedelta: return "redelta";
   }
   return "";
+}
+
+std::optional<MaintenanceTask> parse_maintenance_task(std::string_view name) {
+  for (const MaintenanceTask task : MaintenanceOptions().tasks) {
+    if (maintenance_task_name(task) == name) return task;
+  }
+  return std::nullopt;
 }
 
 MaintenanceStatus maintenance_status(Store& store) { return store.core().maintenance.status(); }

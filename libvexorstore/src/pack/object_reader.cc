@@ -9,6 +9,7 @@ using sys::Family;
 
 namespace {
 constexpr std::size_t kLoadedExtentsMax = 16;
+constexpr std::size_t kDepthSlack = 1024;
 }
 
 std::shared_ptr<const std::string> ObjectCache::find(ObjectNumber number) {
@@ -114,7 +115,8 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
     }
     chain.push_back(at);
     at = next.object.base;
-    if (chain.size() > limits_.delta_depth_max + 1U) return Error(Errc::kCorrupt, "delta chain without end");
+    // Rewritten deltas below may make it longer than a client was allowed to.
+    if (chain.size() > kDepthSlack + limits_.delta_depth_max) return Error(Errc::kCorrupt, "delta chain without end");
     content = cache_.find(at);
   }
   while (!chain.empty()) {

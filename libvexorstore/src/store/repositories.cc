@@ -311,6 +311,7 @@ Result<std::vector<RefInfo>> Store::list_refs(RepositoryId repository) const {
 }
 
 JournalSequence Store::last_sequence() const { return core_->committer->last_sequence(); }
+const MaintenancePolicy& Store::maintenance_policy() const { return core_->options.maintenance; }
 
 Result<void> Store::checkpoint(const std::filesystem::path& directory) {
   return core_->backend->checkpoint(directory);

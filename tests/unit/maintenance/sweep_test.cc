@@ -11,7 +11,8 @@ namespace {
 using namespace test;
 using sys::Family;
 
-constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
+constexpr std::int64_t kDaySeconds = 24LL * 3600;
+constexpr std::int64_t kDayMs = kDaySeconds * 1000;
 
 class TestClock final : public sys::Clock {
  public:
@@ -39,9 +40,9 @@ class Sweep : public testing::Test {
     return made.tip;
   }
   void drop(const std::string& name, const ObjectId& old, const std::string& ref) { EXPECT_TRUE(run_push(*store_, name, delete_request(old, ref))); }
-  std::uint64_t sweep(std::int64_t retention_ms = 0, std::uint64_t bytes = 1U << 30U) {
+  std::uint64_t sweep(std::uint64_t retention_seconds = 0, std::uint64_t bytes = 1U << 30U) {
     MaintenanceOptions options = only(MaintenanceTask::kSweep);
-    options.sweep_retention_ms = retention_ms;
+    options.policy->sweep_retention_seconds = retention_seconds;
     const auto figures = run_upkeep(*store_, options, bytes);
     EXPECT_TRUE(figures.has_value()) << figures.error().message();
     return figures.has_value() ? figures.value().objects_swept : 0;
@@ -120,12 +121,12 @@ TEST_F(Sweep, retention_is_counted_from_the_push_and_from_the_last_ref) {
   clock_.now_ms += 20 * kDayMs;
   drop("a/b", side, "refs/heads/side");
   clock_.now_ms += kDayMs;
-  EXPECT_EQ(sweep(14 * kDayMs), 0U);
+  EXPECT_EQ(sweep(14 * kDaySeconds), 0U);
   clock_.now_ms += 14 * kDayMs;
-  EXPECT_EQ(sweep(14 * kDayMs), 5U);
+  EXPECT_EQ(sweep(14 * kDaySeconds), 5U);
   const ObjectId again = push("a/b", "refs/heads/again", main_, 3);
   drop("a/b", again, "refs/heads/again");
-  EXPECT_EQ(sweep(14 * kDayMs), 0U);
+  EXPECT_EQ(sweep(14 * kDaySeconds), 0U);
   expect_sound(*store_, id_);
 }
 
@@ -217,7 +218,7 @@ TEST_F(Sweep, bitmaps_of_what_stays_unreached_go_first) {
   ASSERT_TRUE(run_push(*store_, "c/fork", young.request));
   ASSERT_TRUE(store_->delete_repository("c/fork", {}).has_value());
   ASSERT_TRUE(store_->purge_repository("c/fork", {}).has_value());
-  EXPECT_EQ(sweep(14 * kDayMs), 42U);
+  EXPECT_EQ(sweep(14 * kDaySeconds), 42U);
   EXPECT_FALSE(has(old.tip));
   EXPECT_TRUE(has(young.tip));
   // The same history comes again, the young commit in the middle of it.
