@@ -21,8 +21,8 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const std::filesystem::path root = argv[1];
   const ObjectId id = ObjectId::from_raw(HashAlgorithm::kSha1, "0123456789abcdefghij");
-  format::ExtentObject whole{ObjectType::kTree, false, id, 300, 300, 120, 0, format::kNoObject, 0};
-  format::ExtentObject delta{ObjectType::kBlob, true, id, 30, 70000, 25, 3, 12, 120};
+  format::ExtentObject whole{ObjectType::kTree, false, false, id, 300, 300, 120, 0, format::kNoObject, 0};
+  format::ExtentObject delta{ObjectType::kBlob, true, false, id, 30, 70000, 25, 3, 12, 120};
   write(root, "extent", "two", format::encode_extent_header(77, {whole, delta}) + std::string(145, 'p'));
   format::RefRow ref;
   ref.id = id;

@@ -12,6 +12,7 @@ namespace vexor::frontend {
 namespace {
 
 constexpr std::size_t kLogEntriesMax = 1000;
+constexpr std::uint64_t kMaintenanceStepBytes = 64U << 20U;
 
 // The keys of a request, each taken once; what is left over is a mistake.
 class Arguments {
@@ -387,6 +388,57 @@ Result<json::object> repair(Call& call) {
                  std::to_string(report.bitmaps) + " bitmaps in " + std::to_string(report.pools) + " pools");
 }
 
+json::object fields_of(const MaintenanceFigures& figures) {
+  return {{"pools", figures.pools}, {"bytes", figures.bytes}, {"extents_merged", figures.extents_merged},
+          {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed}, {"bytes_saved", figures.bytes_saved}};
+}
+
+Result<json::object> maintenance_status_of(Call& call) {
+  VEXOR_TRY(call.args.end());
+  const MaintenanceStatus status = maintenance_status(call.store);
+  json::object fields{{"running", status.is_running}};
+  if (status.is_running) {
+    fields["task"] = maintenance_task_name(status.task);
+    fields["pool"] = status.pool;
+    fields["done"] = status.done;
+    fields["total"] = status.total;
+  }
+  for (const auto& field : fields_of(status.figures)) fields[field.key()] = field.value();
+  return json::object{{"fields", std::move(fields)}};
+}
+
+// Without a brake: somebody waits for it.
+Result<json::object> maintenance_run(Call& call) {
+  VEXOR_TRY(const auto name, call.args.optional_text("repository"));
+  VEXOR_TRY(const auto what, call.args.list("what"));
+  VEXOR_TRY(const auto retention, call.args.number("retention_seconds"));
+  VEXOR_TRY(call.args.end());
+  MaintenanceOptions options;
+  if (name) {
+    VEXOR_TRY(const RepositoryInfo info, find(call, *name));
+    options.repository = info.id;
+  }
+  if (what) options.tasks.clear();
+  for (const std::string& text : what.value_or(std::vector<std::string>())) {
+    const auto task = parse_maintenance_task(text);
+    if (!task) return Error(Errc::kInvalidArgument, "unknown task: " + text);
+    options.tasks.push_back(*task);
+  }
+  if (what || retention) {
+    // Who asks for re-delta by name gets it, however little the pool has grown.
+    options.policy = call.store.maintenance_policy();
+    if (what) options.policy->redelta_growth_percent = 0;
+    if (retention) options.policy->sweep_retention_seconds = *retention;
+  }
+  VEXOR_TRY(const auto pass, begin_maintenance(call.store, options));
+  for (;;) {
+    VEXOR_TRY(const bool done, pass->maintain_some(kMaintenanceStepBytes));
+    if (done) return json::object{{"fields", fields_of(pass->figures())}};
+    const MaintenanceStatus status = maintenance_status(call.store);
+    if (call.progress && !call.progress(status.done, std::max(status.total, status.done + 1))) return Error(Errc::kCancelled, "stopped");
+  }
+}
+
 Result<json::object> checkpoint(Call& call) {
   VEXOR_TRY(const std::string directory, call.args.text("directory"));
   VEXOR_TRY(call.args.end());
@@ -402,7 +454,7 @@ const std::map<std::string, Handler, std::less<>>& handlers() {
       {"repo.create", repo_create}, {"repo.fork", repo_fork}, {"repo.rename", repo_rename}, {"repo.delete", repo_delete},
       {"repo.restore", repo_restore}, {"repo.purge", repo_purge}, {"repo.list", repo_list}, {"repo.describe", repo_describe},
       {"repo.set", repo_set}, {"grant", grant}, {"protect", protect}, {"hide", hide}, {"reflog", ref_log}, {"refs", refs}, {"fsck", fsck},
-      {"stats", stats}, {"repair", repair}, {"checkpoint", checkpoint}};
+      {"stats", stats}, {"maintenance.status", maintenance_status_of}, {"maintenance.run", maintenance_run}, {"repair", repair}, {"checkpoint", checkpoint}};
   return kHandlers;
 }
 

@@ -71,8 +71,8 @@ class ProgressLine {
 
 struct Arguments {
   std::string data, socket, name, other, user, permission, branch, format, description, policy, directory;
-  std::vector<std::string> only, bundles;
-  std::uint64_t pack_bytes = 0, object_bytes = 0, refs_max = 0;
+  std::vector<std::string> only, bundles, what;
+  std::uint64_t retention_seconds = 0, pack_bytes = 0, object_bytes = 0, refs_max = 0;
   bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
   bool allow_force = false, allow_delete = false, all = false, rebuild = false, force = false;
 };
@@ -280,6 +280,11 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
   if (op == "reflog") out["ref"] = a.other;
   if (op == "fsck" && !a.all) out["repository"] = a.name;
   if (op == "checkpoint") out["directory"] = a.directory;
+  if (op == "maintenance.run") {
+    if (!a.name.empty()) out["repository"] = a.name;
+    if (!a.what.empty()) out["what"] = json::value_from(a.what);
+    if (given("--retention-seconds")) out["retention_seconds"] = a.retention_seconds;
+  }
   return out;
 }
 
@@ -387,6 +392,12 @@ void add_rest(CLI::App& app, Arguments& args) {
   fsck->add_flag("--all", args.all);
   app.add_subcommand("stats", "figures of the store");
   app.add_subcommand("checkpoint", "write a complete copy of the store")->add_option("DIRECTORY", args.directory, "must not exist yet")->required();
+  CLI::App* maintenance = app.add_subcommand("maintenance", "keep storage in shape")->require_subcommand(1);
+  maintenance->add_subcommand("status", "what runs now, and what was done since the start");
+  CLI::App* run = maintenance->add_subcommand("run", "one pass over all repositories, or over one and its forks");
+  run->add_option("REPOSITORY", args.name);
+  run->add_option("--what", args.what, "tasks, in this order; all without it")->delimiter(',')->check(CLI::IsMember({"sweep", "redelta", "merge"}));
+  run->add_option("--retention-seconds", args.retention_seconds, "how long unreached objects stay; the server's setting without it");
   CLI::App* repair = app.add_subcommand("repair", "make derived rows anew; needs --data, the server stopped");
   repair->add_flag("--rebuild-derived", args.rebuild, "index, graph, shapes and bitmaps from extents and refs")->required();
 }

@@ -23,7 +23,7 @@ int fail(const Error& error) {
 // The frontends that the configuration asks for.
 class Server {
  public:
-  Server(Store& store, ServerConfig config) : service_(store), config_(std::move(config)) {}
+  Server(Store& store, ServerConfig config) : service_(store), config_(std::move(config)), maintenance_(store, config_.maintenance) {}
 
   Result<void> start() {
     if (!config_.https_listen.empty()) {
@@ -36,6 +36,7 @@ class Server {
     }
     admin_ = std::make_unique<AdminServer>(service_, config_.admin);
     VEXOR_TRY(admin_->start());
+    maintenance_.start();
     if (!config_.monitor_listen.empty()) {
       monitor_ = std::make_unique<MonitorServer>(io_, service_, config_.monitor, [this] { set_gauges(); });
       VEXOR_TRY(monitor_->start());
@@ -77,6 +78,7 @@ class Server {
       if (https_) https_->stop();
       if (ssh_) ssh_->stop();
       admin_->stop();
+      maintenance_.stop();
       poll_drain(config_.drain_seconds * 1000);
       wait_for_second_signal();
     });
@@ -109,6 +111,7 @@ class Server {
   std::unique_ptr<SshServer> ssh_;
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<MonitorServer> monitor_;
+  MaintenanceThread maintenance_;
 };
 
 int serve(const ServerConfig& config) {
@@ -127,6 +130,7 @@ int serve(const ServerConfig& config) {
   StoreOptions options;
   options.scratch_directory = directory / "tmp";
   options.limits = config.limits;
+  options.maintenance = config.maintenance.policy;
   auto store = Store::open(std::move(backend).value(), options);
   if (store.has_error()) return fail(store.error());
   Server server(*store.value(), config);

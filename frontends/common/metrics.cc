@@ -23,6 +23,8 @@ Metrics::Metrics()
       alarms_(make(prometheus::BuildCounter(), "vexor_alarms_total", "Findings that an operator must look at, by kind", registry_)),
       connections_(make(prometheus::BuildGauge(), "vexor_connections", "Open connections", registry_)),
       family_bytes_(make(prometheus::BuildGauge(), "vexor_family_bytes", "Bytes on disk of a row family, roughly", registry_)),
+      maintenance_(make(prometheus::BuildGauge(), "vexor_maintenance_done", "What maintenance did since the start, by figure", registry_)),
+      maintenance_running_(make(prometheus::BuildGauge(), "vexor_maintenance_running", "1 while a pass runs", registry_).Add({})),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
   for (const Errc kind : {Errc::kCollision, Errc::kCorrupt}) alarms_.Add({{"kind", std::string(errc_name(kind))}});  // seen before the first
@@ -51,6 +53,12 @@ std::string Metrics::text(Store& store) {
     const auto family = static_cast<sys::Family>(i);
     family_bytes_.Add({{"family", std::string(sys::family_name(family))}}).Set(static_cast<double>(approximate_bytes(store, family)));
   }
+  const MaintenanceStatus status = maintenance_status(store);
+  maintenance_running_.Set(status.is_running ? 1 : 0);
+  const std::pair<const char*, std::uint64_t> figures[] = {
+      {"pools", status.figures.pools}, {"bytes", status.figures.bytes}, {"extents_merged", status.figures.extents_merged},
+      {"objects_swept", status.figures.objects_swept}, {"objects_redeltaed", status.figures.objects_redeltaed}, {"bytes_saved", status.figures.bytes_saved}};
+  for (const auto& [name, value] : figures) maintenance_.Add({{"figure", name}}).Set(static_cast<double>(value));
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 

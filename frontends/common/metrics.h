@@ -33,6 +33,8 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& alarms_;
   prometheus::Family<prometheus::Gauge>& connections_;
   prometheus::Family<prometheus::Gauge>& family_bytes_;
+  prometheus::Family<prometheus::Gauge>& maintenance_;
+  prometheus::Gauge& maintenance_running_;
   prometheus::Gauge& sequence_;
   prometheus::Gauge& start_time_;
 };

@@ -52,6 +52,14 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"rocksdb", "block_cache_bytes", "bytes of the block cache", &c.rocksdb.block_cache_bytes},
       {"rocksdb", "write_buffer_bytes", "bytes of rows held before they go to files", &c.rocksdb.write_buffer_bytes},
       {"rocksdb", "background_jobs", "threads that flush and compact", &c.rocksdb.background_jobs},
+      {"maintenance", "tasks", "what is done to all repositories, in this order: sweep, redelta, merge, separated by commas; empty: nothing", &c.maintenance.tasks},
+      {"maintenance", "pause_seconds", "seconds from the end of one pass over the store to the next", &c.maintenance.pause_seconds},
+      {"maintenance", "bytes_per_second", "bytes that a pass reads and writes a second", &c.maintenance.bytes_per_second},
+      {"maintenance", "sweep_retention_seconds", "seconds that an unreached object stays after its push and after the last ref left it", &c.maintenance.policy.sweep_retention_seconds, 0},
+      {"maintenance", "redelta_growth_percent", "deltas of a repository and its forks are made anew when its objects became so many per cent more", &c.maintenance.policy.redelta_growth_percent, 0},
+      {"maintenance", "redelta_window", "objects that each one is tried against for a delta", &c.maintenance.policy.redelta_window},
+      {"maintenance", "redelta_depth", "deltas upon deltas that are made, at most 250", &c.maintenance.policy.redelta_depth},
+      {"maintenance", "redelta_window_bytes", "bytes of the objects held to be tried, with their indexes", &c.maintenance.policy.redelta_window_bytes, 1 << 20},
       {"limits", "pack_bytes_max", "bytes of a received pack", &l.pack_bytes_max},
       {"limits", "object_bytes_max", "inflated bytes of one blob", &l.object_bytes_max},
       {"limits", "structured_object_bytes_max", "inflated bytes of one commit, tree or tag", &l.structured_object_bytes_max},
@@ -129,6 +137,18 @@ Result<void> split_endpoint(const std::string& name, const std::string& text, st
   return success();
 }
 
+Result<std::vector<MaintenanceTask>> parse_task_list(const std::string& text) {
+  std::vector<MaintenanceTask> out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const auto task = parse_maintenance_task(text.substr(at, comma - at));
+    if (!task) return Error(Errc::kInvalidArgument, "maintenance.tasks: unknown task: " + text.substr(at, comma - at));
+    out.push_back(*task);
+    at = comma + 1;
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<void> read_config(const std::filesystem::path& path, ServerConfig& config) {
@@ -172,6 +192,7 @@ Result<void> complete_config(ServerConfig& config) {
   if (!config.monitor_listen.empty()) {
     VEXOR_TRY(split_endpoint("monitor.listen", config.monitor_listen, config.monitor.address, config.monitor.port));
   }
+  VEXOR_TRY(config.maintenance.task_list, parse_task_list(config.maintenance.tasks));
   if (!config.shell_user.empty()) {
     const passwd* user = getpwnam(config.shell_user.c_str());
     if (user == nullptr) return Error(Errc::kInvalidArgument, "admin.shell_user: no such user: " + config.shell_user);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "admin/admin_server.h"
+#include "daemon/maintenance_thread.h"
 #include "https/https_server.h"
 #include "monitor/monitor_server.h"
 #include "ssh/ssh_server.h"
@@ -27,6 +28,7 @@ struct ServerConfig {
   SshOptions ssh;
   AdminOptions admin;
   MonitorOptions monitor;
+  MaintenanceSettings maintenance;
   sys::RocksdbOptions rocksdb;
   Limits limits;
 };

@@ -253,9 +253,47 @@ class AdminTest(unittest.TestCase):
             text = answer.read().decode()
         self.assertIn('vexor_requests_total{command="upload-pack",outcome="ok",transport="https"}', text)
         self.assertIn("vexor_journal_sequence", text)
+        self.assertIn("vexor_maintenance_running 0", text)
+        self.assertIn('vexor_maintenance_done{figure="objects_swept"}', text)
         self.assertIn('vexor_logins_total{outcome="ok",transport="https"}', text)
         with self.assertRaises(urllib.error.HTTPError):
             urllib.request.urlopen(base + "/nothing", timeout=10)
+
+    def test_maintenance_of_a_repository_in_use(self):
+        self.ctl("repo", "create", "demo/kept")
+        work = self.path("kept-work")
+        git("clone", "-q", self.work, work)
+        url = self.url("demo/kept")
+        for i in range(12):
+            commit(work, "file", "".join(f"line {n} of version {max(i, n % 7)}\n" for n in range(400)))
+            git("push", "-q", url, "HEAD:refs/heads/main", cwd=work)
+        git("checkout", "-q", "-b", "side", cwd=work)
+        commit(work, "secret", "to be taken away\n" * 50)
+        lost = git("rev-parse", "HEAD", cwd=work).stdout.strip()
+        git("push", "-q", url, "side", cwd=work)
+        git("push", "-q", url, ":side", cwd=work)
+        before = self.path("kept-before")
+        git("clone", "-q", "--mirror", url, before)
+        self.ctl("maintenance", "run", "--what", "merge,polish", code=2)
+        merged = json.loads(self.ctl("--json", "maintenance", "run", "demo/kept", "--what", "merge"))["fields"]
+        self.assertGreater(merged["extents_merged"], 5)
+        done = json.loads(self.ctl("--json", "maintenance", "run", "demo/kept", "--what", "sweep,redelta,merge", "--retention-seconds", "0"))["fields"]
+        self.assertEqual((done["pools"], done["objects_swept"]), (1, 3))
+        self.assertGreater(done["objects_redeltaed"], 5)
+        after = self.path("kept-after")
+        git("clone", "-q", "--mirror", url, after)
+        self.assertEqual(refs(after), refs(before))
+        self.assertEqual(objects(after), objects(before))
+        git("fsck", "--full", "--strict", cwd=after)
+        self.ctl("fsck", "demo/kept")
+        self.assertNotEqual(git("fetch", "-q", url, lost, cwd=after, check=False).returncode, 0)
+        commit(work, "file", "and on\n")
+        git("push", "-q", url, "side", cwd=work)
+        status = json.loads(self.ctl("--json", "maintenance", "status"))["fields"]
+        self.assertFalse(status["running"])
+        self.assertGreaterEqual(status["objects_swept"], 3)
+        self.ctl("maintenance", "run")
+        self.ctl("fsck", "--all")
 
     def test_configuration_mistakes_are_told_with_their_line(self):
         def check(text):
@@ -270,7 +308,8 @@ class AdminTest(unittest.TestCase):
         for text, expected in ((head + "[https]\nport = 1\n", "bad.toml:4: unknown key https.port"), (head + "[web]\na = 1\n", "bad.toml:3: unknown section"),
                                (head + '[limits]\nwants_max = "many"\n', "bad.toml:4: limits.wants_max must be a whole number"),
                                (head + "[limits]\nwants_max = 0\n", "at least 1"), (head + "[limits]\nwants_max = 99999999999\n", "too large"),
-                               (head + '[https]\nlisten = "nowhere"\n', "https.listen takes ADDRESS:PORT"), (head + "[[[\n", "bad.toml:3:"), ("", "no data directory")):
+                               (head + '[https]\nlisten = "nowhere"\n', "https.listen takes ADDRESS:PORT"),
+                               (head + '[maintenance]\ntasks = "sweep,dust"\n', "maintenance.tasks: unknown task: dust"), (head + "[[[\n", "bad.toml:3:"), ("", "no data directory")):
             code, said = check(text)
             self.assertEqual(code, 2, text)
             self.assertIn(expected, said)

@@ -23,6 +23,28 @@ class PackBuilder {
     ++count_;
     return hash_object(kAlgorithm, type, content).value();
   }
+  // A delta on an object of the same pack or, in a thin pack, of the repository. Returns the id of `content`.
+  ObjectId add_delta(ObjectType type, const ObjectId& base, const std::string& base_content, const std::string& content) {
+    std::string delta;
+    for (std::size_t size : {base_content.size(), content.size()}) {
+      for (; size > 0x7F; size >>= 7) delta.push_back(static_cast<char>(0x80 | (size & 0x7F)));
+      delta.push_back(static_cast<char>(size));
+    }
+    std::size_t same = 0;
+    while (same < base_content.size() && same < content.size() && same < 0xFFFF && base_content[same] == content[same]) ++same;
+    if (same > 0) delta += {static_cast<char>(0xB0), static_cast<char>(same & 0xFF), static_cast<char>(same >> 8)};
+    for (std::size_t at = same; at < content.size();) {
+      const std::size_t count = std::min<std::size_t>(0x7F, content.size() - at);
+      delta.push_back(static_cast<char>(count));
+      delta.append(content, at, count);
+      at += count;
+    }
+    format::append_pack_entry_header(entries_, format::PackEntryKind::kRefDelta, delta.size());
+    entries_.append(base.raw());
+    entries_ += compress::deflate(delta, 1);
+    ++count_;
+    return hash_object(kAlgorithm, type, content).value();
+  }
   std::string finish() const {
     std::string out;
     format::append_pack_header(out, count_);
@@ -62,6 +84,16 @@ inline Push make_push(const std::optional<ObjectId>& parent, int round, int blob
   format::append_flush(request);
   return {tip, request + pack.finish()};
 }
+
+// One command and a pack; an empty pack for none.
+inline std::string push_request(const ObjectId& old_id, const ObjectId& new_id, const std::string& ref, const std::string& pack) {
+  std::string request;
+  format::append_pkt_line(request, old_id.hex() + " " + new_id.hex() + " " + ref + std::string(1, '\0') + " report-status delete-refs");
+  format::append_flush(request);
+  return request + pack;
+}
+
+inline std::string delete_request(const ObjectId& old_id, const std::string& ref) { return push_request(old_id, ObjectId::null(kAlgorithm), ref, {}); }
 
 inline bool run_push(Store& store, const std::string& name, const std::string& request) {
   const auto repository = store.find_repository(name);

@@ -1,5 +1,6 @@
-// Maintenance: verifying, rebuilding, exporting, counting. All block, for minutes on large stores;
-// call them on a worker. Threads: any; verify, export and stats work while the store is in use.
+// Maintenance: verifying, rebuilding, exporting, counting, and the upkeep of a store in use (merging,
+// sweeping, better deltas). All block, for minutes on large stores; call them on a worker. Threads: any;
+// verify, export, stats and upkeep work while the store is in use.
 #pragma once
 
 #include <functional>
@@ -54,5 +55,51 @@ struct RepositoryStats {
   std::uint64_t stored_bytes = 0;                              // their entries as stored
 };
 Result<RepositoryStats> repository_stats(Store& store, RepositoryId repository);
+
+// Upkeep of a store in use. Docs: docs/operations/maintenance.md.
+enum class MaintenanceTask : std::uint8_t {
+  kMerge,    // small extents that follow each other become one
+  kSweep,    // objects that nothing reaches any more are erased
+  kRedelta,  // deltas are made anew where that is shorter
+};
+std::optional<MaintenanceTask> parse_maintenance_task(std::string_view name);
+std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep", "redelta"
+
+struct MaintenanceOptions {
+  std::vector<MaintenanceTask> tasks{MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kMerge};
+  std::optional<RepositoryId> repository;  // only its pool; else all pools
+  std::optional<MaintenancePolicy> policy;  // null: the store's
+};
+
+struct MaintenanceFigures {
+  std::uint64_t pools = 0;             // pools finished
+  std::uint64_t bytes = 0;             // read and written
+  std::uint64_t extents_merged = 0;    // rows that went into others
+  std::uint64_t objects_swept = 0;
+  std::uint64_t objects_redeltaed = 0; // that got another form
+  std::uint64_t bytes_saved = 0;       // payload bytes, by sweep and re-delta
+};
+struct MaintenanceStatus {
+  bool is_running = false;
+  MaintenanceTask task = MaintenanceTask::kMerge;  // of the step at hand or done last
+  std::uint64_t pool = 0;
+  std::uint64_t done = 0, total = 0;               // of that task, in objects; total 0: not known
+  MaintenanceFigures figures;                      // since the store was opened
+};
+MaintenanceStatus maintenance_status(Store& store);
+
+// One pass over a store or a pool, in steps. The caller decides when the next one is. Destruction
+// between two steps stops the pass and leaves the store whole; the next pass over the store goes on
+// with the pool where this one was. Threads: one at a time; the store outlives it.
+class MaintenanceRun {
+ public:
+  virtual ~MaintenanceRun() = default;
+  // Works until about `bytes` were read or written, or some tenths of a second have passed. True: the
+  // pass is over. Errors: kIo, kCorrupt, kUnavailable (the store must be reopened).
+  virtual Result<bool> maintain_some(std::uint64_t bytes) = 0;
+  virtual const MaintenanceFigures& figures() const = 0;
+};
+// kConflict: another pass is running in this store. kNotFound: no such repository.
+Result<std::unique_ptr<MaintenanceRun>> begin_maintenance(Store& store, const MaintenanceOptions& options);
 
 }  // namespace vexor

@@ -30,8 +30,20 @@ struct Actor {
   std::string name = "operator";
 };
 
+// What maintenance may do and how far it goes. Docs: docs/operations/maintenance.md.
+struct MaintenancePolicy {
+  // How long an object stays after it was pushed and after the last ref that reached it moved away.
+  std::uint64_t sweep_retention_seconds = 14ULL * 24 * 3600;
+  // Re-delta takes up a pool when its objects became this much more since the last time (0: always).
+  std::uint32_t redelta_growth_percent = 25;
+  std::uint32_t redelta_window = 250;  // objects that each one is tried against
+  std::uint32_t redelta_depth = 50;    // deltas upon deltas, at most 250
+  std::uint64_t redelta_window_bytes = 256ULL << 20;  // contents and indexes of the window
+};
+
 struct StoreOptions {
   Limits limits;
+  MaintenancePolicy maintenance;
   // Where pushes larger than limits.spool_memory_bytes are kept until they are committed; files
   // there have no name and vanish with the process.
   std::filesystem::path scratch_directory = "/tmp";
@@ -151,6 +163,7 @@ class Store {
   Result<Permission> permission_of(const RepositoryInfo& repository, std::uint64_t account) const;
 
   JournalSequence last_sequence() const;
+  const MaintenancePolicy& maintenance_policy() const;
   // Writes a complete copy of the store to a new directory, while it is in use.
   Result<void> checkpoint(const std::filesystem::path& directory);
 

@@ -6,7 +6,9 @@ namespace vexor::format {
 namespace {
 
 constexpr std::uint8_t kExtentVersion = 1;
+constexpr std::uint8_t kExtentVersionWithAbsent = 2;
 constexpr std::uint8_t kDeltaBit = 8;
+constexpr std::uint8_t kAbsent = 0;
 
 std::uint64_t zigzag(std::int64_t value) {
   return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
@@ -39,15 +41,22 @@ Result<void> decode_numbers(ByteReader& reader, ObjectNumber number, ExtentObjec
 
 std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects) {
   std::string out;
-  put_u8(out, kExtentVersion);
+  const bool has_absent = std::any_of(objects.begin(), objects.end(), [](const ExtentObject& object) { return object.is_absent; });
+  put_u8(out, has_absent ? kExtentVersionWithAbsent : kExtentVersion);
   put_varint(out, objects.size());
   for (const ExtentObject& object : objects) {
-    put_u8(out, static_cast<std::uint8_t>(static_cast<unsigned>(object.type) |
-                                          (object.is_delta ? kDeltaBit : 0U)));
+    const unsigned meta = static_cast<unsigned>(object.type) | (object.is_delta ? kDeltaBit : 0U);
+    put_u8(out, object.is_absent ? kAbsent : static_cast<std::uint8_t>(meta));
   }
-  for (const ExtentObject& object : objects) out.append(object.id.raw());
+  for (const ExtentObject& object : objects) {
+    if (!object.is_absent) out.append(object.id.raw());
+  }
   ObjectNumber number = first;
   for (const ExtentObject& object : objects) {
+    if (object.is_absent) {
+      ++number;
+      continue;
+    }
     put_varint(out, object.entry_bytes);
     put_varint(out, object.payload_bytes);
     if (object.is_delta) {
@@ -63,24 +72,40 @@ std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObj
 Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, Bytes value, ExtentHeader& header) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kExtentVersion) return Error(Errc::kCorrupt, "extent: unknown version");
+  if (version != kExtentVersion && version != kExtentVersionWithAbsent) return Error(Errc::kCorrupt, "extent: unknown version");
   VEXOR_TRY(const std::uint64_t count, reader.varint());
   if (count == 0 || count > kExtentObjectsMax) return Error(Errc::kCorrupt, "extent: bad count");
   header.objects.resize(count);
+  std::uint64_t present = 0;
   for (ExtentObject& object : header.objects) {
     VEXOR_TRY(const std::uint8_t meta, reader.u8());
+    object.is_absent = version == kExtentVersionWithAbsent && meta == kAbsent;
+    if (object.is_absent) {
+      object = ExtentObject();
+      object.is_absent = true;
+      continue;
+    }
+    ++present;
     const unsigned type = meta & 7U;
     if (type < 1 || type > 4 || meta > 15) return Error(Errc::kCorrupt, "extent: bad object type");
     object.type = static_cast<ObjectType>(type);
     object.is_delta = (meta & kDeltaBit) != 0;
   }
+  // Absent objects lie between others only, and make the version.
+  if ((present < count) != (version == kExtentVersionWithAbsent) || header.objects.front().is_absent || header.objects.back().is_absent) {
+    return Error(Errc::kCorrupt, "extent: absent objects");
+  }
   header.ids_offset = reader.position();
-  VEXOR_TRY(reader.take(hash_bytes(algorithm) * count));
+  VEXOR_TRY(reader.take(hash_bytes(algorithm) * present));
   std::uint64_t offset = 0;
   ObjectNumber number = first;
   for (ExtentObject& object : header.objects) {
-    VEXOR_TRY(decode_numbers(reader, number, object));
     object.payload_offset = offset;
+    if (object.is_absent) {
+      ++number;
+      continue;
+    }
+    VEXOR_TRY(decode_numbers(reader, number, object));
     if (object.payload_bytes > (1ULL << 48)) return Error(Errc::kCorrupt, "extent: payload too long");
     offset += object.payload_bytes;
     ++number;
@@ -100,6 +125,7 @@ Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algo
   VEXOR_TRY(decode_extent_columns(first, algorithm, value, header));
   Bytes ids = value.substr(header.ids_offset);
   for (ExtentObject& object : header.objects) {
+    if (object.is_absent) continue;
     object.id = ObjectId::from_raw(algorithm, ids.substr(0, hash_bytes(algorithm)));
     ids.remove_prefix(hash_bytes(algorithm));
   }

@@ -1,9 +1,9 @@
 // Extent: a run of consecutive objects with their payloads as they go on the wire.
 // Spec: docs/format/extent.md.
 //
-//   extent  := 0x01 count:varint columns payload*
-//   columns := meta[count] id[count] numbers[count]
-//   meta    := u8            bits 0-2 object type, bit 3 delta
+//   extent  := version:u8 count:varint columns payload*
+//   columns := meta[count] id[present] numbers[present]
+//   meta    := u8            bits 0-2 object type, bit 3 delta; 0: absent (version 2 only)
 //   numbers := entry_bytes payload_bytes [object_bytes base_zigzag depth]   (bracket: deltas)
 //
 // `first` (the number of object 0) is in the key. A payload that does not fit in one row goes on in
@@ -24,6 +24,7 @@ constexpr std::size_t kExtentObjectsMax = 4096;
 struct ExtentObject {
   ObjectType type = ObjectType::kBlob;
   bool is_delta = false;
+  bool is_absent = false;  // was swept: the number stays, and all below is empty
   ObjectId id;
   std::uint64_t entry_bytes = 0;    // inflated size of the stored stream (object or delta)
   std::uint64_t object_bytes = 0;   // size of the object itself

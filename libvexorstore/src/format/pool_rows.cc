@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::uint8_t kGraphVersion = 1;
 constexpr std::uint8_t kGraphVersionAdditions = 2;
+constexpr std::uint8_t kUpkeepVersion = 1;
 
 }  // namespace
 
@@ -88,6 +89,41 @@ Result<QuarantineRow> decode_quarantine_row(Bytes value) {
   VEXOR_TRY(row.object_count, reader.u32be());
   VEXOR_TRY(reader.end());
   return row;
+}
+
+std::string encode_pool_upkeep_row(const PoolUpkeepRow& row) {
+  std::string out;
+  put_u8(out, kUpkeepVersion);
+  for (const std::uint64_t field : {row.rewrites, row.sweeps, row.merged_to, row.swept_objects, row.redelta_objects}) put_varint(out, field);
+  return out;
+}
+
+Result<PoolUpkeepRow> decode_pool_upkeep_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kUpkeepVersion) return Error(Errc::kCorrupt, "upkeep row: unknown version");
+  PoolUpkeepRow row;
+  for (std::uint64_t* field : {&row.rewrites, &row.sweeps, &row.merged_to, &row.swept_objects, &row.redelta_objects}) {
+    VEXOR_TRY(*field, reader.varint());
+  }
+  VEXOR_TRY(reader.end());
+  return row;
+}
+
+std::string encode_upkeep_cursor_row(PoolId pool) {
+  std::string out;
+  put_u8(out, kUpkeepVersion);
+  put_u64be(out, pool);
+  return out;
+}
+
+Result<PoolId> decode_upkeep_cursor_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kUpkeepVersion) return Error(Errc::kCorrupt, "upkeep cursor: unknown version");
+  VEXOR_TRY(const PoolId pool, reader.u64be());
+  VEXOR_TRY(reader.end());
+  return pool;
 }
 
 }  // namespace vexor::format

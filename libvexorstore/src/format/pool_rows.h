@@ -1,5 +1,5 @@
-// Values of the families of a pool: index, graph, quarantine. Spec: docs/format/index.md, graph.md,
-// quarantine.md.
+// Values of the families of a pool: index, graph, quarantine, and what maintenance notes of it. Spec:
+// docs/format/index.md, graph.md, quarantine.md, meta.md.
 #pragma once
 
 #include <optional>
@@ -30,5 +30,22 @@ struct QuarantineRow {
 };
 std::string encode_quarantine_row(const QuarantineRow& row);
 Result<QuarantineRow> decode_quarantine_row(Bytes value);
+
+// meta, key 'p' pool: what maintenance did to a pool.
+struct PoolUpkeepRow {
+  std::uint64_t rewrites = 0;         // batches that changed payloads or erased objects
+  std::uint64_t sweeps = 0;           // sweeps that found something: each began by erasing bitmaps
+  std::uint64_t merged_to = 0;        // extents that begin below this number need no merge
+  std::uint64_t swept_objects = 0;    // numbers that have a shape and were swept
+  std::uint64_t redelta_objects = 0;  // objects that the last whole re-delta looked at
+};
+std::string encode_pool_upkeep_row(const PoolUpkeepRow& row);
+Result<PoolUpkeepRow> decode_pool_upkeep_row(Bytes value);
+inline std::string pool_upkeep_key(PoolId pool) { return "p" + pool_key(pool); }
+
+// meta, key 'c': the pool that maintenance of the whole store goes on with.
+std::string encode_upkeep_cursor_row(PoolId pool);
+Result<PoolId> decode_upkeep_cursor_row(Bytes value);
+inline std::string upkeep_cursor_key() { return "c"; }
 
 }  // namespace vexor::format

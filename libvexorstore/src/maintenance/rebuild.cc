@@ -62,13 +62,13 @@ class PoolRebuild {
       VEXOR_TRY(ObjectNumber number, format::number_of_key(cursor->key()));
       VEXOR_TRY(const auto header, format::decode_extent_header(number, algorithm_, cursor->value()));
       for (const format::ExtentObject& object : header.objects) {
-        batch_.put(Family::kIndex, format::index_key(pool_, object.id), format::encode_index_row(number));
+        if (!object.is_absent) batch_.put(Family::kIndex, format::index_key(pool_, object.id), format::encode_index_row(number));
         if (shapes.size() >= kShapesPerRow || number != shapes_first + shapes.size()) end_shapes();
         if (shapes.empty()) shapes_first = number;
         shapes.push_back(static_cast<char>(format::object_shape(object.type, object.object_bytes)));
-        if (object.type == ObjectType::kCommit) commits_.push_back(number);
+        if (!object.is_absent && object.type == ObjectType::kCommit) commits_.push_back(number);
         ++number;
-        ++report_.objects;
+        report_.objects += object.is_absent ? 0U : 1U;
       }
       VEXOR_TRY(flush_if_large());
       if (progress_ && !progress_(report_.objects, 0)) return Error(Errc::kCancelled, "stopped");

@@ -8,7 +8,8 @@ namespace vexor::pack {
 using sys::Family;
 
 namespace {
-constexpr std::size_t kLoadedExtentsMax = 48;
+constexpr std::size_t kExtentsShare = 4;  // of the cache: one part in so many
+constexpr std::size_t kDepthSlack = 1024;
 }
 
 std::shared_ptr<const std::string> ObjectCache::find(ObjectNumber number) {
@@ -33,7 +34,7 @@ void ObjectCache::insert(ObjectNumber number, std::shared_ptr<const std::string>
 ObjectReader::ObjectReader(store::SnapshotPtr snapshot, PoolId pool, HashAlgorithm algorithm,
                            const Limits& limits)
     : snapshot_(std::move(snapshot)), pool_(pool), algorithm_(algorithm), limits_(limits),
-      cursor_(snapshot_->cursor(Family::kExtents)), cache_(limits.fetch_cache_bytes) {}
+      cursor_(snapshot_->cursor(Family::kExtents)), cache_(limits.fetch_cache_bytes - limits.fetch_cache_bytes / kExtentsShare) {}
 
 Result<std::optional<ObjectNumber>> ObjectReader::find(const ObjectId& id) const {
   VEXOR_TRY(const auto row, snapshot_->get(Family::kIndex, format::index_key(pool_, id)));
@@ -43,9 +44,11 @@ Result<std::optional<ObjectNumber>> ObjectReader::find(const ObjectId& id) const
 }
 
 Result<std::shared_ptr<const ObjectReader::LoadedExtent>> ObjectReader::load_extent(ObjectNumber number) {
-  for (auto it = extents_.begin(); it != extents_.end(); ++it) {
-    if (number >= (*it)->first && number - (*it)->first < (*it)->header.objects.size()) {
-      extents_.splice(extents_.begin(), extents_, it);
+  auto found = extents_by_first_.upper_bound(number);
+  if (found != extents_by_first_.begin()) {
+    --found;
+    if (number - found->first < (*found->second)->header.objects.size()) {
+      extents_.splice(extents_.begin(), extents_, found->second);
       return extents_.front();
     }
   }
@@ -64,7 +67,13 @@ Result<std::shared_ptr<const ObjectReader::LoadedExtent>> ObjectReader::load_ext
     return Error(Errc::kCorrupt, "object number behind its extent");
   }
   extents_.push_front(loaded);
-  if (extents_.size() > kLoadedExtentsMax) extents_.pop_back();
+  extents_by_first_[loaded->first] = extents_.begin();
+  extents_bytes_ += loaded->memory_bytes();
+  while (extents_.size() > 1 && extents_bytes_ > limits_.fetch_cache_bytes / kExtentsShare) {
+    extents_bytes_ -= extents_.back()->memory_bytes();
+    extents_by_first_.erase(extents_.back()->first);
+    extents_.pop_back();
+  }
   return std::shared_ptr<const LoadedExtent>(std::move(loaded));
 }
 
@@ -72,6 +81,7 @@ Result<StoredEntry> ObjectReader::entry(ObjectNumber number) {
   VEXOR_TRY(const auto extent, load_extent(number));
   StoredEntry out;
   out.object = extent->header.objects[number - extent->first];
+  if (out.object.is_absent) return Error(Errc::kCorrupt, "object number without an object");
   out.number = number;
   const Bytes bytes(*extent->bytes);
   const std::size_t start = extent->header.header_bytes + out.object.payload_offset;
@@ -113,7 +123,8 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
     }
     chain.push_back(at);
     at = next.object.base;
-    if (chain.size() > limits_.delta_depth_max + 1U) return Error(Errc::kCorrupt, "delta chain without end");
+    // Rewritten deltas below may make it longer than a client was allowed to.
+    if (chain.size() > kDepthSlack + limits_.delta_depth_max) return Error(Errc::kCorrupt, "delta chain without end");
     content = cache_.find(at);
   }
   while (!chain.empty()) {

@@ -1,12 +1,13 @@
 // Reading stored objects of one pool as of one snapshot: entries by number, ids to numbers, and
 // whole objects with their deltas applied.
 //
-// Threads: one reader belongs to one thread at a time. Memory: at most `cache_bytes_max` of
-// resolved objects plus the object being read; a base or result over delta_object_bytes_max is
+// Threads: one reader belongs to one thread at a time. Memory: at most `fetch_cache_bytes` of resolved
+// objects and extents (a quarter of it) plus the object being read; a base or result over delta_object_bytes_max is
 // refused, whole blobs of any size are read in pieces by BlobStream.
 #pragma once
 
 #include <list>
+#include <map>
 #include <unordered_map>
 
 #include "format/extent.h"
@@ -63,7 +64,9 @@ class ObjectReader {
     ObjectNumber first;
     format::ExtentHeader header;
     std::shared_ptr<const std::string> bytes;
+    std::size_t memory_bytes() const { return bytes->size() + header.objects.size() * sizeof(format::ExtentObject); }
   };
+  using LoadedList = std::list<std::shared_ptr<const LoadedExtent>>;
   Result<std::shared_ptr<const LoadedExtent>> load_extent(ObjectNumber number);
   Result<std::string> inflate(const StoredEntry& entry) const;
 
@@ -72,7 +75,9 @@ class ObjectReader {
   HashAlgorithm algorithm_;
   Limits limits_;
   std::unique_ptr<sys::Cursor> cursor_;
-  std::list<std::shared_ptr<const LoadedExtent>> extents_;  // most recent first, a few
+  LoadedList extents_;  // most recent first
+  std::map<ObjectNumber, LoadedList::iterator> extents_by_first_;
+  std::size_t extents_bytes_ = 0;
   ObjectCache cache_;
 };
 

@@ -60,6 +60,8 @@ class PackReceiver {
   std::optional<std::uint32_t> find(const ObjectId& id) const;  // needs sort_ids()
   void sort_ids();
   Spool& spool() { return spool_; }
+  // Of the snapshot that the pack arrived in.
+  const ObjectReader& reader() const { return reader_; }
 
  private:
   enum class State { kPackHeader, kEntryHeader, kPayload, kTrailer, kDone };
@@ -82,7 +84,7 @@ class PackReceiver {
   Result<std::string> inflate(std::uint32_t entry);
   Result<void> start_resolving();
   std::vector<std::uint32_t> children_of(std::uint32_t entry, const ObjectId& id) const;
-  Result<void> push_stored_base(const ObjectId& id);
+  Result<bool> push_stored_base(const ObjectId& id);
   Result<std::uint64_t> resolve_child(std::uint32_t child);
   void trim_frames();
 

@@ -119,11 +119,10 @@ Result<std::uint64_t> PackReceiver::resolve_child(std::uint32_t child) {
   return cost;
 }
 
-Result<void> PackReceiver::push_stored_base(const ObjectId& id) {
+// False: the repository has no such object.
+Result<bool> PackReceiver::push_stored_base(const ObjectId& id) {
   VEXOR_TRY(const auto number, reader_.find(id));
-  if (!number || !visible_->contains(*number)) {
-    return Error(Errc::kProtocol, "pack: delta base " + id.hex() + " is neither in the pack nor in the repository");
-  }
+  if (!number || !visible_->contains(*number)) return false;
   VEXOR_TRY(const StoredEntry base, reader_.entry(*number));
   VEXOR_TRY(auto content, reader_.read(*number));
   std::vector<std::uint32_t> children = children_of(kNoEntry, id);
@@ -134,7 +133,7 @@ Result<void> PackReceiver::push_stored_base(const ObjectId& id) {
   }
   frame_bytes_ += content->size();
   frames_.push_back({kNoEntry, std::move(content), std::move(children)});
-  return success();
+  return true;
 }
 
 Result<bool> PackReceiver::resolve_some() {
@@ -170,13 +169,18 @@ Result<bool> PackReceiver::resolve_some() {
     }
     while (next_thin_ < ref_children_.size() && entries_[ref_children_[next_thin_].second].resolved) ++next_thin_;
     if (next_thin_ == ref_children_.size()) {
+      for (const auto& [base, child] : ref_children_) {
+        if (!entries_[child].resolved) return Error(Errc::kProtocol, "pack: delta base " + base.hex() + " is neither in the pack nor in the repository");
+      }
       if (resolved_deltas_ != delta_count_) return Error(Errc::kProtocol, "pack: deltas whose bases form a cycle");
       VEXOR_TRY(check_modules());
       return true;
     }
     const ObjectId base = ref_children_[next_thin_].first;
     done += 1024;
-    VEXOR_TRY(push_stored_base(base));
+    // A base that is not stored may be a delta of the pack that waits for a stored one itself.
+    VEXOR_TRY(const bool is_stored, push_stored_base(base));
+    if (!is_stored) ++next_thin_;
   }
   return false;
 }

@@ -75,6 +75,9 @@ Result<void> PackWriter::next(PackOutput& out, std::size_t bytes) {
 Result<void> PackWriter::begin(PackOutput& out) {
   begun_ = true;
   put_u64be(trailer_key_, reader_.pool());
+  // A rewrite of the pool's payloads makes other bytes of the same sets.
+  VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
+  put_u64be(trailer_key_, upkeep.rewrites);
   put_u8(trailer_key_, options_.ofs_delta ? 1 : 0);
   std::string sets;
   put_bytes(sets, serialized(send_));
@@ -126,6 +129,7 @@ Result<void> PackWriter::write_entry(ObjectNumber number, PackOutput& out) {
   using Kind = format::PackEntryKind;
   VEXOR_TRY(go_to_extent(number));
   const format::ExtentObject& object = extent_.objects[number - extent_first_];
+  if (object.is_absent) return Error(Errc::kCorrupt, "object number without an object");
   std::string header;  // short enough to need no allocation, but for a base's id
   if (object.is_delta) {
     const std::uint64_t base_at = object.base == number ? 0 : offsets_.find(object.base);

@@ -43,7 +43,7 @@ class PushSource : public ObjectSource {
 
   // Hands the sets of the new tips to the store's cache. Only after the commit: a set there stands for
   // a stored bitmap.
-  void publish_sets() const;
+  void publish_sets();
 
   ObjectNumber first() const { return first_; }
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
@@ -56,6 +56,7 @@ class PushSource : public ObjectSource {
  private:
   std::optional<std::uint32_t> entry_of(ObjectNumber number) const;
   Result<void> number_depths();
+  Result<void> check_bases();
   Result<void> compare_with_stored(std::uint32_t entry, ObjectNumber number);
   Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number);
 

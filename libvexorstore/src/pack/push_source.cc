@@ -30,8 +30,23 @@ Result<void> PushSource::compare_with_stored(std::uint32_t entry, ObjectNumber n
   return success();
 }
 
+// A thin pack's bases were read in the snapshot that the pack arrived in; a sweep since may have erased
+// one that nothing reached any more.
+Result<void> PushSource::check_bases() {
+  const ObjectReader& before = receiver_->reader();
+  VEXOR_TRY(const format::PoolUpkeepRow then, store::read_pool_upkeep(*before.snapshot(), before.pool()));
+  VEXOR_TRY(const format::PoolUpkeepRow now, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
+  if (then.rewrites == now.rewrites) return success();
+  for (const PushEntry& entry : receiver_->entries()) {
+    if (!entry.is_delta || entry.base_entry != kNoEntry) continue;
+    if (reader_.entry(entry.base_number).has_error()) return Error(Errc::kConflict, "a base of the pack was swept meanwhile: push again");
+  }
+  return success();
+}
+
 Result<void> PushSource::number_entries() {
   if (receiver_ == nullptr) return success();
+  VEXOR_TRY(check_bases());
   receiver_->sort_ids();
   const std::vector<PushEntry>& entries = receiver_->entries();
   numbers_.assign(entries.size(), kNoObject);
@@ -152,6 +167,7 @@ Result<GraphRow> PushSource::graph(ObjectNumber commit) {
 }
 
 Result<bool> PushSource::has_whole_row(ObjectNumber commit) const {
+  if (!visible_->contains(commit)) return false;  // the sweep may have erased what such a row names
   VEXOR_TRY(const auto row, reader_.snapshot()->get(sys::Family::kGraph, format::number_key(reader_.pool(), commit)));
   if (!row) return false;
   VEXOR_TRY(const GraphRow decoded, decode_graph_row(row->bytes()));
@@ -233,8 +249,11 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set,
   return success();
 }
 
-void PushSource::publish_sets() const {
-  for (const auto& [tip, set] : tip_sets_) core_.sets.insert(format::number_key(repository_.row.pool, tip), set);
+void PushSource::publish_sets() {
+  for (const auto& [tip, set] : tip_sets_) {
+    const auto key = stored_.cache_key(tip);
+    if (key.has_value()) core_.sets.insert(key.value(), set);
+  }
 }
 
 Result<std::vector<ObjectNumber>> PushSource::commits_parents_first() {

@@ -63,8 +63,18 @@ Result<std::optional<BitmapRow>> StoreSource::bitmap_row(ObjectNumber number) co
   return std::optional<BitmapRow>(std::move(decoded));
 }
 
+Result<std::string> StoreSource::cache_key(ObjectNumber number) {
+  if (!sweeps_) {
+    VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
+    sweeps_ = upkeep.sweeps;
+  }
+  std::string key = format::number_key(reader_.pool(), number);
+  put_u64be(key, *sweeps_);
+  return key;
+}
+
 Result<SetPtr> StoreSource::stored_set(ObjectNumber number) {
-  const std::string key = format::number_key(reader_.pool(), number);
+  VEXOR_TRY(const std::string key, cache_key(number));
   if (SetPtr cached = core_.sets.find(key)) return cached;
   VEXOR_TRY(auto row, bitmap_row(number));
   if (!row) return SetPtr();
@@ -72,7 +82,8 @@ Result<SetPtr> StoreSource::stored_set(ObjectNumber number) {
   ObjectNumber base = row->base;
   for (std::size_t steps = 0; base != kNoObject; ++steps) {
     if (steps > kChainMax) return Error(Errc::kCorrupt, "bitmap chain without end");
-    if (const SetPtr cached = core_.sets.find(format::number_key(reader_.pool(), base))) {
+    VEXOR_TRY(const std::string base_key, cache_key(base));
+    if (const SetPtr cached = core_.sets.find(base_key)) {
       *set |= *cached;
       break;
     }

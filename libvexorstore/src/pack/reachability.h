@@ -53,10 +53,13 @@ class StoreSource : public ObjectSource {
   // Adds the stored set of `number` to `out` row by row; rows named in `composed` are in `out` already,
   // and those added are put there. False: it has none, and `out` is as before.
   Result<bool> add_stored(ObjectNumber number, Roaring& out, Roaring& composed) const;
+  // Where the store's cache has the set of `number`: sweeps that erase bitmaps make other keys.
+  Result<std::string> cache_key(ObjectNumber number);
 
  private:
   store::StoreCore& core_;
   ObjectReader& reader_;
+  std::optional<std::uint64_t> sweeps_;
 };
 
 // What the repository's refs reach, hidden refs left out. Cached by ref generation.

@@ -82,12 +82,12 @@ Result<std::uint64_t> Committer::submit(Change change) {
     std::size_t bytes = 0;
     while (!queue_.empty() && group.size() < kGroupChangesMax && bytes < kGroupBytesMax) {
       Waiter* next = queue_.front();
-      const bool bulk = !next->change.bulk.empty();
-      if (bulk && !group.empty()) break;  // a bulk change goes alone
+      const bool alone = !next->change.bulk.empty() || !next->change.is_recorded;
+      if (alone && !group.empty()) break;
       bytes += next->change.rows.bytes();
       group.push_back(next);
       queue_.pop_front();
-      if (bulk) break;
+      if (alone) break;
     }
     lock.unlock();
     lead(group);
@@ -179,7 +179,11 @@ void Committer::lead(std::vector<Waiter*>& group) {
       outcomes.emplace_back(waiter, std::move(ready).error());
       continue;
     }
-    append(waiter->change, ++sequence, hash, batch, overlay);
+    if (waiter->change.is_recorded) {
+      append(waiter->change, ++sequence, hash, batch, overlay);
+    } else {
+      batch.append(std::move(waiter->change.rows));
+    }
     written.push_back(waiter);
     outcomes.emplace_back(waiter, sequence);
   }

@@ -35,6 +35,9 @@ struct Change {
   bool extends_index = false;
   // Bulk pushes look their ids up outside; if the pool's generation moved since, kConflict.
   std::optional<std::uint64_t> expected_generation;
+  // False: rows in another form and no change of state (maintenance). Leaves no record and takes no
+  // sequence; goes alone, so that its preconditions see all that came before it.
+  bool is_recorded = true;
 };
 
 class Committer {
@@ -42,7 +45,7 @@ class Committer {
   static Result<std::unique_ptr<Committer>> open(sys::StorageBackend& backend,
                                                  const sys::Clock& clock);
 
-  // Returns the journal sequence. Errors: kConflict (a precondition failed; nothing changed),
+  // Returns the journal sequence (of a change without record: the last one). Errors: kConflict (a precondition failed; nothing changed),
   // kIo before the write, kIndeterminate when the write itself failed. After an indeterminate
   // write the committer refuses all further changes (kUnavailable): reopen the store.
   Result<std::uint64_t> submit(Change change);

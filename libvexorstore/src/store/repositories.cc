@@ -142,6 +142,8 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
                                               const Actor& actor) {
   VEXOR_TRY(check_repository_name(name));
   VEXOR_TRY(RepositoryRow row, must_find(*core_, source));
+  // No sweep between reading the refs and the commit: see maintenance/sweep.h.
+  const PoolGate::Pass pass(core_->gate(row.pool), false);
   VEXOR_TRY(const RepositorySnapshot from, open_repository_snapshot(*core_, row.number));
   VEXOR_TRY(const auto refs, read_refs(from));
   // The source is neither deleted nor purged meanwhile: its objects are there.
@@ -227,6 +229,7 @@ Result<void> Store::purge_repository(const std::string& name, const Actor& actor
     for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
       change.rows.erase_range(family, id_value(row.pool), id_value(row.pool + 1));
     }
+    change.rows.erase(Family::kMeta, format::pool_upkeep_key(row.pool));
   }
   return submit_named(*core_, std::move(change), name);
 }
@@ -316,6 +319,7 @@ Result<std::vector<RefInfo>> Store::list_refs(RepositoryId repository) const {
 }
 
 JournalSequence Store::last_sequence() const { return core_->committer->last_sequence(); }
+const MaintenancePolicy& Store::maintenance_policy() const { return core_->options.maintenance; }
 
 Result<void> Store::checkpoint(const std::filesystem::path& directory) {
   return core_->backend->checkpoint(directory);

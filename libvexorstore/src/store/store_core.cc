@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "format/extent.h"
-#include "format/pool_rows.h"
 
 namespace vexor::store {
 
@@ -76,6 +75,34 @@ void TrailerCache::insert(const std::string& key, const std::string& trailer) {
   order_.pop_front();
 }
 
+bool MaintenanceSlot::try_take() {
+  const std::lock_guard lock(mutex_);
+  if (status_.is_running) return false;
+  status_.is_running = true;
+  return true;
+}
+
+void MaintenanceSlot::release() {
+  const std::lock_guard lock(mutex_);
+  status_.is_running = false;
+}
+
+MaintenanceStatus MaintenanceSlot::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void MaintenanceSlot::update(const std::function<void(MaintenanceStatus&)>& change) {
+  const std::lock_guard lock(mutex_);
+  change(status_);
+}
+
+Result<format::PoolUpkeepRow> read_pool_upkeep(const sys::StorageSnapshot& snapshot, PoolId pool) {
+  VEXOR_TRY(const auto row, snapshot.get(Family::kMeta, format::pool_upkeep_key(pool)));
+  if (!row) return format::PoolUpkeepRow();
+  return format::decode_pool_upkeep_row(row->bytes());
+}
+
 std::uint64_t StoreCore::next_id() {
   const std::lock_guard lock(ids_mutex_);
   return next_id_++;
@@ -131,6 +158,7 @@ Result<void> sweep_range(StoreCore& core, const sys::StorageSnapshot& snapshot, 
     VEXOR_TRY(ObjectNumber number, format::number_of_key(cursor->key()));
     VEXOR_TRY(const auto header, format::decode_extent_header(number, algorithm, cursor->value()));
     for (const format::ExtentObject& object : header.objects) {
+      if (object.is_absent) return Error(Errc::kCorrupt, "an extent in quarantine lacks objects");
       const std::string key = format::index_key(pool, object.id);
       VEXOR_TRY(const auto row, snapshot.get(Family::kIndex, key));
       if (row && row->bytes() == Bytes(format::encode_index_row(number))) batch.erase(Family::kIndex, key);

@@ -9,8 +9,10 @@
 #include <unordered_map>
 
 #include "format/account_rows.h"
+#include "format/pool_rows.h"
 #include "format/state_rows.h"
 #include "store/committer.h"
+#include "vexorstore/maintenance.h"
 #include "vexorstore/store.h"
 #include "vexorstore/sys/random.h"
 
@@ -119,7 +121,9 @@ class TrailerCache {
   std::deque<std::string> order_;                          // guarded by mutex_
 };
 
-// Lets the pushes to one pool run side by side, and one that others keep overtaking run alone.
+// Lets the pushes to one pool run side by side, and one that others keep overtaking run alone, as does
+// each step of a sweep. Whoever makes refs of the pool name objects holds a pass from before the snapshot
+// that it reads until its commit.
 class PoolGate {
  public:
   class Pass {
@@ -138,13 +142,34 @@ class PoolGate {
     Pass& operator=(const Pass&) = delete;
 
    private:
+    friend class PoolGate;
+    struct Locked {};
+    Pass(PoolGate& gate, Locked) : gate_(gate), alone_(true) {}
     PoolGate& gate_;
     bool alone_;
   };
+  // Alone, or null at once if anybody is inside: for those who can come again.
+  std::unique_ptr<Pass> try_alone() {
+    if (!gate_.try_lock()) return nullptr;
+    return std::unique_ptr<Pass>(new Pass(*this, Pass::Locked{}));
+  }
 
  private:
   std::mutex turnstile_;
   std::shared_mutex gate_;
+};
+
+// One maintenance at a time in a store, so never two on one pool. What it says of itself.
+class MaintenanceSlot {
+ public:
+  bool try_take();
+  void release();
+  MaintenanceStatus status() const;
+  void update(const std::function<void(MaintenanceStatus&)>& change);
+
+ private:
+  mutable std::mutex mutex_;
+  MaintenanceStatus status_;  // guarded by mutex_
 };
 
 class StoreCore {
@@ -163,6 +188,7 @@ class StoreCore {
   TrailerCache trailers;
   LatestCache<RefTable> ref_tables{256U << 20U};
   LatestCache<Roaring> visible_sets{128U << 20U};
+  MaintenanceSlot maintenance;
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
   // two creations may wait in one group; so they come from one counter.
@@ -210,5 +236,7 @@ Result<std::optional<NamedRef>> find_ref_by_short_name(const RepositorySnapshot&
 bool is_hidden(const RepositoryRow& row, Bytes ref_name);
 AccountInfo to_info(const StoreCore& core, const format::AccountRow& row);
 Result<std::optional<format::AccountRow>> find_account_row(const sys::StorageSnapshot& snapshot, std::uint64_t id);
+// What maintenance noted of a pool; all 0 if it never came there.
+Result<format::PoolUpkeepRow> read_pool_upkeep(const sys::StorageSnapshot& snapshot, PoolId pool);
 
 }  // namespace vexor::store

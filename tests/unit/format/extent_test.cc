@@ -10,6 +10,7 @@ namespace {
 using namespace test;
 
 std::string describe(const ExtentObject& object) {
+  if (object.is_absent) return "absent";
   std::ostringstream out;
   out << object_type_name(object.type) << " " << object.id.hex() << " " << object.entry_bytes << " " << object.payload_bytes << " " << object.payload_offset;
   if (object.is_delta) out << " " << object.base << " " << object.object_bytes << " " << object.depth;

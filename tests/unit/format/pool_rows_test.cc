@@ -41,5 +41,23 @@ TEST(QuarantineRow, vectors_whole_and_cut) {
       });
 }
 
+TEST(UpkeepRows, vectors_whole_and_cut) {
+  const auto vectors = family_vectors("meta");
+  run_row_vectors(
+      of_kind(vectors, "pool"), [](const Vector&, Bytes bytes) { return decode_pool_upkeep_row(bytes); },
+      [](const Vector&, const PoolUpkeepRow& row) { return encode_pool_upkeep_row(row); },
+      [](const Vector& vector, const PoolUpkeepRow& row) {
+        EXPECT_EQ(row.rewrites, vector.number("rewrites"));
+        EXPECT_EQ(row.sweeps, vector.number("sweeps"));
+        EXPECT_EQ(row.merged_to, vector.number("merged_to"));
+        EXPECT_EQ(row.swept_objects, vector.number("swept_objects"));
+        EXPECT_EQ(row.redelta_objects, vector.number("redelta_objects"));
+      });
+  run_row_vectors(
+      of_kind(vectors, "cursor"), [](const Vector&, Bytes bytes) { return decode_upkeep_cursor_row(bytes); },
+      [](const Vector&, PoolId pool) { return encode_upkeep_cursor_row(pool); },
+      [](const Vector& vector, PoolId pool) { EXPECT_EQ(pool, vector.number("pool")); });
+}
+
 }  // namespace
 }  // namespace vexor::format
