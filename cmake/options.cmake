@@ -1,5 +1,5 @@
 option(VEXOR_TESTS "Build the tests" ON)
-option(VEXOR_BENCHMARKS "Build the micro benchmarks, which compare with libgit2 and OpenSSL" OFF)
+option(VEXOR_BENCH "Build the load client of bench/compare and the micro benchmarks" OFF)
 option(VEXOR_GIT2 "Build the libgit2 bridge, vexor::git2" ON)
 option(VEXOR_WERROR "Warnings are errors (our presets turn this on)" OFF)
 option(VEXOR_FUZZER "Build the fuzz targets with libFuzzer (clang)" OFF)

@@ -327,7 +327,7 @@ Result<json::object> ref_log(Call& call) {
   VEXOR_TRY(call.args.end());
   VEXOR_TRY(const RepositoryInfo info, find(call, repository));
   VEXOR_TRY(const auto snapshot, open_snapshot(call.store, info.id));
-  VEXOR_TRY(const auto entries, snapshot->ref_log(ref.starts_with("refs/") || ref == "HEAD" ? ref : "refs/heads/" + ref, kLogEntriesMax));
+  VEXOR_TRY(const auto entries, snapshot->ref_log(full_ref_name(ref), kLogEntriesMax));
   json::array rows;
   for (const RefLogEntry& entry : entries) {
     rows.push_back(json::object{{"sequence", entry.sequence}, {"time_ms", entry.time_ms},
@@ -469,6 +469,10 @@ std::string cell(const json::value& value) {
 }
 
 }  // namespace
+
+std::string full_ref_name(const std::string& name) {
+  return name.starts_with("refs/") || name == "HEAD" ? name : "refs/heads/" + name;
+}
 
 Result<json::object> run_command(Store& store, const json::object& request, const Actor& actor, const ProgressSink& progress) {
   const json::value* op = request.if_contains("op");

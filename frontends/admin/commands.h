@@ -22,6 +22,9 @@ Result<json::object> run_command(Store& store, const json::object& request, cons
 // print. Errors: kInvalidArgument (with what to type instead), kRefused, kNotFound.
 Result<std::string> run_user_command(Store& store, const AccountInfo& account, std::string_view line, const std::string& input);
 
+// "main" is "refs/heads/main"; "HEAD" and full names are as they are.
+std::string full_ref_name(const std::string& name);
+
 // A table or list for people from an answer of run_command.
 std::string render(const json::object& answer);
 

@@ -79,8 +79,7 @@ class UserCommands {
       return command({{"op", "protect"}, {"repository", word(1)}, {"pattern", word(2)}, {"remove", words_.size() == 4}});
     }
     if (first == "reflog" && words_.size() == 3) {
-      VEXOR_TRY(must_reach(word(1), Permission::kRead));
-      return command({{"op", "reflog"}, {"repository", word(1)}, {"ref", word(2)}});
+      return ref_log();
     }
     return usage();
   }
@@ -105,6 +104,10 @@ class UserCommands {
     if (permission < needed) return Error(Errc::kRefused, "only the owner may do that");
     return success();
   }
+  Result<bool> owns(const RepositoryInfo& info) const {
+    VEXOR_TRY(const Permission permission, store_.permission_of(info, account_.id));
+    return permission == Permission::kOwner;
+  }
   Result<void> must_own(const std::string& name) { return must_reach(name, Permission::kOwner); }
   Result<void> must_be_mine(const std::string& name) const {
     if (name.starts_with(account_.name + "/")) return success();
@@ -127,8 +130,7 @@ class UserCommands {
       return command(request);
     }
     if (verb == "describe" && count == 3) {
-      VEXOR_TRY(must_reach(name, Permission::kRead));
-      return command({{"op", "repo.describe"}, {"name", name}});
+      return describe();
     }
     if (verb == "fork" && count == 4) {
       VEXOR_TRY(must_reach(name, Permission::kRead));
@@ -157,6 +159,29 @@ class UserCommands {
       return command({{"op", "repo.set"}, {"name", name}, {"default_branch", word(4)}});
     }
     return usage();
+  }
+
+  // A hidden ref is told only to owners: for others it is as one that never was.
+  Result<std::string> ref_log() {
+    VEXOR_TRY(must_reach(word(1), Permission::kRead));
+    VEXOR_TRY(const auto info, store_.find_repository(word(1)));
+    if (!info) return Error(Errc::kNotFound, "repository not found");
+    VEXOR_TRY(const bool is_owner, owns(*info));
+    const std::string name = full_ref_name(word(2));
+    const bool is_told = is_owner || (!is_hidden_ref(*info, name) && name.find('\0') == std::string::npos);
+    if (!is_told) return render(json::object{{"rows", json::array()}});
+    return command({{"op", "reflog"}, {"repository", word(1)}, {"ref", name}});
+  }
+
+  Result<std::string> describe() {
+    const std::string name = word(2);
+    VEXOR_TRY(must_reach(name, Permission::kRead));
+    VEXOR_TRY(const auto info, store_.find_repository(name));
+    if (!info) return Error(Errc::kNotFound, "repository not found");
+    VEXOR_TRY(const bool is_owner, owns(*info));
+    VEXOR_TRY(json::object answer, run_command(store_, {{"op", "repo.describe"}, {"name", name}}, actor_, nullptr));
+    if (!is_owner) answer["fields"].as_object().erase("hidden_refs");
+    return render(answer);
   }
 
   Result<std::string> list() {

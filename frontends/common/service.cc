@@ -17,6 +17,7 @@ constexpr std::int64_t kBlockMsFirst = 1000;
 constexpr std::int64_t kBlockMsMax = 15 * 60 * 1000;
 constexpr std::int64_t kRememberMs = 5 * 60 * 1000;
 constexpr std::size_t kTrackedMax = 100'000;
+constexpr std::size_t kUserCharsMax = 64;  // no account has a longer name: such a login counts for its address only
 }  // namespace
 
 std::string new_session_id() {
@@ -53,6 +54,7 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   message.push_back('\0');
   message.append(password);
   const std::string address = "a" + limit_key(peer.address);
+  const std::string account_key = user.size() <= kUserCharsMax ? "u" + user : std::string();
   const std::string tag = sys::keyed_tag(tag_key_, message);
   const std::int64_t now = clock_.monotonic_time_ms();
   std::optional<AccountInfo> remembered;
@@ -60,16 +62,20 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
     const std::lock_guard lock(mutex_);
     const auto found = logins_.find(tag);
     if (found != logins_.end() && found->second.second > now) remembered = found->second.first;
-    if (!remembered && (blocked(address, now) || blocked("u" + user, now))) {
-      metrics_.login(peer.transport, "limited");
-      return Error(Errc::kUnavailable, "too many failed logins; try again later");
-    }
   }
   if (remembered) {
-    VEXOR_TRY(const auto account, store_.find_account(user));  // it may have been disabled meanwhile
-    if (account && !account->disabled) {
+    VEXOR_TRY(const auto account, store_.find_account(user));
+    // It may have been disabled meanwhile, or have another password.
+    if (account && !account->disabled && account->id == remembered->id && account->credentials_tag == remembered->credentials_tag) {
       metrics_.login(peer.transport, "remembered");
       return Principal{account->id, account->name};
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (blocked(address, now) || blocked(account_key, now)) {
+      metrics_.login(peer.transport, "limited");
+      return Error(Errc::kUnavailable, "too many failed logins; try again later");
     }
   }
   VEXOR_TRY(const auto account, store_.check_password(user, password));
@@ -78,11 +84,11 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
     logins_.erase(tag);
     metrics_.login(peer.transport, "wrong");
     add_failure(address, now);
-    add_failure("u" + user, now);
+    if (!account_key.empty()) add_failure(account_key, now);
     return Error(Errc::kRefused, "wrong user name or password");
   }
   metrics_.login(peer.transport, "ok");
-  failures_.erase("u" + user);  // the address keeps its count: one right guess excuses no others
+  failures_.erase(account_key);  // the address keeps its count: one right guess excuses no others
   if (logins_.size() >= kTrackedMax) logins_.clear();
   logins_[tag] = {*account, now + kRememberMs};
   return Principal{account->id, account->name};

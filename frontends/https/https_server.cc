@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/peer_address.h"
 #include "https/tls.h"
+#include "https/tls_stream.h"
 
 namespace vexor::frontend {
 
@@ -21,19 +22,24 @@ namespace net = boost::asio;
 namespace http = boost::beast::http;
 using tcp = net::ip::tcp;
 using error_code = boost::system::error_code;
-using Socket = net::ssl::stream<tcp::socket>;
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::size_t kHeaderPieceBytes = 8 * 1024;  // all that an idle connection holds for reading
+constexpr std::size_t kPieceBytes = 128 * 1024;
+constexpr std::size_t kWriteSliceBytes = 256 * 1024;  // what one deadline is for
 constexpr int kWorkSecondsMax = 24 * 3600;
+constexpr int kGoodbyeSeconds = 2;
+constexpr int kGoodbyePiecesMax = 256;
+constexpr std::uint64_t kSmallBytes = 1U << 20U;  // of a request whose session is dropped without a hop
+constexpr auto kTurn = std::chrono::milliseconds(50);
 constexpr auto kToken = net::as_tuple(net::use_awaitable);
 
 // Runs `work` on the pool and comes back to where it was called from, whatever happens.
 template <class Work>
 net::awaitable<void> offload(net::thread_pool& pool, Work work) {
   const auto home = co_await net::this_coro::executor;
-  co_await net::post(pool, net::use_awaitable);
+  co_await net::post(net::bind_executor(pool, net::use_awaitable));  // post(pool, ...) would resume at home
   std::exception_ptr thrown;
   try {
     work();
@@ -59,11 +65,15 @@ class GzipBody {
   ~GzipBody() { inflateEnd(&stream_); }
   GzipBody(const GzipBody&) = delete;
   GzipBody& operator=(const GzipBody&) = delete;
+  // `input` must stay until is_pending() is false.
   void give(Bytes input) {
+    is_pending_ = true;
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
     stream_.avail_in = static_cast<uInt>(input.size());
   }
-  // False on bad data or over the limit; an empty `out` means that more input is needed.
+  // Whether take() may have more without more input.
+  bool is_pending() const { return is_pending_; }
+  // At most a piece. False on bad data or over the limit.
   bool take(std::string& out, std::uint64_t bytes_max) {
     out.resize(kPieceBytes);
     stream_.next_out = reinterpret_cast<Bytef*>(out.data());
@@ -71,13 +81,24 @@ class GzipBody {
     const int rc = inflate(&stream_, Z_NO_FLUSH);
     out.resize(out.size() - stream_.avail_out);
     total_ += out.size();
+    is_pending_ = rc == Z_OK && stream_.avail_out == 0;
     return (rc == Z_OK || rc == Z_STREAM_END || rc == Z_BUF_ERROR) && total_ <= bytes_max;
   }
 
  private:
   z_stream stream_{};
   std::uint64_t total_ = 0;
+  bool is_pending_ = false;
 };
+
+// Makes an HTTP chunk of what lies behind the first kChunkHeadBytes of `room`, in place.
+constexpr std::size_t kChunkHeadBytes = 10;
+void frame_chunk(std::string& room) {
+  char head[kChunkHeadBytes + 1];
+  std::snprintf(head, sizeof head, "%08zx\r\n", room.size() - kChunkHeadBytes);
+  room.replace(0, kChunkHeadBytes, head, kChunkHeadBytes);
+  room.append("\r\n");
+}
 
 struct Route {
   GitRequest git;
@@ -100,10 +121,9 @@ bool split_target(std::string_view target, std::string& repository, std::string&
   return true;
 }
 
-}  // namespace
-
-struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
-  Shared(net::io_context& io_in, Service& service_in, HttpsOptions options_in)
+// What outlives the server while a coroutine frame of it is left: the last ones end with the io_context.
+struct State {
+  State(net::io_context& io_in, Service& service_in, HttpsOptions options_in)
       : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers) {}
   net::io_context& io;
   Service& service;
@@ -114,47 +134,61 @@ struct HttpsServer::Shared : std::enable_shared_from_this<Shared> {
   std::shared_ptr<net::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};
   AddressCounts addresses;
-
-  net::awaitable<void> accept();
 };
-
-namespace {
-
 
 // One connection: TLS, then requests until either side closes. All of it runs on one strand.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, Service& service, const HttpsOptions& options,
-             net::thread_pool& pool, std::atomic<unsigned>& count, AddressCounts::Place place)
-      : tls_(std::move(tls)), stream_(std::move(socket), *tls_), timer_(stream_.get_executor()), service_(service),
-        options_(options), pool_(pool), count_(count), place_(std::move(place)) {
+  Connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, std::shared_ptr<State> state, AddressCounts::Place place)
+      : state_(std::move(state)), tls_(std::move(tls)), stream_(std::move(socket), tls_->native_handle()),
+        timer_(stream_.socket().get_executor()), service_(state_->service), options_(state_->options), pool_(state_->pool),
+        place_(std::move(place)) {
     error_code ignored;
-    const auto remote = stream_.next_layer().remote_endpoint(ignored);
+    const auto remote = stream_.socket().remote_endpoint(ignored);
     peer_ = {plain_address(remote.address()).to_string(), "https"};
-    count_.fetch_add(1);
+    state_->connections.fetch_add(1);
   }
-  ~Connection() { count_.fetch_sub(1); }
+  ~Connection() { state_->connections.fetch_sub(1); }
 
   net::awaitable<void> run() {
     set_deadline(options_.header_seconds_max);
-    const auto [failed] = co_await stream_.async_handshake(net::ssl::stream_base::server, kToken);
-    if (failed) {
+    const bool is_secure = co_await stream_.handshake();
+    if (!is_secure) {
       close();
       co_return;
     }
     error_code ignored;
-    stream_.next_layer().set_option(tcp::no_delay(true), ignored);
+    stream_.socket().set_option(tcp::no_delay(true), ignored);
     bool go_on = true;
     while (go_on) go_on = co_await serve_one();
-    set_deadline(5);
-    co_await stream_.async_shutdown(kToken);
+    co_await say_goodbye();
+    close();
+  }
+
+  // Lets the client read the last answer: closing with its bytes unread would reset the connection.
+  net::awaitable<void> say_goodbye() {
+    stream_.shutdown();
+    error_code failed;
+    stream_.socket().shutdown(tcp::socket::shutdown_send, failed);
+    set_deadline(kGoodbyeSeconds);
+    std::string room(kHeaderPieceBytes, '\0');
+    for (int pieces = 0; !failed && open_ && pieces < kGoodbyePiecesMax; ++pieces) {
+      const auto [ended, count] = co_await stream_.socket().async_read_some(net::buffer(room), kToken);
+      if (ended || count == 0) break;
+    }
+  }
+
+  // After an exception: nothing more can be said to the client.
+  void fail(const char* what) {
+    log_event("error", {{"kind", "exception"}, {"what", what}, {"session", session_id_}, {"transport", "https"}, {"peer", peer_.address}});
     close();
   }
 
   // Closes the connection when its deadline passes.
   net::awaitable<void> watch() {
     while (open_) {
-      timer_.expires_at(deadline_);
+      watched_ = deadline_;
+      timer_.expires_at(watched_);
       co_await timer_.async_wait(kToken);
       if (open_ && std::chrono::steady_clock::now() >= deadline_) close();
     }
@@ -163,30 +197,35 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   using Parser = http::request_parser<http::buffer_body>;
 
+  // The watch sleeps until the deadline it knows, and is woken only for an earlier one.
   void set_deadline(int seconds) {
     deadline_ = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-    timer_.cancel();
+    if (deadline_ < watched_) timer_.cancel();
   }
   void close() {
     open_ = false;
     timer_.cancel();
     error_code ignored;
-    stream_.next_layer().close(ignored);
+    stream_.socket().close(ignored);
   }
 
-  net::awaitable<bool> fill() {
-    const auto room = input_.prepare(kPieceBytes);
-    const auto [failed, count] = co_await stream_.async_read_some(room, kToken);
-    if (failed) co_return false;
+  net::awaitable<bool> fill(std::size_t bytes) {
+    const auto room = input_.prepare(bytes);
+    const std::span<char> span(static_cast<char*>(room.data()), room.size());
+    const std::size_t count = co_await stream_.read_some(span);
     input_.commit(count);
-    co_return true;
+    co_return count > 0;
   }
 
   net::awaitable<bool> write(Bytes bytes) {
-    set_deadline(options_.idle_seconds_max);
-    const auto buffer = net::buffer(bytes.data(), bytes.size());
-    const auto [failed, count] = co_await net::async_write(stream_, buffer, kToken);
-    co_return !failed && count == bytes.size();
+    bool sent = true;
+    while (sent && !bytes.empty()) {
+      set_deadline(options_.idle_seconds_max);
+      const Bytes slice = bytes.substr(0, kWriteSliceBytes);
+      sent = co_await stream_.write_all(slice);
+      bytes.remove_prefix(slice.size());
+    }
+    co_return sent;
   }
 
   // A complete answer. `extra`: header lines, each with its line end.
@@ -197,6 +236,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
                        (keep ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n") + body;
     const bool sent = co_await write(text);
     co_return sent && keep;
+  }
+
+  net::awaitable<bool> answer_damaged() {
+    co_return co_await answer(413, "Payload Too Large", "", "the compressed request body is damaged or too large\n", false);
   }
 
   net::awaitable<bool> serve_one() {
@@ -215,7 +258,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         }
         if (parser.is_header_done()) break;
       }
-      const bool more = co_await fill();
+      const bool more = co_await fill(kHeaderPieceBytes);
       if (!more) co_return false;
       if (!begun) set_deadline(options_.header_seconds_max);
       begun = true;
@@ -227,6 +270,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     ended_well_ = false;
     const bool go_on = co_await route(parser);
     log(parser);
+    if (input_.size() == 0 && input_.capacity() > kHeaderPieceBytes) input_ = {};
     co_return go_on;
   }
 
@@ -282,6 +326,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::unique_ptr<protocol::Session> session;
     std::optional<Error> refused;
     command_ = route.git.command;
+    gzip_.reset();
+    if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace();
+    // A body that came with its header is worked on in the same turn on the pool.
+    std::string early;
+    const bool expects = parser.get()[http::field::expect] == "100-continue";
+    if (!expects && !take_buffered(parser, early)) co_return false;
+    bool is_damaged = false;
     const std::string authorization(parser.get()[http::field::authorization]);
     auto open = [&] {
       if (authorization.starts_with("Basic ")) {
@@ -299,9 +350,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
       auto made = service_.open_session(principal_, route.git);
       if (made.has_error()) {
         refused.emplace(std::move(made).error());
-      } else {
-        session = std::move(made).value();
+        return;
       }
+      session = std::move(made).value();
+      if (!early.empty()) is_damaged = !feed(*session, early);
+      if (!is_damaged && session->wants() == protocol::Wants::kWork) run_turn(*session);
     };
     co_await offload(pool_, std::move(open));
     if (refused) {
@@ -322,7 +375,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
           co_return co_await answer(500, "Internal Server Error", "", "internal error\n", false);
       }
     }
-    if (parser.get()[http::field::expect] == "100-continue") {
+    if (is_damaged) co_return co_await answer_damaged();
+    if (expects) {
       const bool sent = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
       if (!sent) co_return false;
     }
@@ -333,39 +387,52 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const bool pumped = co_await pump(parser, *session, std::move(head));
     ended_well_ = pumped && session->failure() == nullptr;
     if (session->failure() != nullptr) service_.note_failure(peer_, route.git, *session->failure());
-    auto drop = [&] { session.reset(); };
-    co_await offload(pool_, std::move(drop));
-    co_return pumped && parser.get().keep_alive();
+    if (bytes_in_ + bytes_out_ < kSmallBytes) {
+      session.reset();
+    } else {
+      auto drop = [&] { session.reset(); };
+      co_await offload(pool_, std::move(drop));
+    }
+    gzip_.reset();
+    if (!pumped) co_return false;
+    const bool is_drained = parser.is_done() || co_await drain_body(parser);  // with no session any more
+    co_return is_drained && parser.get().keep_alive();
+  }
+
+  // What has arrived of the request body, up to a piece. False: it is no HTTP.
+  bool take_buffered(Parser& parser, std::string& piece) {
+    piece.resize(kPieceBytes);
+    std::size_t count = 0;
+    for (bool moved = true; moved && input_.size() > 0 && count < piece.size() && !parser.is_done();) {
+      auto& body = parser.get().body();
+      body.data = piece.data() + count;
+      body.size = piece.size() - count;
+      body.more = true;
+      error_code failed;
+      const std::size_t used = parser.put(input_.data(), failed);
+      input_.consume(used);
+      if (failed && failed != http::error::need_buffer && failed != http::error::need_more) return false;
+      moved = used > 0;
+      count = piece.size() - body.size;
+    }
+    piece.resize(count);
+    bytes_in_ += count;
+    return true;
   }
 
   // The next piece of the request body; empty at its end. False: the connection broke.
   net::awaitable<bool> read_body(Parser& parser, std::string& piece) {
-    piece.resize(kPieceBytes);
+    piece.clear();
     while (!parser.is_done()) {
-      auto& body = parser.get().body();
-      body.data = piece.data();
-      body.size = piece.size();
-      body.more = true;
-      error_code failed;
-      if (input_.size() > 0) {
-        const std::size_t used = parser.put(input_.data(), failed);
-        input_.consume(used);
-        if (failed && failed != http::error::need_buffer && failed != http::error::need_more) co_return false;
-      }
-      const std::size_t count = piece.size() - body.size;
-      if (count > 0) {
-        piece.resize(count);
-        bytes_in_ += count;
-        co_return true;
-      }
+      if (!take_buffered(parser, piece)) co_return false;
+      if (!piece.empty()) co_return true;
       if (parser.is_done()) break;
       set_deadline(options_.body_idle_seconds_max);
       const auto begun = std::chrono::steady_clock::now();
-      const bool more = co_await fill();
+      const bool more = co_await fill(kPieceBytes);
       waited_ += std::chrono::steady_clock::now() - begun;
       if (!more || too_slow()) co_return false;
     }
-    piece.clear();
     co_return true;
   }
 
@@ -375,18 +442,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     return seconds > options_.rate_grace_seconds && bytes_in_ / static_cast<std::uint64_t>(seconds) < options_.rate_bytes_per_second_min;
   }
 
-  // Feeds a piece that may be gzip. False: refuse the request.
+  // Feeds a piece, or the first of what it inflates to; the rest is for feed_pending(). False: refuse the request.
   bool feed(protocol::Session& session, Bytes piece) {
     if (!gzip_) {
       session.feed(piece);
       return true;
     }
     gzip_->give(piece);
+    return feed_pending(session);
+  }
+
+  // A piece at a time: the session works between, and holds no more than that however well the body was compressed.
+  bool feed_pending(protocol::Session& session) {
     std::string plain;
-    do {
-      if (!gzip_->take(plain, options_.gzip_body_bytes_max)) return false;
-      if (!plain.empty()) session.feed(plain);
-    } while (!plain.empty());
+    if (!gzip_->take(plain, options_.gzip_body_bytes_max)) return false;
+    if (!plain.empty()) session.feed(plain);
     return true;
   }
 
@@ -402,12 +472,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return sent;
   }
 
+  // Several short pieces of work, in one turn on the pool.
+  static void run_turn(protocol::Session& session) {
+    const auto end = std::chrono::steady_clock::now() + kTurn;
+    do session.run_work();
+    while (session.wants() == protocol::Wants::kWork && session.keep_alive().empty() && std::chrono::steady_clock::now() < end);
+  }
+
   // Runs the session's work on the pool and keeps the client patient meanwhile. False: the client is gone.
   net::awaitable<bool> run_work(protocol::Session& session, std::string& before) {
     const Bytes packet = session.keep_alive();
     set_deadline(kWorkSecondsMax);  // waiting for ourselves; not for the client
     if (packet.empty()) {
-      auto work = [&session] { session.run_work(); };
+      auto work = [&session] { run_turn(session); };
       co_await offload(pool_, std::move(work));
       co_return true;
     }
@@ -430,43 +507,56 @@ class Connection : public std::enable_shared_from_this<Connection> {
       pending->timer.expires_at(there ? last_write_ + every : std::chrono::steady_clock::now() + every);
       co_await pending->timer.async_wait(kToken);
       if (pending->done || !there || std::chrono::steady_clock::now() < last_write_ + every) continue;
-      there = co_await write_chunk(before, packet);
+      try {
+        there = co_await write_chunk(before, packet);
+      } catch (...) {
+        there = false;  // as if the client were gone: the work must end first
+      }
       set_deadline(kWorkSecondsMax);
     }
     if (pending->thrown) std::rethrow_exception(pending->thrown);
     co_return there;
   }
 
+  // From the opened session to the end of its answer. What it was fed with last may still be inflated from.
   net::awaitable<bool> pump(Parser& parser, protocol::Session& session, std::string head) {
     using protocol::Wants;
-    gzip_.reset();
-    if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace();
     std::string piece;
     std::string chunk = std::move(head);
     last_write_ = std::chrono::steady_clock::now();
-    std::vector<char> room(kPieceBytes);
+    std::string room;
     while (session.wants() != Wants::kDone) {
       if (session.wants() == Wants::kWork) {
         const bool there = co_await run_work(session, chunk);
         if (!there) co_return false;
       } else if (session.wants() == Wants::kInput) {
-        const bool read = co_await read_body(parser, piece);
-        if (!read) co_return false;
-        if (piece.empty()) {
-          session.end_of_input();
-        } else if (!feed(session, piece)) {
-          co_return co_await answer(413, "Payload Too Large", "", "the compressed request body is damaged or too large\n", false);
+        const bool is_pending = gzip_ && gzip_->is_pending();
+        if (!is_pending) {
+          const bool read = co_await read_body(parser, piece);
+          if (!read) co_return false;
         }
-      } else {
-        const std::size_t count = session.drain(room);
-        const bool sent = co_await write_chunk(chunk, Bytes(room.data(), count));
+        if (!is_pending && piece.empty()) {
+          session.end_of_input();
+        } else if (is_pending ? !feed_pending(session) : !feed(session, piece)) {
+          if (chunk.empty()) co_return false;  // the answer has begun, by a keep-alive: it cannot be another one now
+          co_return co_await answer_damaged();
+        }
+      } else if (!chunk.empty()) {  // the head of the answer goes with the first piece
+        room.resize(kPieceBytes);
+        room.resize(session.drain(room));
+        const bool sent = co_await write_chunk(chunk, room);
         if (!sent) co_return false;
+      } else {
+        session.take_output(room, kChunkHeadBytes);
+        bytes_out_ += room.size() - kChunkHeadBytes;
+        frame_chunk(room);
+        const bool sent = co_await write(room);
+        if (!sent) co_return false;
+        last_write_ = std::chrono::steady_clock::now();
       }
     }
     chunk.append("0\r\n\r\n");
-    const bool sent = co_await write(chunk);
-    if (!sent) co_return false;
-    co_return parser.is_done() || co_await drain_body(parser);
+    co_return co_await write(chunk);
   }
 
   // What is left of a request body that was refused early, up to a bound; else the client might
@@ -482,13 +572,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return false;
   }
 
+  std::shared_ptr<State> state_;  // first: all below may refer to it
   std::shared_ptr<net::ssl::context> tls_;
-  Socket stream_;
+  TlsStream stream_;
   net::steady_timer timer_;
   Service& service_;
   const HttpsOptions& options_;
   net::thread_pool& pool_;
-  std::atomic<unsigned>& count_;
   AddressCounts::Place place_;
   Peer peer_;
   std::string session_id_;  // of the request at hand
@@ -498,6 +588,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer input_;
   std::optional<GzipBody> gzip_;
   std::chrono::steady_clock::time_point deadline_;
+  std::chrono::steady_clock::time_point watched_;  // what the watch waits for
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point last_write_;  // of this answer
   std::chrono::steady_clock::duration waited_{};  // for the client's bytes, in this request
@@ -507,10 +598,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool open_ = true;
 };
 
-net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) { co_await connection->run(); }
+net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) {
+  try {
+    co_await connection->run();
+  } catch (const std::exception& thrown) {
+    connection->fail(thrown.what());
+  } catch (...) {
+    connection->fail("an exception of no known type");
+  }
+}
 net::awaitable<void> watch_connection(std::shared_ptr<Connection> connection) { co_await connection->watch(); }
 
 }  // namespace
+
+struct HttpsServer::Shared : State, std::enable_shared_from_this<Shared> {
+  using State::State;
+  net::awaitable<void> accept();
+};
 
 net::awaitable<void> HttpsServer::Shared::accept() {
   const auto self = shared_from_this();
@@ -534,7 +638,7 @@ net::awaitable<void> HttpsServer::Shared::accept() {
     auto place = addresses.enter(limit_key(remote.address().to_string()), options.connections_per_address_max);
     if (gone || !place) continue;
     const auto connection =
-        std::make_shared<Connection>(std::move(socket), std::move(context), service, options, pool, connections, std::move(place));
+        std::make_shared<Connection>(std::move(socket), std::move(context), self, std::move(place));
     net::co_spawn(strand, run_connection(connection), net::detached);
     net::co_spawn(strand, watch_connection(connection), net::detached);
   }

@@ -17,7 +17,7 @@ struct HttpsOptions {
   unsigned connections_per_address_max = 512;
   std::size_t header_bytes_max = 16 * 1024;
   int header_seconds_max = 10;           // for a whole request header
-  int idle_seconds_max = 60;             // between requests, and for one write
+  int idle_seconds_max = 60;             // between requests, and for 256 KiB of an answer
   int body_idle_seconds_max = 600;       // for one read of a body: a client may compress its pack for minutes
   std::uint64_t rate_bytes_per_second_min = 256;  // averaged over a request, behind the grace; 0: any
   int rate_grace_seconds = 900;

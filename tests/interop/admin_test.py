@@ -117,6 +117,23 @@ class AdminTest(unittest.TestCase):
         git("init", "-q", self.path("hidden"))
         self.assertIn("not our ref", git("fetch", url, hidden, cwd=self.path("hidden"), check=False).stderr)
 
+    def test_hidden_refs_are_told_to_owners_only(self):
+        self.ctl("repo", "create", "demo/veiled", "--public")
+        git("push", "-q", self.url("demo/veiled"), "main", "main~1:refs/pull/7/head", cwd=self.work)
+        self.ctl("hide", "demo/veiled", "refs/pull/*")
+        self.ctl("grant", "demo/veiled", "other", "write")
+        hidden = git("rev-parse", "main~1", cwd=self.work).stdout.strip()
+        self.assertIn(hidden, self.ssh("reflog", "demo/veiled", "refs/pull/7/head").stdout)
+        self.assertIn("refs/pull/*", self.ssh("repo", "describe", "demo/veiled").stdout)
+        missing = self.ssh("reflog", "demo/veiled", "refs/pull/8/head", user="other")
+        for name in ("refs/pull/7/head", "'refs/pull/7/head'"):
+            self.assertEqual(self.ssh(f"reflog demo/veiled {name}", user="other").stdout, missing.stdout, name)
+        self.assertIn("demo", self.ssh("reflog", "demo/veiled", "main", user="other").stdout)
+        described = self.ssh("repo", "describe", "demo/veiled", user="other").stdout
+        self.assertIn("public", described)
+        self.assertNotIn("refs/pull", described)
+        self.assertNotIn("hidden", described)
+
     def test_import_and_export(self):
         for object_format in ("sha1", "sha256"):
             source = self.path("source-" + object_format)

@@ -341,6 +341,24 @@ class SecurityTest(unittest.TestCase):
         self.assertEqual(self.server.login("demo\0x", PASSWORD, "127.0.3.2"), 401)
         self.assertEqual(self.server.login("demo", PASSWORD, "127.0.3.3"), 200)
 
+    def test_a_changed_password_ends_the_remembered_login(self):
+        self.server.ctl("user", "add", "changes", "--password-stdin", stdin=PASSWORD + "\n")
+        self.server.ctl("grant", "demo/private", "changes", "read")
+        for _ in range(2):
+            self.assertEqual(self.server.login("changes", PASSWORD, "127.0.5.1"), 200)
+        self.assertIn('vexor_logins_total{outcome="remembered",transport="https"}', self.server.metrics())
+        self.server.ctl("user", "passwd", "changes", "--password-stdin", stdin=LONGEST + "\n")
+        self.assertEqual(self.server.login("changes", PASSWORD, "127.0.5.2"), 401)
+        self.assertEqual(self.server.login("changes", LONGEST, "127.0.5.3"), 200)
+
+    def test_names_that_no_account_has_are_counted_for_the_address_only(self):
+        name = "n" * 8000
+        for i in range(7):
+            self.assertEqual(self.server.login(name, PLANTED[3], f"127.0.6.{i + 1}"), 401)
+        for i in range(6):
+            self.assertEqual(self.server.login(name + str(i), PLANTED[3], "127.0.6.20"), 401)
+        self.assertEqual(self.server.login(name, PLANTED[3], "127.0.6.20"), 429)
+
     # ---- what is written down
 
     def test_secrets_reach_neither_log_nor_metrics(self):
@@ -403,6 +421,65 @@ class SecurityTest(unittest.TestCase):
         except (ConnectionError, ssl.SSLError):
             pass  # cut off while sending
         self.assertLess(self.server.peak_bytes() - before, 32 << 20)
+
+    # ---- what one client may take from others
+
+    def test_work_is_done_by_workers_and_not_by_the_threads_of_the_sockets(self):
+        def ticks(thread=None):
+            path = f"/proc/{self.server.process.pid}/" + (f"task/{thread}/stat" if thread else "stat")
+            with open(path) as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+
+        # The main thread is one of two that serve sockets. A login hashes for tens of milliseconds.
+        before, before_main = ticks(), ticks(self.server.process.pid)
+        for i in range(40):
+            self.assertEqual(self.server.login(f"stranger-{i}", PLANTED[3], f"127.0.7.{i + 1}"), 401)
+        everything, main = ticks() - before, ticks(self.server.process.pid) - before_main
+        self.assertGreater(everything, 40)
+        self.assertLess(main, everything // 4)
+
+    def test_a_finished_session_inflates_no_more(self):
+        # The request is over at its first line; megabytes of zeros follow, and they are held nowhere.
+        connection = self.server.connect()
+        login = base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
+        body = gzip.compress(b"zzzz" + b"\0" * (240 << 20), 9)
+        self.server.reset_peak()
+        before = self.server.peak_bytes()
+        for _ in range(3):
+            connection.request("POST", "/demo/private.git/git-upload-pack", body=body,
+                               headers={"Content-Type": "application/x-git-upload-pack-request", "Content-Encoding": "gzip", "Authorization": "Basic " + login})
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 200)
+            self.assertIn(b"ERR", answer.read())  # and the connection stays usable
+        connection.close()
+        self.assertLess(self.server.peak_bytes() - before, 16 << 20)
+
+    def test_a_compressed_request_is_inflated_to_its_end(self):
+        head = git("rev-parse", "main", cwd=self.trees).stdout.strip()
+        git("push", "-q", "-f", self.server.url("demo/trees"), "main", cwd=self.trees)
+        lines = [f"want {head}"] + ["have " + hashlib.sha1(str(i % 50).encode()).hexdigest() for i in range(40000)] + ["done"]
+        body = pkt("command=fetch\n") + b"0001" + b"".join(pkt(line + "\n") for line in lines) + b"0000"
+        status, answer = self.server.post("upload-pack", "demo/trees", gzip.compress(body, 9), **{"Git-Protocol": "version=2", "Content-Encoding": "gzip"})
+        self.assertEqual((status, answer[:12]), (200, b"000dpackfile"))
+
+    def test_the_end_comes_with_connections_open(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("drained"))
+        with open(server.data + ".toml") as config:
+            text = config.read()
+        with open(server.data + ".toml", "w") as config:
+            config.write(text.replace("[server]\n", "[server]\ndrain_seconds = 0\n"))
+        server.start()
+        idle = []
+        for _ in range(3):
+            raw = socket.create_connection(("127.0.0.1", server.port))
+            idle.append(server.tls.wrap_socket(raw, server_hostname="127.0.0.1"))
+        idle.append(socket.create_connection(("127.0.0.1", server.port)))  # in its handshake
+        time.sleep(0.2)
+        self.assertEqual(server.stop(), 0)
+        for connection in idle:
+            connection.close()
 
     # ---- a client waits and a connection lives
 

@@ -29,6 +29,7 @@ struct Limits {
   std::uint32_t push_options_max = 64;
   std::uint32_t push_option_bytes_max = 4096;
   std::uint32_t ref_prefixes_max = 65536;
+  std::uint64_t ref_prefix_bytes_max = 4ULL << 20;      // all ref-prefix lines of one ls-refs
   std::uint32_t shallow_lines_max = 1'000'000;
   std::uint32_t filter_spec_bytes_max = 4096;
   std::uint32_t filter_terms_max = 64;                  // filters in one combine:

@@ -75,6 +75,9 @@ struct RepositoryInfo {
   std::vector<std::string> bundle_lines;  // "ID.KEY=VALUE", told by the bundle-uri command
 };
 
+// Whether `hidden_refs` has the ref (a full name): clients are not to learn of it.
+bool is_hidden_ref(const RepositoryInfo& info, const std::string& name);
+
 struct CreateOptions {
   bool is_public = false;
   HashAlgorithm algorithm = HashAlgorithm::kSha1;
@@ -95,6 +98,7 @@ struct AccountInfo {
   std::uint64_t id = 0;
   std::string name;
   bool disabled = false;
+  std::uint64_t credentials_tag = 0;  // changes with the password; compare only tags that one Store gave
 };
 
 struct KeyInfo {

@@ -13,11 +13,11 @@ int digit(char c) {
 
 std::string to_hex(Bytes bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    out.push_back(kDigits[octet(bytes, i) >> 4]);
-    out.push_back(kDigits[octet(bytes, i) & 15]);
+  std::string out(bytes.size() * 2, '0');
+  char* at = out.data();
+  for (const char c : bytes) {
+    *at++ = kDigits[static_cast<unsigned char>(c) >> 4U];
+    *at++ = kDigits[static_cast<unsigned char>(c) & 15U];
   }
   return out;
 }

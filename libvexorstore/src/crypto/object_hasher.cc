@@ -16,7 +16,7 @@ std::string object_header(ObjectType type, std::uint64_t bytes) {
 }
 
 Result<ObjectId> sha1_id(const DetectingSha1::Digest& digest) {
-  if (digest.attack) return Error(Errc::kRefused, "SHA-1 collision attack detected");
+  if (digest.attack) return Error(Errc::kCollision, "SHA-1 collision attack detected");
   return ObjectId::from_raw(HashAlgorithm::kSha1, Bytes(digest.bytes.data(), digest.bytes.size()));
 }
 

@@ -1,5 +1,5 @@
 // Object ids. SHA-1 with collision detection (detecting_sha1.h), SHA-256 by OpenSSL. Any thread; one
-// ObjectHasher belongs to one thread at a time. A detected collision attack is kRefused.
+// ObjectHasher belongs to one thread at a time. A detected collision attack is kCollision.
 #pragma once
 
 #include <memory>

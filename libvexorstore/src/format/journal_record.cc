@@ -88,6 +88,19 @@ std::string encode_journal_record(const JournalRecord& record) {
   return out;
 }
 
+Result<RepositoryNumber> journal_record_repository(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kVersion) return Error(Errc::kCorrupt, "journal record: unknown version");
+  VEXOR_TRY(reader.varint());  // epoch
+  VEXOR_TRY(reader.varint());  // sequence
+  VEXOR_TRY(reader.u64be());   // time
+  VEXOR_TRY(reader.varint());  // actor
+  VEXOR_TRY(reader.bytes());   // its name
+  VEXOR_TRY(reader.u8());      // operation
+  return reader.varint();
+}
+
 Result<JournalRecord> decode_journal_record(Bytes value) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());

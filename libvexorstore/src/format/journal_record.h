@@ -60,5 +60,7 @@ struct JournalRecord {
 
 std::string encode_journal_record(const JournalRecord& record);
 Result<JournalRecord> decode_journal_record(Bytes value);
+// Only whose record it is. Errors: kCorrupt.
+Result<RepositoryNumber> journal_record_repository(Bytes value);
 
 }  // namespace vexor::format

@@ -4,6 +4,7 @@ namespace vexor::format {
 namespace {
 
 constexpr std::uint8_t kGraphVersion = 1;
+constexpr std::uint8_t kGraphVersionAdditions = 2;
 constexpr std::uint8_t kUpkeepVersion = 1;
 
 }  // namespace
@@ -23,19 +24,26 @@ Result<ObjectNumber> decode_index_row(Bytes value) {
 
 std::string encode_graph_row(const GraphRow& row) {
   std::string out;
-  put_u8(out, kGraphVersion);
+  put_u8(out, row.additions ? kGraphVersionAdditions : kGraphVersion);
   put_u32be(out, row.tree);
   put_varint(out, row.generation);
   put_u64be(out, static_cast<std::uint64_t>(row.commit_time));
   put_varint(out, row.parents.size());
   for (const ObjectNumber parent : row.parents) put_u32be(out, parent);
+  if (!row.additions) return out;
+  put_varint(out, row.additions->size());
+  std::uint64_t least = 0;  // of the next
+  for (const ObjectNumber number : *row.additions) {
+    put_varint(out, number - least);
+    least = std::uint64_t{number} + 1;
+  }
   return out;
 }
 
 Result<GraphRow> decode_graph_row(Bytes value) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kGraphVersion) return Error(Errc::kCorrupt, "graph row: unknown version");
+  if (version != kGraphVersion && version != kGraphVersionAdditions) return Error(Errc::kCorrupt, "graph row: unknown version");
   GraphRow row;
   VEXOR_TRY(row.tree, reader.u32be());
   VEXOR_TRY(row.generation, reader.varint());
@@ -46,6 +54,20 @@ Result<GraphRow> decode_graph_row(Bytes value) {
   for (std::uint64_t i = 0; i < count; ++i) {
     VEXOR_TRY(const ObjectNumber parent, reader.u32be());
     row.parents.push_back(parent);
+  }
+  if (version == kGraphVersionAdditions) {
+    VEXOR_TRY(const std::uint64_t additions, reader.varint());
+    if (additions > reader.remaining()) return Error(Errc::kCorrupt, "graph row: additions");
+    row.additions.emplace();
+    row.additions->reserve(additions);
+    std::uint64_t least = 0;
+    for (std::uint64_t i = 0; i < additions; ++i) {
+      VEXOR_TRY(const std::uint64_t gap, reader.varint());
+      if (gap > kObjectNumberMax || least + gap > kObjectNumberMax) return Error(Errc::kCorrupt, "graph row: an addition out of range");
+      least += gap;
+      row.additions->push_back(static_cast<ObjectNumber>(least));
+      ++least;
+    }
   }
   VEXOR_TRY(reader.end());
   return row;

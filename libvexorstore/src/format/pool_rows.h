@@ -2,6 +2,7 @@
 // docs/format/index.md, graph.md, quarantine.md, meta.md.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "format/keys.h"
@@ -16,6 +17,9 @@ struct GraphRow {
   std::vector<ObjectNumber> parents;
   std::uint64_t generation = 1;  // 1 + the largest of the parents'
   std::int64_t commit_time = 0;
+  // What the commit's tree reaches and its first parent's has not at the same path, ascending; the commit
+  // itself is not among them. Nullopt: not known, read the trees.
+  std::optional<std::vector<ObjectNumber>> additions;
 };
 std::string encode_graph_row(const GraphRow& row);
 Result<GraphRow> decode_graph_row(Bytes value);

@@ -131,6 +131,8 @@ class PoolRebuild {
       ++report_.commits;
       VEXOR_TRY(flush_if_large());
     }
+    std::stable_sort(commits_.begin(), commits_.end(),
+                     [&rows](ObjectNumber a, ObjectNumber b) { return rows.at(a).generation < rows.at(b).generation; });  // parents first
     return flush();
   }
 
@@ -160,8 +162,17 @@ class PoolRebuild {
     pack::PushSource source(core_, repository, reader, nullptr, std::make_shared<const Roaring>());
     pack::ReachabilityWalker walker(source, algorithm_, core_.options.limits, nullptr);
     walker.keep_additions();
+    VEXOR_TRY(pack::add_interval_bitmaps(source, walker, commits_));
     for (const ObjectNumber tip : order) {
       VEXOR_TRY(pack::add_tip_bitmap(source, walker, tip));
+    }
+    for (const ObjectNumber commit : commits_) {
+      const auto additions = walker.additions_of(commit);
+      if (!additions) continue;
+      VEXOR_TRY(pack::GraphRow row, stored.graph(commit));
+      row.additions = *additions;
+      batch_.put(Family::kGraph, format::number_key(pool_, commit), encode_graph_row(row));
+      VEXOR_TRY(flush_if_large());
     }
     for (const auto& [tip, row] : source.bitmaps()) {
       batch_.put(Family::kBitmaps, format::number_key(pool_, tip), encode_bitmap_row(row));

@@ -34,6 +34,8 @@ class PushSource : public ObjectSource {
   Result<GraphRow> graph(ObjectNumber commit) override;
   Result<SetPtr> stored_set(ObjectNumber number) override;
 
+  // Whether the store holds a row of the commit that misses no object of it.
+  Result<bool> has_whole_row(ObjectNumber commit) const;
   bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
   // Makes the bitmap row of a tip and remembers it. The set must hold `tip`; `nearest` is a stored set
   // that it holds (kNoObject: none), which the row builds on.
@@ -47,12 +49,14 @@ class PushSource : public ObjectSource {
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
   const std::vector<ObjectNumber>& numbers() const { return numbers_; }
   const std::map<ObjectNumber, BitmapRow>& bitmaps() const { return bitmaps_; }
+  bool is_stored_tip(ObjectNumber tip) const { return stored_tips_.contains(tip); }
   // The commits of the pack, each behind those of its parents that are in the pack.
   Result<std::vector<ObjectNumber>> commits_parents_first();
 
  private:
   std::optional<std::uint32_t> entry_of(ObjectNumber number) const;
   Result<void> check_bases();
+  Result<void> number_depths();
   Result<void> compare_with_stored(std::uint32_t entry, ObjectNumber number);
   Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number);
 
@@ -69,6 +73,7 @@ class PushSource : public ObjectSource {
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
   std::map<ObjectNumber, BitmapRow> bitmaps_;
+  Roaring stored_tips_;  // of bitmaps_: those whose row is in the store
   std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded
   std::uint64_t tip_set_bytes_ = 0;
 };
@@ -83,10 +88,11 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
 // Errors: kProtocol when something is missing.
 Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip);
 // Bitmaps now and then along the history of a large push, so that no later walk is long.
-Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker);
+// `commits`: those that are new, parents first.
+Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker, const std::vector<ObjectNumber>& commits);
 
 // Writes the rows of the new objects: into `change.rows`, or as files when the push is large.
 Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
-                           PackReceiver& receiver, PushSource& source, store::Change& change);
+                           PackReceiver& receiver, PushSource& source, const ReachabilityWalker& walker, store::Change& change);
 
 }  // namespace vexor::pack

@@ -23,6 +23,7 @@ struct Attempt {
   ObjectReader& reader;
   PushSource& source;
   ReachabilityWalker& walker;
+  std::unordered_map<std::string, const RefCommand*> by_name;
   std::optional<std::uint64_t> ref_count{};  // counted when the first new ref is asked for
 };
 
@@ -48,6 +49,37 @@ Result<bool> is_ancestor(PushSource& source, ObjectNumber old_commit, ObjectNumb
     stack.insert(stack.end(), row.parents.begin(), row.parents.end());
   }
   return false;
+}
+
+// What one push does to each ref that it names.
+enum class Fate : std::uint8_t { kUntouched, kCreated, kDeleted };
+Fate fate_of(const Attempt& attempt, const std::string& name) {
+  const auto found = attempt.by_name.find(name);
+  if (found == attempt.by_name.end() || !found->second->refusal.empty()) return Fate::kUntouched;
+  return found->second->new_id.is_null() ? Fate::kDeleted : Fate::kCreated;
+}
+
+// A client keeps refs as files: with "a" there can be no "a/b". A refusal text, or empty. Two pushes at the same
+// moment, of which one makes "a/b" and the other "a" later in the group, are kept apart by the preconditions on
+// the parents; the opposite order is not.
+Result<std::string> check_new_name(const Attempt& attempt, const std::string& name, store::Change& change) {
+  const auto conflict = [](const std::string& other) { return "directory/file conflict with " + other; };
+  for (std::size_t slash = name.find('/', 5); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    const std::string parent = name.substr(0, slash);
+    const Fate fate = fate_of(attempt, parent);
+    if (fate == Fate::kCreated) return conflict(parent);
+    VEXOR_TRY(const auto there, store::read_ref(attempt.repository, parent));
+    if (there && fate != Fate::kDeleted) return conflict(parent);
+    if (!there) change.preconditions.push_back({Family::kRefs, format::ref_key(attempt.repository.row.number, parent), std::nullopt});
+  }
+  const std::string below = format::ref_key(attempt.repository.row.number, name + "/");
+  const auto cursor = attempt.repository.snapshot->cursor(Family::kRefs);
+  for (cursor->seek(below); cursor->valid() && cursor->key().starts_with(below); cursor->next()) {
+    const std::string child(cursor->key().substr(8));
+    if (fate_of(attempt, child) != Fate::kDeleted) return conflict(child);
+  }
+  VEXOR_TRY(cursor->status());
+  return std::string();
 }
 
 // A refusal text, or empty.
@@ -161,6 +193,9 @@ Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic
       VEXOR_TRY(const auto now, store::read_ref(attempt.repository, command.name));
       VEXOR_TRY(command.refusal, check_policy(attempt, command, now));
       if (command.refusal.empty() && !now && !command.new_id.is_null()) {
+        VEXOR_TRY(command.refusal, check_new_name(attempt, command.name, change));
+      }
+      if (command.refusal.empty() && !now && !command.new_id.is_null()) {
         VEXOR_TRY(command.refusal, take_place(attempt));
       }
       if (command.refusal.empty()) {
@@ -206,13 +241,17 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     std::vector<RefCommand> tried = commands;
     ReachabilityWalker walker(source, now.row.algorithm, core.options.limits, [&source](ObjectNumber n) { return source.allowed(n); });
     walker.keep_additions();
-    VEXOR_TRY(add_interval_bitmaps(source, walker));
-    Attempt attempt{core, now, tried, actor, reader, source, walker};
+    VEXOR_TRY(const auto commits, source.commits_parents_first());
+    VEXOR_TRY(add_interval_bitmaps(source, walker, commits));
+    Attempt attempt{core, now, tried, actor, reader, source, walker, {}};
+    for (const RefCommand& command : tried) attempt.by_name.emplace(command.name, &command);
     store::Change change;
     change.record.kind = format::OperationKind::kRefTransaction;
     change.record.actor = actor.account;
     change.record.actor_name = actor.name;
     change.record.repository = repository;
+    // Not deleted, purged or set otherwise since: the checks were made against this row.
+    change.preconditions.push_back({Family::kRepositories, "r" + format::pool_key(repository), format::encode_repository_row(now.row)});
     VEXOR_TRY(check_commands(attempt, change, atomic));
     PushOutcome outcome;
     if (change.record.refs.empty()) {  // nothing to do; the objects are dropped with the push
@@ -221,11 +260,14 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       return outcome;
     }
     if (receiver != nullptr) {
-      VEXOR_TRY(write_objects(core, now, *receiver, source, change));
+      VEXOR_TRY(write_objects(core, now, *receiver, source, walker, change));
       if (!change.bulk.empty()) change.expected_generation = generation;
     }
     for (const auto& [tip, row] : source.bitmaps()) {
-      change.rows.put(Family::kBitmaps, format::number_key(now.row.pool, tip), encode_bitmap_row(row));
+      if (source.is_stored_tip(tip)) continue;
+      const std::string key = format::number_key(now.row.pool, tip);
+      change.rows.put(Family::kBitmaps, key, encode_bitmap_row(row));
+      change.preconditions.push_back({Family::kBitmaps, key, std::nullopt});  // rows are never replaced
     }
     outcome.new_objects = change.record.object_count;
     const bool quarantined = !change.bulk.empty() && !source.new_entries().empty();

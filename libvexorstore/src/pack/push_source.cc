@@ -1,12 +1,14 @@
 #include "pack/push.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "format/object_parse.h"
 
 namespace vexor::pack {
 
 namespace {
-constexpr std::uint32_t kBitmapInterval = 128;  // commits
+constexpr std::uint32_t kBitmapInterval = 256;  // commits
 }  // namespace
 
 PushSource::PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
@@ -68,6 +70,51 @@ Result<void> PushSource::number_entries() {
     if (numbers_[i] == kNoObject) numbers_[i] = numbers_[*receiver_->find(entries[i].id)];
   }
   if (!new_entries_.empty()) pushed_.addRange(first_, std::uint64_t{first_} + new_entries_.size());
+  return number_depths();
+}
+
+// Chains as they will be stored: an entry that is there already has the depth it has there, whatever its form
+// in the pack.
+Result<void> PushSource::number_depths() {
+  std::vector<PushEntry>& entries = receiver_->entries();
+  std::vector<bool> is_known(entries.size(), false);
+  std::vector<std::uint32_t> chain;
+  for (std::uint32_t start = 0; start < entries.size(); ++start) {
+    for (std::uint32_t at = start; !is_known[at];) {
+      PushEntry& entry = entries[at];
+      const std::uint32_t first_of_id = *receiver_->find(entry.id);
+      const bool is_new = numbers_[at] >= first_ && numbers_[at] - first_ < new_entries_.size();
+      if (!is_new) {
+        VEXOR_TRY(const StoredEntry stored, reader_.entry(numbers_[at]));
+        entry.depth = stored.object.depth;
+      } else if (first_of_id != at) {
+        entry.depth = entries[first_of_id].depth;
+        if (!is_known[first_of_id]) {
+          chain.push_back(at);
+          at = first_of_id;
+          continue;
+        }
+      } else if (!entry.is_delta) {
+        entry.depth = 0;
+      } else if (entry.base_entry == kNoEntry) {
+        VEXOR_TRY(const StoredEntry base, reader_.entry(entry.base_number));
+        entry.depth = base.object.depth + 1;
+      } else if (is_known[entry.base_entry]) {
+        entry.depth = entries[entry.base_entry].depth + 1;
+      } else {
+        chain.push_back(at);
+        at = entry.base_entry;
+        continue;
+      }
+      if (entry.depth > reader_.limits().delta_depth_max) {
+        return Error(Errc::kLimitExceeded, "delta depth over " + std::to_string(reader_.limits().delta_depth_max));
+      }
+      is_known[at] = true;
+      if (chain.empty()) break;
+      at = chain.back();
+      chain.pop_back();
+    }
+  }
   return success();
 }
 
@@ -109,10 +156,21 @@ Result<GraphRow> PushSource::graph(ObjectNumber commit) {
   row.tree = tree.value_or(kNoObject);
   for (const ObjectId& parent : view.parents) {
     VEXOR_TRY(const auto number, find(parent));
+    if (number) {
+      VEXOR_TRY(const ObjectType parent_type, type(*number));
+      if (parent_type != ObjectType::kCommit) return Error(Errc::kProtocol, "commit names " + parent.hex() + " as a parent, which is no commit");
+    }
     row.parents.push_back(number.value_or(kNoObject));
   }
   graph_cache_.emplace(commit, row);
   return row;
+}
+
+Result<bool> PushSource::has_whole_row(ObjectNumber commit) const {
+  VEXOR_TRY(const auto row, reader_.snapshot()->get(sys::Family::kGraph, format::number_key(reader_.pool(), commit)));
+  if (!row) return false;
+  VEXOR_TRY(const GraphRow decoded, decode_graph_row(row->bytes()));
+  return decoded.tree != kNoObject && std::find(decoded.parents.begin(), decoded.parents.end(), kNoObject) == decoded.parents.end();
 }
 
 Result<std::optional<BitmapRow>> PushSource::bitmap_row(ObjectNumber number) {
@@ -148,9 +206,13 @@ Result<SetPtr> PushSource::stored_set(ObjectNumber number) {
 
 Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest) {
   if (bitmaps_.contains(tip)) return success();
-  if (visible_->contains(tip)) {
-    VEXOR_TRY(const auto stored, stored_.bitmap_row(tip));
-    if (stored) return success();
+  // The row that another repository of the pool made stands for the same set, as the walk has just shown,
+  // and others build on it: it stays as it is.
+  VEXOR_TRY(auto stored, stored_.bitmap_row(tip));
+  if (stored) {
+    bitmaps_.emplace(tip, std::move(*stored));
+    stored_tips_.add(tip);
+    return success();
   }
   BitmapRow row;
   if (nearest != kNoObject) {
@@ -231,8 +293,7 @@ Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, Obje
   return source.add_tip(tip, std::move(set), walker.nearest_stored());
 }
 
-Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker) {
-  VEXOR_TRY(const auto commits, source.commits_parents_first());
+Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker, const std::vector<ObjectNumber>& commits) {
   if (commits.size() < kBitmapInterval) return success();
   std::unordered_map<ObjectNumber, std::uint32_t> distances;  // first parents to the nearest bitmap
   for (const ObjectNumber commit : commits) {
@@ -247,7 +308,9 @@ Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker
       if (added.has_value()) {
         distance = 0;
       } else if (added.error().code() != Errc::kProtocol && added.error().code() != Errc::kLimitExceeded) {
-        return added.error().clone();  // else the commands say what is missing
+        return added.error().clone();
+      } else {
+        return success();  // the commands say what is missing
       }
     }
     distances.emplace(commit, distance);

@@ -88,7 +88,7 @@ class ExtentWriter {
 }  // namespace
 
 Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
-                           PackReceiver& receiver, PushSource& source, store::Change& change) {
+                           PackReceiver& receiver, PushSource& source, const ReachabilityWalker& walker, store::Change& change) {
   const auto& entries = receiver.entries();
   const auto& fresh = source.new_entries();
   const PoolId pool = repository.row.pool;
@@ -146,7 +146,7 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
     VEXOR_TRY(const GraphRow row, source.graph(commit));
     std::uint64_t generation = 1;
     for (const ObjectNumber parent : row.parents) {
-      if (parent == kNoObject) continue;
+      if (parent == kNoObject || !source.allowed(parent)) continue;  // what nobody may see may have no row
       const auto found = generations.find(parent);
       if (found != generations.end()) {
         generation = std::max(generation, found->second + 1);
@@ -161,6 +161,11 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
   for (const ObjectNumber commit : commits) {
     VEXOR_TRY(GraphRow row, source.graph(commit));
     row.generation = generations[commit];
+    row.additions = walker.additions_of(commit);
+    if (!row.additions) {  // it was there and known to be whole: its row says more than this one
+      VEXOR_TRY(const bool is_whole, source.has_whole_row(commit));
+      if (is_whole) continue;
+    }
     VEXOR_TRY(graph.put(format::number_key(pool, commit), encode_graph_row(row)));
   }
   if (!shapes.empty()) change.rows.put(Family::kShapes, format::number_key(pool, source.first()), shapes);

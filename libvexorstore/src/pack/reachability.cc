@@ -1,6 +1,7 @@
 #include "pack/reachability.h"
 
 #include "pack/reachability_walker.h"
+#include "store/ref_table.h"
 
 namespace vexor::pack {
 
@@ -112,14 +113,43 @@ Result<bool> StoreSource::add_stored(ObjectNumber number, Roaring& out, Roaring&
   return true;
 }
 
-Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapshot& repository,
-                           ObjectReader& reader) {
-  std::string key = "v" + format::pool_key(repository.row.number);
-  put_u64be(key, repository.ref_generation);
-  for (const std::string& pattern : repository.row.hidden) put_bytes(key, pattern);
-  if (SetPtr cached = core.sets.find(key)) return cached;
+Result<bool> StoreSource::stored_contains(ObjectNumber number, ObjectNumber member) const {
+  for (std::size_t steps = 0; number != kNoObject; ++steps) {
+    if (steps > kChainMax) return Error(Errc::kCorrupt, "bitmap chain without end");
+    VEXOR_TRY(const auto row, bitmap_row(number));
+    if (!row) return false;
+    if (row->additions.contains(member)) return true;
+    number = row->base;
+  }
+  return false;
+}
+
+namespace {
+
+// The visible set of an older generation brought up to date. Null: something went away in between.
+Result<SetPtr> extend_visible(const store::RepositorySnapshot& repository, const StoreSource& source, const Roaring& old,
+                              const std::vector<format::RefChange>& changes) {
+  auto set = std::make_shared<Roaring>(old);
+  Roaring composed;
+  for (const format::RefChange& change : changes) {
+    if (store::is_hidden(repository.row, change.name)) continue;
+    if (change.new_row.empty()) return SetPtr();
+    VEXOR_TRY(const format::RefRow now, format::decode_ref_row(repository.row.algorithm, change.new_row));
+    if (!now.symref_target.empty()) continue;
+    if (!change.old_row.empty()) {
+      VEXOR_TRY(const format::RefRow before, format::decode_ref_row(repository.row.algorithm, change.old_row));
+      if (!before.symref_target.empty()) return SetPtr();
+      VEXOR_TRY(const bool is_forward, source.stored_contains(now.number, before.number));
+      if (!is_forward) return SetPtr();
+    }
+    VEXOR_TRY(const bool is_stored, source.add_stored(now.number, *set, composed));
+    if (!is_stored) return SetPtr();
+  }
+  return SetPtr(std::move(set));
+}
+
+Result<SetPtr> read_visible(store::StoreCore& core, const store::RepositorySnapshot& repository, StoreSource& source) {
   VEXOR_TRY(const auto refs, store::read_refs(repository));
-  StoreSource source(core, reader);
   ReachabilityWalker walker(source, repository.row.algorithm, core.options.limits, nullptr);
   auto set = std::make_shared<Roaring>();
   Roaring composed;
@@ -131,9 +161,29 @@ Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapsh
     }
   }
   set->runOptimize();
-  SetPtr out = std::move(set);
-  core.sets.insert(key, out);
-  return out;
+  return SetPtr(std::move(set));
+}
+
+}  // namespace
+
+Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader) {
+  const std::string key = store::visibility_key(repository);
+  std::uint64_t generation = 0;
+  SetPtr old = core.visible_sets.find(key, generation);
+  if (old && generation == repository.ref_generation) return old;
+  StoreSource source(core, reader);
+  SetPtr set;
+  if (old && generation < repository.ref_generation) {
+    VEXOR_TRY(const auto changes, store::ref_changes_since(repository, generation));
+    if (changes) {
+      VEXOR_TRY(set, extend_visible(repository, source, *old, *changes));
+    }
+  }
+  if (!set) {
+    VEXOR_TRY(set, read_visible(core, repository, source));
+  }
+  core.visible_sets.insert(key, repository.ref_generation, set, set->getSizeInBytes(false));
+  return set;
 }
 
 }  // namespace vexor::pack

@@ -48,6 +48,8 @@ class StoreSource : public ObjectSource {
   Result<GraphRow> graph(ObjectNumber commit) override;
   Result<SetPtr> stored_set(ObjectNumber number) override;
   Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number) const;
+  // Whether the stored set of `number` holds `member`; false without a set.
+  Result<bool> stored_contains(ObjectNumber number, ObjectNumber member) const;
   // Adds the stored set of `number` to `out` row by row; rows named in `composed` are in `out` already,
   // and those added are put there. False: it has none, and `out` is as before.
   Result<bool> add_stored(ObjectNumber number, Roaring& out, Roaring& composed) const;

@@ -1,5 +1,6 @@
 #include "pack/reachability_walker.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -142,6 +143,7 @@ Result<void> ReachabilityWalker::add_commits(ObjectNumber tip, Roaring& known) {
   std::vector<Frame> stack;
   const auto enter = [&](ObjectNumber commit) -> Result<void> {
     if (known.contains(commit)) return success();
+    if (incomplete_.contains(commit)) return Error(Errc::kProtocol, "missing history of a commit");
     VEXOR_TRY(const SetPtr stored, source_.stored_set(commit));
     if (stored) {
       known |= *stored;
@@ -161,22 +163,25 @@ Result<void> ReachabilityWalker::add_commits(ObjectNumber tip, Roaring& known) {
     stack.push_back({commit, std::move(row), 0});
     return success();
   };
+  const auto step = [&]() -> Result<void> {
+    Frame& top = stack.back();
+    if (top.next_parent < top.row.parents.size()) return enter(top.row.parents[top.next_parent++]);  // may move `top`
+    if (!known.contains(top.commit)) {
+      if (top.row.tree == kNoObject || (allowed_ && !allowed_(top.row.tree))) {
+        return Error(Errc::kProtocol, "missing tree of a commit");
+      }
+      VEXOR_TRY(add_commit_trees(top.commit, top.row, known));
+      known.add(top.commit);
+    }
+    stack.pop_back();
+    return success();
+  };
   VEXOR_TRY(enter(tip));
   while (!stack.empty()) {
-    Frame& top = stack.back();
-    if (top.next_parent < top.row.parents.size()) {
-      const ObjectNumber parent = top.row.parents[top.next_parent++];
-      VEXOR_TRY(enter(parent));  // may move `top`
-      continue;
+    if (auto done = step(); done.has_error()) {
+      for (const Frame& frame : stack) incomplete_.add(frame.commit);  // each needs what is missing
+      return done;
     }
-    const Frame frame = std::move(top);
-    stack.pop_back();
-    if (known.contains(frame.commit)) continue;
-    if (frame.row.tree == kNoObject || (allowed_ && !allowed_(frame.row.tree))) {
-      return Error(Errc::kProtocol, "missing tree of a commit");
-    }
-    VEXOR_TRY(add_commit_trees(frame.commit, frame.row, known));
-    known.add(frame.commit);
   }
   return success();
 }
@@ -189,6 +194,10 @@ Result<ObjectNumber> ReachabilityWalker::first_parent_tree(const GraphRow& row) 
 
 // `known` holds all that the parents reach.
 Result<void> ReachabilityWalker::add_commit_trees(ObjectNumber commit, const GraphRow& row, Roaring& known) {
+  if (row.additions) {
+    known.addMany(row.additions->size(), row.additions->data());
+    return success();
+  }
   if (!keeps_additions_) {
     VEXOR_TRY(const ObjectNumber parent_tree, first_parent_tree(row));
     return add_tree(row.tree, parent_tree, known);
@@ -207,6 +216,16 @@ Result<void> ReachabilityWalker::add_commit_trees(ObjectNumber commit, const Gra
   }
   known.addMany(additions.count, numbers_.data() + additions.first);
   return success();
+}
+
+std::optional<std::vector<ObjectNumber>> ReachabilityWalker::additions_of(ObjectNumber commit) const {
+  const auto found = additions_.find(commit);
+  if (found == additions_.end() || found->second.too_many) return std::nullopt;
+  const auto first = numbers_.begin() + static_cast<std::ptrdiff_t>(found->second.first);
+  std::vector<ObjectNumber> out(first, first + found->second.count);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 // What `tree` reaches and `parent_tree`, whose objects are all there, has not at the same path.

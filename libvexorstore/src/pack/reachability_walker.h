@@ -22,6 +22,8 @@ class ReachabilityWalker {
   // Remembers what each commit adds to its first parent, so that later walks over the same commits
   // read no trees. For many tips over one history; costs more than it gives for a single walk.
   void keep_additions() { keeps_additions_ = true; }
+  // Those of a commit that was walked, ascending; nullopt: none are kept.
+  std::optional<std::vector<ObjectNumber>> additions_of(ObjectNumber commit) const;
 
   // Adds what `tip` reaches to `known`, which must be closed: with an object it holds all that the
   // object reaches. Walks only what `known` does not hold.
@@ -52,6 +54,7 @@ class ReachabilityWalker {
   std::function<bool(ObjectNumber)> allowed_;
   ObjectNumber nearest_stored_ = kNoObject;
   std::uint64_t nearest_objects_ = 0;
+  Roaring incomplete_;  // commits whose walk failed: no second one
   bool keeps_additions_ = false;
   std::vector<ObjectNumber> numbers_;
   std::unordered_map<ObjectNumber, Additions> additions_;  // of commits; ranges of numbers_

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "pack/push.h"
+#include "protocol/ref_listing.h"
 #include "protocol/session_base.h"
 
 namespace vexor::protocol {
@@ -28,7 +29,7 @@ class ReceivePack final : public SessionBase {
     if (!commands_.empty()) {  // the client waits for a report from here on
       report_failure(done.error());
     } else {
-      format::append_pkt_line(output_, "ERR " + client_text(done.error()));
+      format::append_pkt_line(output_, cut("ERR " + client_text(done.error())));
     }
     fail(std::move(done).error());
   }
@@ -76,19 +77,8 @@ class ReceivePack final : public SessionBase {
           "report-status report-status-v2 delete-refs side-band-64k quiet atomic ofs-delta push-options object-format=" +
           std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
       if (!options_.session_id.empty()) capabilities += " session-id=" + options_.session_id;
-      VEXOR_TRY(const auto refs, store::read_refs(repository_));
-      bool first = true;
-      for (const store::NamedRef& ref : refs) {
-        if (!ref.row.symref_target.empty() || store::is_hidden(repository_.row, ref.name)) continue;
-        std::string line = ref.row.id.hex() + " " + ref.name;
-        if (first) line += std::string(1, '\0') + capabilities;
-        first = false;
-        format::append_pkt_line(output_, line + "\n");
-      }
-      if (first) {
-        format::append_pkt_line(output_, ObjectId::null(algorithm_).hex() + " capabilities^{}" + std::string(1, '\0') + capabilities + "\n");
-      }
-      format::append_flush(output_);
+      VEXOR_TRY(const auto table, store::ref_table(core_, repository_));
+      advertise_refs_to_update(*table, algorithm_, capabilities, output_);
     }
     if (options_.advertise_only) finish();
     return success();
@@ -260,12 +250,12 @@ class ReceivePack final : public SessionBase {
   void report(const std::string& unpack) {
     if (!report_) return;
     std::string lines;
-    format::append_pkt_line(lines, "unpack " + unpack + "\n");
+    format::append_pkt_line(lines, cut("unpack " + unpack) + "\n");
     for (const pack::RefCommand& command : commands_) {
       if (command.refusal.empty()) {
         format::append_pkt_line(lines, "ok " + command.name + "\n");
       } else {
-        format::append_pkt_line(lines, "ng " + command.name + " " + command.refusal + "\n");
+        format::append_pkt_line(lines, "ng " + command.name + " " + cut(command.refusal) + "\n");
       }
     }
     format::append_flush(lines);

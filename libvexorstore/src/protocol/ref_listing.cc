@@ -2,29 +2,52 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "format/pkt_line.h"
 
 namespace vexor::protocol {
 
 namespace {
 
-struct Shown {
-  std::string name;
-  ObjectId id;
-  std::string symref_target;
-  std::optional<ObjectId> peeled;
+constexpr std::size_t kSymrefBytesMax = 16 * 1024;  // all capabilities are in one packet
+constexpr Bytes kSymref = " symref-target:";
+constexpr Bytes kPeeled = " peeled:";
+
+struct Line {
+  Bytes whole;   // with its length and line end
+  Bytes id;
+  Bytes name;
+  Bytes symref;  // empty: none
+  Bytes peeled;  // empty: none
 };
 
-Result<std::optional<Shown>> show(const store::RepositorySnapshot& repository, const store::NamedRef& ref) {
-  if (store::is_hidden(repository.row, ref.name)) return std::optional<Shown>();
-  Shown shown{ref.name, ref.row.id, ref.row.symref_target, ref.row.peeled};
-  if (!ref.row.symref_target.empty()) {
-    VEXOR_TRY(const auto target, store::read_ref(repository, ref.row.symref_target));
-    if (!target || store::is_hidden(repository.row, target->name)) return std::optional<Shown>();
-    shown.id = target->row.id;
-    shown.peeled = target->row.peeled;
+// Takes the first line off `rest`. Names hold no blank, so the parts are where the blanks are.
+Line take_line(Bytes& rest) {
+  const auto step = format::decode_pkt_line(rest);
+  VEXOR_CHECK(step.has_value() && step.value().complete);
+  Line line;
+  line.whole = rest.substr(0, step.value().consumed);
+  rest.remove_prefix(step.value().consumed);
+  Bytes text = step.value().line.data;
+  text.remove_suffix(1);
+  const std::size_t blank = text.find(' ');
+  line.id = text.substr(0, blank);
+  text.remove_prefix(blank + 1);
+  line.name = text.substr(0, text.find(' '));
+  text.remove_prefix(line.name.size());
+  if (text.starts_with(kSymref)) {
+    text.remove_prefix(kSymref.size());
+    line.symref = text.substr(0, text.find(' '));
+    text.remove_prefix(line.symref.size());
   }
-  return std::optional<Shown>(std::move(shown));
+  if (text.starts_with(kPeeled)) line.peeled = text.substr(kPeeled.size());
+  return line;
+}
+
+std::string joined(std::initializer_list<Bytes> parts) {
+  std::string out;
+  for (const Bytes part : parts) out.append(part);
+  return out;
 }
 
 }  // namespace
@@ -35,62 +58,113 @@ Result<void> parse_ls_refs_argument(Bytes text, const Limits& limits, LsRefs& re
   else if (text == "peel") request.peel = true;
   else if (text == "unborn") request.unborn = true;
   else if (text.starts_with(kPrefix)) {
+    const Bytes prefix = text.substr(kPrefix.size());
     if (request.prefixes.size() >= limits.ref_prefixes_max) return Error(Errc::kLimitExceeded, "too many ref-prefix lines");
-    request.prefixes.emplace_back(text.substr(kPrefix.size()));
+    request.prefix_bytes += prefix.size();
+    if (request.prefix_bytes > limits.ref_prefix_bytes_max) return Error(Errc::kLimitExceeded, "too long ref-prefix lines");
+    request.prefixes.emplace_back(prefix);
   } else {
     return Error(Errc::kProtocol, "unexpected line in ls-refs");
   }
   return success();
 }
 
-Result<void> list_refs(const store::RepositorySnapshot& repository, LsRefs request,
-                       const std::function<void(Bytes)>& emit) {
-  std::vector<std::string>& prefixes = request.prefixes;
+RefListing::RefListing(store::RefTablePtr table, LsRefs request) : table_(std::move(table)), request_(std::move(request)) {
+  std::vector<std::string>& prefixes = request_.prefixes;
   if (prefixes.empty()) prefixes.emplace_back();
   std::sort(prefixes.begin(), prefixes.end());
-  const std::string* covered = nullptr;
-  for (const std::string& prefix : prefixes) {
-    if (covered != nullptr && prefix.starts_with(*covered)) continue;
-    covered = &prefix;
-    VEXOR_TRY(const auto refs, store::read_refs(repository, prefix));
-    for (const store::NamedRef& ref : refs) {
-      VEXOR_TRY(const auto shown, show(repository, ref));
-      if (!shown) {
-        const bool is_unborn = ref.name == "HEAD" && !ref.row.symref_target.empty() && request.unborn;
-        if (is_unborn && !store::is_hidden(repository.row, "HEAD")) {
-          emit("unborn HEAD symref-target:" + ref.row.symref_target + "\n");
-        }
-        continue;
-      }
-      std::string line = shown->id.hex() + " " + shown->name;
-      if (request.symrefs && !shown->symref_target.empty()) line += " symref-target:" + shown->symref_target;
-      if (request.peel && shown->peeled) line += " peeled:" + shown->peeled->hex();
-      emit(line + "\n");
-    }
+  std::vector<std::string> apart;  // a prefix of another covers it
+  for (std::string& prefix : prefixes) {
+    if (apart.empty() || !prefix.starts_with(apart.back())) apart.push_back(std::move(prefix));
   }
-  return success();
+  prefixes = std::move(apart);
+  begin_prefix();
 }
 
-Result<void> advertise_refs(const store::RepositorySnapshot& repository, std::string capabilities, std::string& out) {
-  VEXOR_TRY(const auto refs, store::read_refs(repository));
-  std::vector<Shown> shown_refs;
-  for (const store::NamedRef& ref : refs) {
-    VEXOR_TRY(auto shown, show(repository, ref));
-    if (!shown) continue;
-    if (!shown->symref_target.empty()) capabilities += " symref=" + shown->name + ":" + shown->symref_target;
-    shown_refs.push_back(std::move(*shown));
+// The last block that begins at or before the prefix may hold the first name.
+void RefListing::begin_prefix() {
+  if (done()) return;
+  const std::string& prefix = request_.prefixes[prefix_];
+  const auto behind = std::upper_bound(table_->blocks.begin(), table_->blocks.end(), prefix,
+                                       [](const std::string& name, const auto& block) { return name < block->first; });
+  block_ = static_cast<std::size_t>(behind - table_->blocks.begin()) - 1;
+}
+
+void RefListing::next(std::string& out, std::size_t bytes) {
+  const std::size_t start = out.size();
+  if (request_.unborn && !table_->unborn_head.empty() && std::any_of(request_.prefixes.begin(), request_.prefixes.end(), [](const std::string& prefix) { return Bytes("HEAD").starts_with(prefix); })) {
+    request_.unborn = false;  // once
+    format::append_pkt_line(out, joined({"unborn HEAD symref-target:", table_->unborn_head, "\n"}));
+  }
+  while (!done() && out.size() - start < bytes) {
+    const bool goes_on = append_block(*table_->blocks[block_], out);
+    if (goes_on && ++block_ < table_->blocks.size()) continue;
+    ++prefix_;
+    begin_prefix();
+  }
+}
+
+bool RefListing::append_block(const store::RefBlock& block, std::string& out) const {
+  const std::string& prefix = request_.prefixes[prefix_];
+  const bool as_stored = request_.symrefs && request_.peel;
+  if (as_stored && prefix.empty()) {
+    out.append(block.lines);
+    return true;
+  }
+  for (Bytes rest = block.lines; !rest.empty();) {
+    const Line line = take_line(rest);
+    if (!line.name.starts_with(prefix)) {
+      if (line.name > Bytes(prefix)) return false;
+      continue;
+    }
+    if (as_stored) {
+      out.append(line.whole);
+      continue;
+    }
+    std::string text = joined({line.id, " ", line.name});
+    if (request_.symrefs && !line.symref.empty()) text.append(kSymref).append(line.symref);
+    if (request_.peel && !line.peeled.empty()) text.append(kPeeled).append(line.peeled);
+    text.push_back('\n');
+    format::append_pkt_line(out, text);
+  }
+  return true;
+}
+
+void advertise_refs(const store::RefTable& table, HashAlgorithm algorithm, std::string capabilities, std::string& out) {
+  for (const auto& block : table.blocks) {
+    if (block->targets.empty()) continue;
+    for (Bytes rest = block->lines; !rest.empty();) {
+      const Line line = take_line(rest);
+      if (!line.symref.empty() && capabilities.size() < kSymrefBytesMax) capabilities += joined({" symref=", line.name, ":", line.symref});
+    }
   }
   const std::string first_tail = std::string(1, '\0') + capabilities + "\n";
-  for (const Shown& shown : shown_refs) {
-    const bool is_first = &shown == &shown_refs.front();
-    format::append_pkt_line(out, shown.id.hex() + " " + shown.name + (is_first ? first_tail : "\n"));
-    if (shown.peeled) format::append_pkt_line(out, shown.peeled->hex() + " " + shown.name + "^{}\n");
+  bool is_first = true;
+  for (const auto& block : table.blocks) {
+    for (Bytes rest = block->lines; !rest.empty();) {
+      const Line line = take_line(rest);
+      format::append_pkt_line(out, joined({line.id, " ", line.name, is_first ? Bytes(first_tail) : Bytes("\n")}));
+      if (!line.peeled.empty()) format::append_pkt_line(out, joined({line.peeled, " ", line.name, "^{}\n"}));
+      is_first = false;
+    }
   }
-  if (shown_refs.empty()) {
-    format::append_pkt_line(out, ObjectId::null(repository.row.algorithm).hex() + " capabilities^{}" + first_tail);
-  }
+  if (is_first) format::append_pkt_line(out, ObjectId::null(algorithm).hex() + " capabilities^{}" + first_tail);
   format::append_flush(out);
-  return success();
+}
+
+void advertise_refs_to_update(const store::RefTable& table, HashAlgorithm algorithm, const std::string& capabilities, std::string& out) {
+  const std::string first_tail = std::string(1, '\0') + capabilities + "\n";
+  bool is_first = true;
+  for (const auto& block : table.blocks) {
+    for (Bytes rest = block->lines; !rest.empty();) {
+      const Line line = take_line(rest);
+      if (!line.symref.empty()) continue;
+      format::append_pkt_line(out, joined({line.id, " ", line.name, is_first ? Bytes(first_tail) : Bytes("\n")}));
+      is_first = false;
+    }
+  }
+  if (is_first) format::append_pkt_line(out, ObjectId::null(algorithm).hex() + " capabilities^{}" + first_tail);
+  format::append_flush(out);
 }
 
 }  // namespace vexor::protocol

@@ -1,10 +1,8 @@
-// Refs as upload-pack tells them: the advertisement of versions 0 and 1, and ls-refs of version 2.
-// Hidden refs, and symrefs to them or to nothing, are left out.
+// Refs as upload-pack and receive-pack tell them: the advertisements of versions 0 and 1, and ls-refs of version
+// 2, from the table of the refs that the repository shows.
 #pragma once
 
-#include <functional>
-
-#include "store/store_core.h"
+#include "store/ref_table.h"
 
 namespace vexor::protocol {
 
@@ -14,16 +12,34 @@ struct LsRefs {
   bool peel = false;
   bool unborn = false;
   std::vector<std::string> prefixes;  // empty: all
+  std::uint64_t prefix_bytes = 0;     // of the lines taken
 };
 // Takes one argument line. Errors: kProtocol, kLimitExceeded.
 Result<void> parse_ls_refs_argument(Bytes text, const Limits& limits, LsRefs& request);
 
-// Calls emit(line) for each answer line, in the order of ref names.
-Result<void> list_refs(const store::RepositorySnapshot& repository, LsRefs request,
-                       const std::function<void(Bytes)>& emit);
+// One answer to ls-refs, in pieces, in the order of ref names; no flush behind it.
+class RefListing {
+ public:
+  RefListing(store::RefTablePtr table, LsRefs request);
+  bool done() const { return prefix_ == request_.prefixes.size(); }
+  // Appends some `bytes` or more, unless it is done before.
+  void next(std::string& out, std::size_t bytes);
+
+ private:
+  void begin_prefix();
+  // False: what follows is behind the prefix.
+  bool append_block(const store::RefBlock& block, std::string& out) const;
+
+  store::RefTablePtr table_;
+  LsRefs request_;
+  std::size_t prefix_ = 0;
+  std::size_t block_ = 0;
+};
 
 // Appends the ref advertisement with `capabilities` (symref capabilities are added) and a flush.
 // Spec: gitprotocol-pack "Reference Discovery".
-Result<void> advertise_refs(const store::RepositorySnapshot& repository, std::string capabilities, std::string& out);
+void advertise_refs(const store::RefTable& table, HashAlgorithm algorithm, std::string capabilities, std::string& out);
+// That of receive-pack: no symrefs, nothing peeled.
+void advertise_refs_to_update(const store::RefTable& table, HashAlgorithm algorithm, const std::string& capabilities, std::string& out);
 
 }  // namespace vexor::protocol

@@ -13,7 +13,7 @@ namespace vexor::protocol {
 class SessionBase : public Session {
  public:
   Wants wants() const override {
-    if (!output_.empty()) return Wants::kOutput;
+    if (output_.size() > output_at_) return Wants::kOutput;
     if (finished_) return Wants::kDone;
     return has_work_ ? Wants::kWork : Wants::kInput;
   }
@@ -37,10 +37,23 @@ class SessionBase : public Session {
     }
     return count;
   }
+  // Output is made behind the room that the last call asked for, so that a steady caller gets it as it is.
+  void take_output(std::string& out, std::size_t front) override {
+    if (output_at_ != front) output_.replace(0, output_at_, front, ' ');
+    out.swap(output_);
+    output_.assign(front, ' ');
+    output_at_ = front;
+  }
   Bytes keep_alive() const override { return {}; }
   const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
 
  protected:
+  // What a peer sees of a text that may hold its own words: they can be as long as a packet.
+  static std::string cut(std::string text) {
+    constexpr std::size_t kTextBytesMax = 1000;
+    if (text.size() > kTextBytesMax) text.resize(kTextBytesMax);
+    return text;
+  }
   // An empty packet of the band that carries data.
   static constexpr Bytes kKeepAlive{"0005\1", 5};
   void fail(Error error) {

@@ -18,6 +18,9 @@ using pack::kNoObject;
 using pack::ObjectNumber;
 
 constexpr std::size_t kPackPieceBytes = 256 * 1024 - 64;  // of one run_work()
+constexpr std::size_t kListingPieceBytes = 256 * 1024;
+// A client that wants more is not told "ready": it tells all its haves and is done. Bounds the walks.
+constexpr std::size_t kReadyWantsMax = 256;
 constexpr std::string_view kAgent = "agent=vexorstore/0.1";
 
 Bytes trimmed(Bytes line) {
@@ -47,7 +50,7 @@ class UploadPack final : public SessionBase {
       if (packing_ || fetch_.sideband_all || (selecting_ && fetch_.sideband)) {
         format::append_sideband(output_, 3, packing_ ? "error: the server could not finish the pack\n" : client_text(done.error()) + "\n", 1000);
       } else {
-        format::append_pkt_line(output_, "ERR " + client_text(done.error()));
+        format::append_pkt_line(output_, cut("ERR " + client_text(done.error())));
       }
       fail(std::move(done).error());
     }
@@ -73,6 +76,7 @@ class UploadPack final : public SessionBase {
     bool quiet = false;
     bool sent_ready = false;
     std::uint32_t shallow_lines = 0;
+    std::uint32_t want_lines = 0;
     std::optional<ObjectId> last_common;
   };
 
@@ -86,9 +90,10 @@ class UploadPack final : public SessionBase {
 
   Result<void> work() {
     if (packing_) return continue_pack();
+    if (listing_) return continue_listing();
     if (selecting_) return select_and_begin();
     if (state_ == State::kAdvertise) return advertise();
-    while (!finished_ && !packing_ && !selecting_) {
+    while (!finished_ && !packing_ && !selecting_ && !listing_) {
       VEXOR_TRY(const auto line, next_line());
       if (!line) {
         if (ended_) return end_without_more();
@@ -101,7 +106,7 @@ class UploadPack final : public SessionBase {
       }
       if (!output_.empty() && output_.size() > 256U * 1024U) return success();
     }
-    if (packing_ || selecting_) has_work_ = true;
+    if (packing_ || selecting_ || listing_) has_work_ = true;
     return success();
   }
 
@@ -170,7 +175,9 @@ class UploadPack final : public SessionBase {
         "filter object-format=" +
         std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
     if (!options_.session_id.empty()) capabilities += " session-id=" + options_.session_id;
-    return advertise_refs(repository_, std::move(capabilities), output_);
+    VEXOR_TRY(const auto table, store::ref_table(core_, repository_));
+    advertise_refs(*table, algorithm_, std::move(capabilities), output_);
+    return success();
   }
 
   // ---- protocol version 2
@@ -196,6 +203,8 @@ class UploadPack final : public SessionBase {
                               (command_ == "bundle-uri" && !options_.bundle_lines.empty());
         if (!is_known) return Error(Errc::kProtocol, "unknown command");
         fetch_ = Fetch{};
+        wanted_ = Roaring();
+        judged_commons_ = 0;
         ls_ = LsRefs{};
         info_ids_.clear();
       } else if (const auto object_format = after(text, "object-format=")) {
@@ -221,8 +230,9 @@ class UploadPack final : public SessionBase {
     command_.clear();
     if (command.empty()) return Error(Errc::kProtocol, "no command");
     if (command == "ls-refs") {
-      VEXOR_TRY(list_refs(repository_, std::move(ls_), [this](Bytes line) { format::append_pkt_line(output_, line); }));
-      format::append_flush(output_);
+      VEXOR_TRY(auto table, store::ref_table(core_, repository_));
+      listing_.emplace(std::move(table), std::move(ls_));
+      return continue_listing();
     } else if (command == "object-info") {
       VEXOR_TRY(object_info());
     } else if (command == "bundle-uri") {
@@ -233,6 +243,16 @@ class UploadPack final : public SessionBase {
       VEXOR_TRY(run_fetch());
     }
     if (options_.stateless && !packing_ && !selecting_) finish();
+    return success();
+  }
+
+  Result<void> continue_listing() {
+    listing_->next(output_, kListingPieceBytes);
+    has_work_ = true;
+    if (!listing_->done()) return success();
+    listing_.reset();
+    format::append_flush(output_);
+    if (options_.stateless) finish();
     return success();
   }
 
@@ -265,18 +285,21 @@ class UploadPack final : public SessionBase {
   // Arguments that protocol versions share.
   Result<bool> common_argument(Bytes text) {
     if (const auto want = after(text, "want ")) {
-      if (fetch_.request.wants.size() >= limits_.wants_max) return Error(Errc::kLimitExceeded, "too many wants");
+      if (++fetch_.want_lines > limits_.wants_max) return Error(Errc::kLimitExceeded, "too many wants");
       VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, want->substr(0, hash_hex_chars(algorithm_))));
       VEXOR_TRY(const auto number, find_visible(id));
       if (!number) return Error(Errc::kProtocol, "upload-pack: not our ref " + id.hex());
-      fetch_.request.wants.push_back(*number);
+      if (wanted_.addChecked(*number)) fetch_.request.wants.push_back(*number);
       return true;
     }
     if (const auto shallow = after(text, "shallow ")) {
       if (++fetch_.shallow_lines > limits_.shallow_lines_max) return Error(Errc::kLimitExceeded, "too many shallow lines");
       VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, *shallow));
       VEXOR_TRY(const auto number, find_visible(id));
-      if (number) fetch_.request.client_shallow.push_back(*number);
+      if (!number) return true;
+      VEXOR_TRY(const ObjectType type, source_.type(*number));
+      if (type != ObjectType::kCommit) return Error(Errc::kProtocol, "invalid shallow object " + id.hex());
+      fetch_.request.client_shallow.push_back(*number);
       return true;
     }
     if (const auto depth = after(text, "deepen ")) {
@@ -348,18 +371,17 @@ class UploadPack final : public SessionBase {
 
   // Whether each want is connected to something that the client has.
   Result<bool> ready() {
-    if (fetch_.common.empty()) return false;
+    if (fetch_.common.empty() || fetch_.request.wants.size() > kReadyWantsMax) return false;
+    if (fetch_.common.size() == judged_commons_) return false;  // as before
+    judged_commons_ = fetch_.common.size();
     Roaring common;
     for (const ObjectNumber number : fetch_.common) common.add(number);
     for (const ObjectNumber want : fetch_.request.wants) {
-      VEXOR_TRY(const pack::SetPtr set, source_.stored_set(want));
-      if (set && !set->intersect(common)) return false;
-      if (!set) {
-        Roaring walked;
-        pack::ReachabilityWalker walker(source_, algorithm_, limits_, nullptr);
-        VEXOR_TRY(walker.add(want, walked));
-        if (!walked.intersect(common)) return false;
-      }
+      if (common.contains(want)) continue;
+      Roaring reached;
+      pack::ReachabilityWalker walker(source_, algorithm_, limits_, nullptr);
+      VEXOR_TRY(walker.add(want, reached));
+      if (!reached.intersect(common)) return false;
     }
     return true;
   }
@@ -587,7 +609,10 @@ class UploadPack final : public SessionBase {
   LsRefs ls_;
   std::vector<ObjectId> info_ids_;
   Fetch fetch_;
+  Roaring wanted_;                  // those of fetch_.request
+  std::size_t judged_commons_ = 0;  // commons when ready() last said no
   pack::FetchSelection selection_;
+  std::optional<RefListing> listing_;  // being told
   std::optional<pack::PackWriter> writer_;
   bool selecting_ = false;
   bool packing_ = false;

@@ -69,9 +69,20 @@ store::Change begin_change(OperationKind kind, const Actor& actor, std::string s
   return change;
 }
 
-AccountInfo to_info(const AccountRow& row) { return {row.id, row.name, row.disabled}; }
-
 }  // namespace
+
+Result<std::optional<AccountRow>> store::find_account_row(const sys::StorageSnapshot& snapshot, std::uint64_t id) {
+  VEXOR_TRY(const auto row, snapshot.get(Family::kAccounts, "a" + format::pool_key(id)));
+  if (!row) return std::optional<AccountRow>();
+  VEXOR_TRY(AccountRow decoded, format::decode_account_row(row->bytes()));
+  return std::optional<AccountRow>(std::move(decoded));
+}
+
+AccountInfo store::to_info(const StoreCore& core, const AccountRow& row) {
+  const std::string tag = sys::keyed_tag(core.credentials_key, row.password_hash);
+  ByteReader reader(tag);
+  return {row.id, row.name, row.disabled, reader.u64be().value()};
+}
 
 Result<AccountInfo> Store::create_account(const std::string& name, Bytes password, const Actor& actor) {
   const bool fine = !name.empty() && name.size() <= 64 && name[0] != '-' && name[0] != '.' &&
@@ -91,7 +102,7 @@ Result<AccountInfo> Store::create_account(const std::string& name, Bytes passwor
   auto done = core_->committer->submit(std::move(change));
   if (done.has_error() && done.error().code() == Errc::kConflict) return Error(Errc::kConflict, name + ": the name is taken");
   if (done.has_error()) return std::move(done).error();
-  return to_info(row);
+  return store::to_info(*core_, row);
 }
 
 namespace {
@@ -128,7 +139,7 @@ Result<std::optional<AccountInfo>> Store::find_account(const std::string& name) 
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   VEXOR_TRY(const auto row, find_row(*snapshot, name));
   if (!row) return std::optional<AccountInfo>();
-  return std::optional<AccountInfo>(to_info(*row));
+  return std::optional<AccountInfo>(store::to_info(*core_, *row));
 }
 
 Result<std::vector<AccountInfo>> Store::list_accounts() const {
@@ -137,7 +148,7 @@ Result<std::vector<AccountInfo>> Store::list_accounts() const {
   const auto cursor = snapshot->cursor(Family::kAccounts);
   for (cursor->seek("a"); cursor->valid() && cursor->key()[0] == 'a'; cursor->next()) {
     VEXOR_TRY(const AccountRow row, format::decode_account_row(cursor->value()));
-    out.push_back(to_info(row));
+    out.push_back(store::to_info(*core_, row));
   }
   VEXOR_TRY(cursor->status());
   return out;
@@ -148,7 +159,7 @@ Result<std::optional<AccountInfo>> Store::check_password(const std::string& name
   VEXOR_TRY(const auto row, find_row(*snapshot, name));
   const bool right = verify_password(password, row && !row->password_hash.empty() ? row->password_hash : kDummyHash);
   if (!row || !right || row->disabled) return std::optional<AccountInfo>();
-  return std::optional<AccountInfo>(to_info(*row));
+  return std::optional<AccountInfo>(store::to_info(*core_, *row));
 }
 
 Result<void> Store::grant(const std::string& repository, const std::string& account, Permission permission, const Actor& actor) {
@@ -173,11 +184,9 @@ Result<Permission> Store::permission_of(const RepositoryInfo& repository, std::u
   Permission out = repository.is_public ? Permission::kRead : Permission::kNone;
   if (account == 0) return out;
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
-  VEXOR_TRY(const auto row, snapshot->get(Family::kAccounts, "a" + format::pool_key(account)));
-  if (!row) return Permission::kNone;
-  VEXOR_TRY(const AccountRow who, format::decode_account_row(row->bytes()));
-  if (who.disabled) return Permission::kNone;
-  if (repository.name.starts_with(who.name + "/")) return Permission::kOwner;
+  VEXOR_TRY(const auto who, store::find_account_row(*snapshot, account));
+  if (!who || who->disabled) return Permission::kNone;
+  if (repository.name.starts_with(who->name + "/")) return Permission::kOwner;
   VEXOR_TRY(const auto grant, snapshot->get(Family::kGrants, format::pool_key(repository.id) + format::pool_key(account)));
   if (!grant) return out;
   VEXOR_TRY(const std::uint8_t granted, format::decode_grant_row(grant->bytes()));

@@ -120,6 +120,23 @@ Result<void> Committer::check(const Change& change, const sys::StorageSnapshot& 
   return success();
 }
 
+// Of two creations the one with the lower id may commit last: the counter of ids never goes back.
+Result<void> Committer::raise_counter(Change& change, const sys::StorageSnapshot& snapshot, const Overlay& overlay) const {
+  for (format::RowChange& row : change.record.changes) {
+    if (row.family != sys::Family::kRepositories || row.key != "i" || !row.value) continue;
+    const auto pending = overlay.find(overlay_key(row.family, row.key));
+    std::string current;
+    if (pending != overlay.end()) {
+      current = pending->second.value_or(std::string());
+    } else {
+      VEXOR_TRY(const auto stored, snapshot.get(row.family, row.key));
+      if (stored) current = std::string(stored->bytes());
+    }
+    if (current.size() == row.value->size() && current > *row.value) row.value = current;  // both big-endian
+  }
+  return success();
+}
+
 void Committer::append(Change& change, std::uint64_t sequence, std::string& previous_hash,
                        sys::Batch& batch, Overlay& overlay) const {
   format::JournalRecord& record = change.record;
@@ -154,6 +171,7 @@ void Committer::lead(std::vector<Waiter*>& group) {
     Result<void> ready = snapshot.has_error()
                              ? Result<void>(snapshot.error().clone())
                              : check(waiter->change, *snapshot.value(), overlay);
+    if (ready.has_value()) ready = raise_counter(waiter->change, *snapshot.value(), overlay);
     if (ready.has_value() && !waiter->change.bulk.empty()) {
       ready = backend_.ingest(std::move(waiter->change.bulk));
     }

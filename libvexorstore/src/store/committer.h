@@ -66,6 +66,7 @@ class Committer {
   void lead(std::vector<Waiter*>& group);
   Result<void> check(const Change& change, const sys::StorageSnapshot& snapshot,
                      const Overlay& overlay) const;
+  Result<void> raise_counter(Change& change, const sys::StorageSnapshot& snapshot, const Overlay& overlay) const;
   void append(Change& change, std::uint64_t sequence, std::string& previous_hash,
               sys::Batch& batch, Overlay& overlay) const;
 

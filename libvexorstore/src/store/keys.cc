@@ -142,11 +142,9 @@ Result<std::optional<AccountInfo>> Store::find_key(Bytes key_blob) const {
   VEXOR_TRY(const auto row, snapshot->get(Family::kKeys, "f" + sha256(key_blob)));
   if (!row) return std::optional<AccountInfo>();
   VEXOR_TRY(const KeyRow key, format::decode_key_row(row->bytes()));
-  VEXOR_TRY(const auto list, list_accounts());
-  for (const AccountInfo& info : list) {
-    if (info.id == key.account && !info.disabled) return std::optional<AccountInfo>(info);
-  }
-  return std::optional<AccountInfo>();
+  VEXOR_TRY(const auto who, store::find_account_row(*snapshot, key.account));
+  if (!who || who->disabled) return std::optional<AccountInfo>();
+  return std::optional<AccountInfo>(store::to_info(*core_, *who));
 }
 
 }  // namespace vexor

@@ -98,6 +98,11 @@ void new_rows(Change& change, const RepositoryRow& row) {
 
 using namespace store;  // NOLINT: this file is the store's
 
+bool is_hidden_ref(const RepositoryInfo& info, const std::string& name) {
+  return std::any_of(info.hidden_refs.begin(), info.hidden_refs.end(),
+                     [&](const std::string& pattern) { return format::ref_pattern_matches(pattern, name); });
+}
+
 Store::Store(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
 Store::~Store() = default;
 
@@ -141,11 +146,14 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
   const PoolGate::Pass pass(core_->gate(row.pool), false);
   VEXOR_TRY(const RepositorySnapshot from, open_repository_snapshot(*core_, row.number));
   VEXOR_TRY(const auto refs, read_refs(from));
+  // The source is neither deleted nor purged meanwhile: its objects are there.
+  const Precondition source_stays{Family::kRepositories, "r" + format::pool_key(row.number), format::encode_repository_row(row)};
   row.fork_of = row.number;
   row.number = core_->next_id();
   row.name = name;
   row.protect.clear();
   Change change = begin_change(OperationKind::kRepositoryFork, actor, row.number, source + " to " + name);
+  change.preconditions.push_back(source_stays);
   new_rows(change, row);
   for (const NamedRef& ref : refs) {
     if (is_hidden(from.row, ref.name)) continue;

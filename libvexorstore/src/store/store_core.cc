@@ -130,8 +130,7 @@ Result<std::uint64_t> last_id(const sys::StorageSnapshot& snapshot, Family famil
 }  // namespace
 
 Result<void> StoreCore::load_ids(const sys::StorageSnapshot& snapshot) {
-  // Of two creations at once the one with the lower id may commit last, and its row 'i' with it: ids in
-  // use count too.
+  // Stores that older versions wrote may have a row 'i' that lags: ids in use count too.
   VEXOR_TRY(const std::uint64_t repository, last_id(snapshot, Family::kRepositories, 'r'));
   VEXOR_TRY(const std::uint64_t account, last_id(snapshot, Family::kAccounts, 'a'));
   std::uint64_t next = std::max(repository, account) + 1;

@@ -8,10 +8,12 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "format/account_rows.h"
 #include "format/pool_rows.h"
 #include "format/state_rows.h"
 #include "store/committer.h"
 #include "vexorstore/maintenance.h"
+#include "vexorstore/sys/random.h"
 
 namespace vexor::store {
 
@@ -52,6 +54,57 @@ class SetCache {
   std::list<Entry> entries_;                                                    // guarded by mutex_; most recent first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;     // guarded by mutex_
 };
+
+// The latest of something immutable that is made from a repository's refs, by what names it; the least
+// recently used are dropped.
+template <class T>
+class LatestCache {
+ public:
+  explicit LatestCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  // Null: none. `generation`: of the refs it was made from.
+  std::shared_ptr<const T> find(const std::string& key, std::uint64_t& generation) {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    generation = found->second->generation;
+    return found->second->value;
+  }
+  // Replaces what is older.
+  void insert(const std::string& key, std::uint64_t generation, std::shared_ptr<const T> value, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    bytes += key.size() + 200;
+    if (const auto found = by_key_.find(key); found != by_key_.end()) {
+      if (found->second->generation >= generation) return;
+      bytes_ -= found->second->bytes;
+      entries_.erase(found->second);
+      by_key_.erase(found);
+    }
+    if (bytes > bytes_max_ / 2) return;
+    entries_.push_front({key, generation, std::move(value), bytes});
+    by_key_.emplace(key, entries_.begin());
+    bytes_ += bytes;
+    while (bytes_ > bytes_max_) {
+      bytes_ -= entries_.back().bytes;
+      by_key_.erase(entries_.back().key);
+      entries_.pop_back();
+    }
+  }
+
+ private:
+  struct Entry {
+    std::string key;
+    std::uint64_t generation;
+    std::shared_ptr<const T> value;
+    std::size_t bytes;
+  };
+  std::mutex mutex_;
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;                                                  // guarded by mutex_
+  std::list<Entry> entries_;                                               // guarded by mutex_; most recent first
+  std::unordered_map<std::string, typename std::list<Entry>::iterator> by_key_;  // guarded by mutex_
+};
+struct RefTable;
 
 // Trailers of packs that were written whole, by what makes their bytes; the oldest are dropped.
 class TrailerCache {
@@ -122,15 +175,18 @@ class StoreCore {
  public:
   StoreCore(std::unique_ptr<sys::StorageBackend> backend_in, StoreOptions options_in)
       : backend(std::move(backend_in)), options(std::move(options_in)),
-        clock(options.clock != nullptr ? *options.clock : sys::system_clock()) {}
+        clock(options.clock != nullptr ? *options.clock : sys::system_clock()), credentials_key(sys::random_bytes(32)) {}
 
   std::unique_ptr<sys::StorageBackend> backend;
   StoreOptions options;
   const sys::Clock& clock;
+  const std::string credentials_key;  // of AccountInfo::credentials_tag; random, never written anywhere
   std::unique_ptr<Committer> committer;
   NumberAllocator numbers;
   SetCache sets{256U << 20U};
   TrailerCache trailers;
+  LatestCache<RefTable> ref_tables{256U << 20U};
+  LatestCache<Roaring> visible_sets{128U << 20U};
   MaintenanceSlot maintenance;
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
@@ -177,6 +233,8 @@ Result<std::optional<NamedRef>> read_ref(const RepositorySnapshot& repository, B
 // symref's target for those that are. Spec: gitrevisions, "<refname>".
 Result<std::optional<NamedRef>> find_ref_by_short_name(const RepositorySnapshot& repository, const std::string& name);
 bool is_hidden(const RepositoryRow& row, Bytes ref_name);
+AccountInfo to_info(const StoreCore& core, const format::AccountRow& row);
+Result<std::optional<format::AccountRow>> find_account_row(const sys::StorageSnapshot& snapshot, std::uint64_t id);
 // What maintenance noted of a pool; all 0 if it never came there.
 Result<format::PoolUpkeepRow> read_pool_upkeep(const sys::StorageSnapshot& snapshot, PoolId pool);
 

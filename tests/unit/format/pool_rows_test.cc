@@ -25,6 +25,9 @@ TEST(GraphRow, vectors_whole_and_cut) {
         std::vector<std::string> parents;
         for (const ObjectNumber parent : row.parents) parents.push_back(std::to_string(parent));
         EXPECT_EQ(parents, vector.all("parent"));
+        std::vector<std::string> additions;
+        for (const ObjectNumber number : row.additions.value_or(std::vector<ObjectNumber>())) additions.push_back(std::to_string(number));
+        EXPECT_EQ(additions, vector.all("addition"));
       });
 }
 

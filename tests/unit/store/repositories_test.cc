@@ -3,6 +3,7 @@
 
 #include "format/keys.h"
 #include "format/state_rows.h"
+#include "store/store_core.h"
 #include "support/push_builder.h"
 
 namespace vexor {
@@ -22,7 +23,20 @@ class Repositories : public testing::Test {
   std::unique_ptr<Store> store_;
 };
 
-// Two creations in flight may commit in either order, and the one that commits last writes the counter.
+TEST_F(Repositories, an_id_is_not_given_again_when_creations_commit_out_of_order_and_the_last_is_purged) {
+  const auto first = store_->create_repository("a/first", {}, {}).value();
+  const auto second = store_->create_repository("a/second", {}, {}).value();
+  store::Change late;  // what the creation of the first one writes, behind that of the second
+  late.record.kind = format::OperationKind::kRepositoryCreate;
+  late.record.changes.push_back({Family::kRepositories, "i", format::pool_key(first.id + 1)});
+  ASSERT_TRUE(store_->core().committer->submit(std::move(late)).has_value());
+  ASSERT_TRUE(store_->delete_repository("a/second", {}).has_value());
+  ASSERT_TRUE(store_->purge_repository("a/second", {}).has_value());
+  reopen();
+  EXPECT_GT(store_->create_repository("a/third", {}, {}).value().id, second.id);
+}
+
+// As stores have it that were written before the committer kept the counter from going back.
 TEST_F(Repositories, an_id_in_use_is_not_given_again_when_the_counter_lags) {
   const auto first = store_->create_repository("a/first", {}, {}).value();
   const auto second = store_->create_repository("a/second", {}, {}).value();

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "vexorstore/bytes.h"
 #include "vexorstore/error.h"
@@ -30,6 +31,9 @@ class Session {
   virtual void end_of_input() = 0;
   // Writes up to room.size() bytes that are ready for the peer; returns how many.
   virtual std::size_t drain(std::span<char> room) = 0;
+  // The same without a copy: replaces `out` with `front` octets of room for the caller and then all that
+  // is ready.
+  virtual void take_output(std::string& out, std::size_t front) = 0;
   virtual void run_work() = 0;
   // While wants() is kWork and until run_work() returns: a packet that tells the peer nothing but that the
   // server is at work. The pump may send it as often as it likes, before and while run_work() runs. Empty:

@@ -1,0 +1,38 @@
+// RefTable: the refs that a repository shows, encoded as ls-refs tells them, in blocks of neighbouring names.
+// Kept by generation of the repository's refs; a newer one is made from an older one by the journal: only
+// the blocks of refs that changed are encoded anew. Spec: gitprotocol-v2 "ls-refs".
+//
+// Threads: tables are immutable and shared. Memory: some 80 bytes a ref, at most kTableBytesMax in the cache.
+#pragma once
+
+#include <set>
+
+#include "store/store_core.h"
+
+namespace vexor::store {
+
+struct RefBlock {
+  std::string first;  // the smallest name it may hold; it ends where the next begins
+  std::string lines;  // pkt-lines "ID NAME[ symref-target:TARGET][ peeled:ID]\n"
+  std::uint32_t refs = 0;
+  std::vector<std::string> targets;  // of its symrefs
+};
+
+struct RefTable {
+  std::vector<std::shared_ptr<const RefBlock>> blocks;  // the first begins with the empty name
+  std::string unborn_head;                              // what HEAD would name; empty: HEAD is born, hidden or no symref
+  std::size_t bytes = 0;
+};
+using RefTablePtr = std::shared_ptr<const RefTable>;
+
+// Refs that are hidden, and symrefs to such or to nothing, are left out.
+Result<RefTablePtr> ref_table(StoreCore& core, const RepositorySnapshot& repository);
+
+// The changes of refs behind generation `from` up to that of `repository`, oldest first. Nullopt: too many
+// records lie between, or other operations: read all refs instead.
+Result<std::optional<std::vector<format::RefChange>>> ref_changes_since(const RepositorySnapshot& repository, std::uint64_t from);
+
+// Names what caches keep of a repository's refs besides their generation: who is hidden.
+std::string visibility_key(const RepositorySnapshot& repository);
+
+}  // namespace vexor::store
