@@ -53,7 +53,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"rocksdb", "write_buffer_bytes", "bytes of rows held before they go to files", &c.rocksdb.write_buffer_bytes},
       {"rocksdb", "background_jobs", "threads that flush and compact", &c.rocksdb.background_jobs},
       {"maintenance", "tasks", "what is done to all repositories, in this order: sweep, redelta, merge, separated by commas; empty: nothing", &c.maintenance.tasks},
-      {"maintenance", "pause_seconds", "seconds from the end of one pass over the store to the next", &c.maintenance.pause_seconds},
+      {"maintenance", "pause_seconds", "seconds from the start, and from the end of one pass over the store, to the next pass", &c.maintenance.pause_seconds},
       {"maintenance", "bytes_per_second", "bytes that a pass reads and writes a second", &c.maintenance.bytes_per_second},
       {"maintenance", "sweep_retention_seconds", "seconds that an unreached object stays after its push and after the last ref left it", &c.maintenance.policy.sweep_retention_seconds, 0},
       {"maintenance", "redelta_growth_percent", "deltas of a repository and its forks are made anew when its objects became so many per cent more", &c.maintenance.policy.redelta_growth_percent, 0},

@@ -9,7 +9,6 @@
 namespace vexor::frontend {
 
 namespace {
-constexpr std::int64_t kFirstPauseMs = 60'000;
 constexpr int kNice = 10;
 constexpr std::uint64_t kStepsPerSecond = 8;
 constexpr std::uint64_t kStepBytesMin = 64U << 10U;
@@ -38,10 +37,7 @@ bool MaintenanceThread::sleep(std::int64_t ms) {
 void MaintenanceThread::run() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);  // of this thread alone; if not, not
   const std::int64_t pause_ms = std::int64_t{settings_.pause_seconds} * 1000;
-  if (!sleep(std::min(pause_ms, kFirstPauseMs))) return;
-  do {
-    run_pass();
-  } while (sleep(pause_ms));
+  while (sleep(pause_ms)) run_pass();
 }
 
 void MaintenanceThread::run_pass() {

@@ -1,4 +1,4 @@
-// The thread of vexord that keeps the store in shape: a pass over all pools, a pause, the next pass.
+// The thread of vexord that keeps the store in shape: a pause, a pass over all pools, the next pause.
 #pragma once
 
 #include <condition_variable>

@@ -68,13 +68,19 @@ class PoolRebuild {
         shapes.push_back(static_cast<char>(format::object_shape(object.type, object.object_bytes)));
         if (!object.is_absent && object.type == ObjectType::kCommit) commits_.push_back(number);
         ++number;
-        report_.objects += object.is_absent ? 0U : 1U;
+        (object.is_absent ? absent_ : report_.objects) += 1;
       }
       VEXOR_TRY(flush_if_large());
       if (progress_ && !progress_(report_.objects, 0)) return Error(Errc::kCancelled, "stopped");
     }
     VEXOR_TRY(cursor->status());
     end_shapes();
+    // The new shapes know swept numbers only where they lie between others.
+    VEXOR_TRY(format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*snapshot, pool_));
+    if (upkeep.swept_objects != absent_) {
+      upkeep.swept_objects = absent_;
+      batch_.put(Family::kMeta, format::pool_upkeep_key(pool_), format::encode_pool_upkeep_row(upkeep));
+    }
     return flush();
   }
 
@@ -183,6 +189,7 @@ class PoolRebuild {
   const ProgressSink& progress_;
   sys::Batch batch_;
   std::vector<ObjectNumber> commits_;
+  std::uint64_t absent_ = 0;
 };
 
 }  // namespace

@@ -86,6 +86,7 @@ Result<void> SweepTask::scan(Budget& budget) {
     for (const format::ExtentObject& object : scan.header().objects) {
       const bool stays = reached_.contains(number) || pinned_.contains(number);
       if (!object.is_absent && stays && object.is_delta) needed_bases_.add(object.base);
+      if (!object.is_absent && object.type == ObjectType::kCommit && !reached_.contains(number)) loose_commits_.add(number);
       if (!object.is_absent && !stays) {
         candidates_.add(number);
         if (object.is_delta) candidate_bases_.emplace_back(number, object.base);
@@ -162,13 +163,21 @@ Result<void> SweepTask::keep_bases_of(const sys::StorageSnapshot& snapshot, Obje
   for (;;) {
     VEXOR_TRY(const bool more, scan.next());
     if (!more || scan.first() >= std::uint64_t{first} + count) break;
+    ObjectNumber number = scan.first();
     for (const format::ExtentObject& object : scan.header().objects) {
       if (object.is_delta) bases.add(object.base);
+      if (!object.is_absent && object.type == ObjectType::kCommit) loose_commits_.add(number);
+      ++number;
     }
   }
   needed_bases_ |= bases;
   keep(bases);
   return success();
+}
+
+void SweepTask::drop_loose_graph(Replacement& out) {
+  loose_commits_ -= reached_;
+  for (const ObjectNumber number : loose_commits_) out.erase(Family::kGraph, format::number_key(context_.pool, number));
 }
 
 // Null: pushes are at work; another step comes.
@@ -199,8 +208,10 @@ Result<void> SweepTask::erase_bitmaps(Budget& budget) {
     if (!reached_.contains(number)) out.erase(Family::kBitmaps, std::string(cursor->key()));
   }
   VEXOR_TRY(cursor->status());
+  drop_loose_graph(out);
   VEXOR_TRY(change_upkeep(*snapshot, context_.pool, out, [](format::PoolUpkeepRow& row) { ++row.sweeps; }));
   VEXOR_TRY(out.submit(context_.core));
+  loose_commits_ = Roaring();
   phase_ = Phase::kErase;
   return success();
 }
@@ -243,6 +254,7 @@ Result<void> SweepTask::erase_objects(Budget& budget) {
     swept |= here;
     VEXOR_TRY(sweep_extent(*snapshot, scan, out));
   }
+  drop_loose_graph(out);
   if (!out.empty()) {
     const auto first = static_cast<std::uint64_t>(swept.isEmpty() ? erase_next_ : swept.minimum());
     VEXOR_TRY(change_upkeep(*snapshot, context_.pool, out, [&](format::PoolUpkeepRow& row) {
@@ -252,6 +264,7 @@ Result<void> SweepTask::erase_objects(Budget& budget) {
     }));
     VEXOR_TRY(out.submit(context_.core));
   }
+  loose_commits_ = Roaring();
   erase_next_ = next;
   context_.figures.objects_swept += swept.cardinality();
   context_.figures.bytes_saved += bytes;

@@ -25,8 +25,9 @@
 //   6. Rows that name erased numbers: the index and graph rows go with the object. Bitmaps of unreachable
 //      tips go first, all in one batch, with those of objects that stay for (b) to (d) only: one that
 //      stayed could lose its base and then be built upon by a push that brings its tip again. Sets in the
-//      store's cache are keyed by the count of such batches. A graph row that stays may name erased
-//      parents; the push that makes its commit reachable has to bring the commit and writes the row anew.
+//      store's cache are keyed by the count of such batches. Graph rows of unreached commits that stay would
+//      name erased trees and parents: they go before these, and the push that makes such a commit reachable
+//      has to bring it and writes its row anew.
 //   7. Numbers are not given again: the shapes stay (NumberAllocator).
 //   8. A purge takes no gate. Every batch has "the extents are what was read" among its preconditions.
 //   9. A crash: each batch is whole or not there, and after each the store is sound.
@@ -59,6 +60,8 @@ class SweepTask final : public PoolTask {
   Result<void> catch_up(const store::SnapshotPtr& snapshot);
   Result<void> keep_reached(pack::ReachabilityWalker& walker, ObjectNumber tip);
   Result<void> keep_bases_of(const sys::StorageSnapshot& snapshot, ObjectNumber first, std::uint32_t count);
+  // Erases the graph rows of commits that stay and that nothing reaches.
+  void drop_loose_graph(Replacement& out);
   // `numbers`, and the bases below them, are candidates no more.
   void keep(const Roaring& numbers);
   Pass enter_gate();
@@ -70,6 +73,7 @@ class SweepTask final : public PoolTask {
   Roaring candidates_;
   std::vector<std::pair<ObjectNumber, ObjectNumber>> candidate_bases_;  // of candidates that are deltas, by number
   Roaring needed_bases_;  // of objects that stay; while scanning
+  Roaring loose_commits_;  // unreached when they were seen, with graph rows
   std::size_t ranges_seen_ = 0;  // of the pool's events
   std::size_t named_seen_ = 0;
   ObjectNumber scan_next_ = 0;

@@ -146,7 +146,7 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
     VEXOR_TRY(const GraphRow row, source.graph(commit));
     std::uint64_t generation = 1;
     for (const ObjectNumber parent : row.parents) {
-      if (parent == kNoObject) continue;
+      if (parent == kNoObject || !source.allowed(parent)) continue;  // what nobody may see may have no row
       const auto found = generations.find(parent);
       if (found != generations.end()) {
         generation = std::max(generation, found->second + 1);

@@ -110,7 +110,10 @@ TEST_F(Sweep, parts_of_extents_and_large_objects) {
   reopen();
   ASSERT_TRUE(run_upkeep(*store_, only(MaintenanceTask::kMerge)).has_value());
   expect_sound(*store_, id_);
+  const auto bytes_of_a_sweep = [&] { return run_upkeep(*store_, only(MaintenanceTask::kSweep)).value().bytes; };
+  EXPECT_EQ(bytes_of_a_sweep(), 0U);  // counting tells that there is nothing
   ASSERT_TRUE(rebuild_derived(*store_).has_value());
+  EXPECT_EQ(bytes_of_a_sweep(), 0U);
   expect_sound(*store_, id_);
   push("a/b", "refs/heads/next", main_, 3);
   expect_sound(*store_, id_);
