@@ -64,9 +64,8 @@ struct Push {
   std::string request;
 };
 
-// `blobs` new files in one commit on top of `parent`; many blobs make the push a bulk one.
-inline Push make_push(const std::optional<ObjectId>& parent, int round, int blobs, const std::string& ref, const ObjectId& old_id) {
-  PackBuilder pack;
+// `blobs` new files in one commit on top of `parent`.
+inline ObjectId add_commit(PackBuilder& pack, const std::optional<ObjectId>& parent, int round, int blobs) {
   std::string tree;
   for (int i = 0; i < blobs; ++i) {
     char name[32];
@@ -78,7 +77,13 @@ inline Push make_push(const std::optional<ObjectId>& parent, int round, int blob
   std::string commit = "tree " + tree_id.hex() + "\n";
   if (parent) commit += "parent " + parent->hex() + "\n";
   commit += "author A <a@b> 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n\nround " + std::to_string(round) + "\n";
-  const ObjectId tip = pack.add(ObjectType::kCommit, commit);
+  return pack.add(ObjectType::kCommit, commit);
+}
+
+// A push of one such commit; many blobs make it a bulk one.
+inline Push make_push(const std::optional<ObjectId>& parent, int round, int blobs, const std::string& ref, const ObjectId& old_id) {
+  PackBuilder pack;
+  const ObjectId tip = add_commit(pack, parent, round, blobs);
   std::string request;
   format::append_pkt_line(request, old_id.hex() + " " + tip.hex() + " " + ref + std::string(1, '\0') + " report-status");
   format::append_flush(request);

@@ -1,4 +1,6 @@
 // What a repository's settings allow a push to do, and what its readers may see.
+#include <map>
+
 #include "support/push_builder.h"
 #include "vexorstore/transaction.h"
 
@@ -172,6 +174,46 @@ TEST_F(Policy, a_branch_must_be_a_commit_and_refs_must_have_good_names) {
     format::append_flush(request);
     EXPECT_FALSE(run_push(*store, "a/b", request + pack.finish())) << ref;
   }
+}
+
+// Clients keep refs as files: one cannot be the directory of another.
+TEST_F(Policy, a_ref_is_not_the_directory_of_another) {
+  EXPECT_FALSE(run_push(*store, "a/b", push_request(none, first.tip, "refs/heads/main/x", PackBuilder().finish())));
+  ASSERT_TRUE(run_push(*store, "a/b", push_request(none, first.tip, "refs/heads/topic/x", PackBuilder().finish())));
+  EXPECT_FALSE(run_push(*store, "a/b", push_request(none, first.tip, "refs/heads/topic", PackBuilder().finish())));
+  EXPECT_TRUE(run_push(*store, "a/b", push_request(none, first.tip, "refs/heads/topic/y", PackBuilder().finish())));
+  EXPECT_TRUE(run_push(*store, "a/b", push_request(none, first.tip, "refs/heads/topical", PackBuilder().finish())));
+  // One push may take away what is in the way.
+  std::string both;
+  format::append_pkt_line(both, first.tip.hex() + " " + none.hex() + " refs/heads/main" + std::string(1, '\0') + " report-status delete-refs atomic");
+  format::append_pkt_line(both, none.hex() + " " + first.tip.hex() + " refs/heads/main/x");
+  format::append_flush(both);
+  EXPECT_TRUE(run_push(*store, "a/b", both + PackBuilder().finish()));
+}
+
+// Rows of the pool's other repositories build on a tip's bitmap: a fork that does not see it must not put
+// another in its place.
+TEST_F(Policy, a_fork_leaves_the_bitmaps_of_others_as_they_are) {
+  const Push one = make_push(first.tip, 2, 40, "refs/heads/main", first.tip);
+  const Push two = make_push(one.tip, 3, 2, "refs/heads/main", one.tip);
+  const Push three = make_push(two.tip, 4, 2, "refs/heads/main", two.tip);
+  for (const Push* push : {&one, &two, &three}) ASSERT_TRUE(run_push(*store, "a/b", push->request));
+  const auto bitmaps = [this] {
+    std::map<std::string, std::string> out;
+    const auto snapshot = memory->snapshot().value();
+    const auto cursor = snapshot->cursor(sys::Family::kBitmaps);
+    for (cursor->seek({}); cursor->valid(); cursor->next()) out.emplace(cursor->key(), cursor->value());
+    return out;
+  };
+  ASSERT_TRUE(store->fork_repository("a/b", "c/d", {}).has_value());
+  ASSERT_TRUE(run_push(*store, "c/d", delete_request("refs/heads/main", three.tip)));
+  const auto before = bitmaps();
+  PackBuilder pack;
+  std::optional<ObjectId> tip;
+  for (const auto& [round, blobs] : {std::pair(1, 2), std::pair(2, 40), std::pair(3, 2), std::pair(4, 2)}) tip = add_commit(pack, tip, round, blobs);
+  ASSERT_EQ(*tip, three.tip);
+  ASSERT_TRUE(run_push(*store, "c/d", push_request(none, *tip, "refs/heads/main", pack.finish())));
+  EXPECT_EQ(bitmaps(), before);
 }
 
 }  // namespace

@@ -195,6 +195,28 @@ TEST_F(SmallLimits, delta_depth) {
   refused(push(pack.finish(), first_.tip), "delta depth over 50");
 }
 
+// A base that comes whole and is stored as a delta brings the deltas below it along.
+TEST_F(SmallLimits, delta_depth_counts_what_is_stored) {
+  RawPack one;
+  std::string content = "0123456789";
+  ObjectId middle = one.object(ObjectType::kBlob, content);
+  for (std::uint32_t i = 0; i < limits_.delta_depth_max; ++i) {
+    const std::string delta = size_varint(content.size()) + size_varint(content.size() + 1) + static_cast<char>(0x80 | 0x10) + static_cast<char>(content.size()) + "\1x";
+    one.ref_delta(middle, delta);
+    content += 'x';
+    middle = hash_object(kAlgorithm, ObjectType::kBlob, content).value();
+  }
+  const ObjectId tip = one.commit(one.object(ObjectType::kTree, tree_entry("100644", "f", middle)));
+  ASSERT_NE(push(one.finish(), tip).find("ok refs/heads/evil"), std::string::npos);
+  bytes_before_ = bytes();
+  RawPack two;
+  two.object(ObjectType::kBlob, content);
+  two.ref_delta(middle, size_varint(content.size()) + size_varint(1) + "\1x");
+  const ObjectId last = hash_object(kAlgorithm, ObjectType::kBlob, "x").value();
+  const ObjectId next = two.commit(two.object(ObjectType::kTree, tree_entry("100644", "f", last)));
+  refused(push(two.finish(), next, "a/b", "refs/heads/more"), "delta depth over");
+}
+
 TEST_F(SmallLimits, deltas_upon_each_other) {
   RawPack pack;
   const ObjectId one = hash_object(kAlgorithm, ObjectType::kBlob, "one").value();
@@ -291,6 +313,46 @@ TEST_F(SmallLimits, lines_over_their_limits) {
   EXPECT_NE(fetch("zzzz").find("ERR"), std::string::npos);
   EXPECT_NE(fetch("0003").find("ERR"), std::string::npos);
   EXPECT_NE(fetch("fff5" + std::string(70000, 'x')).find("ERR"), std::string::npos);
+}
+
+// A name as long as a packet came back in an error longer than one, which ended the server.
+TEST_F(Hostile, its_own_words_come_back_cut) {
+  const std::string want = "want " + first_.tip.hex();
+  const std::string answer = fetch(fetch_request({want, "deepen-not " + std::string(65000, 'a'), "done"}));
+  EXPECT_TRUE(Bytes(answer).substr(4).starts_with("ERR deepen-not is not a ref: aaa")) << answer.substr(0, 80);
+  EXPECT_LT(answer.size(), 2000U);
+}
+
+TEST_F(Hostile, wants_are_judged_once_however_often_they_are_said) {
+  std::vector<std::string> lines(20000, "want " + first_.tip.hex());
+  lines.push_back("have " + first_.tip.hex());
+  EXPECT_NE(fetch(fetch_request(lines)).find("ready"), std::string::npos);
+}
+
+TEST_F(Hostile, a_shallow_tree_is_no_commit) {
+  const auto snapshot = open_snapshot(*store_, id_).value();
+  const std::string commit = snapshot->read_object(first_.tip).value();
+  EXPECT_NE(fetch(fetch_request({"want " + first_.tip.hex(), "shallow " + commit.substr(5, 40), "deepen 2147483647", "done"})).find("ERR invalid shallow object"), std::string::npos);
+}
+
+TEST_F(Hostile, a_blob_is_no_parent) {
+  RawPack pack;
+  const ObjectId blob = pack.object(ObjectType::kBlob, "no commit");
+  const ObjectId tree = pack.object(ObjectType::kTree, tree_entry("100644", "f", blob));
+  const ObjectId tip = pack.commit(tree, "parent " + blob.hex() + "\n");
+  refused(push(pack.finish(), tip), "as a parent, which is no commit");
+}
+
+// Each commit above a hole was walked down to the hole.
+TEST_F(Hostile, history_with_a_hole_costs_one_walk) {
+  RawPack pack;
+  ObjectId tip = pack.commit(ObjectId::from_raw(kAlgorithm, std::string(20, 'x')));  // its tree is missing
+  const ObjectId blob = pack.object(ObjectType::kBlob, "b");
+  const ObjectId tree = pack.object(ObjectType::kTree, tree_entry("100644", "f", blob));
+  for (int i = 0; i < 20000; ++i) tip = pack.commit(tree, "parent " + tip.hex() + "\n");
+  const auto begun = std::chrono::steady_clock::now();
+  refused(push(pack.finish(), tip), "missing");
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(20));
 }
 
 TEST_F(Hostile, repeated_haves_are_acknowledged_once) {
