@@ -151,7 +151,7 @@ class RedeltaTask final : public PoolTask {
   std::size_t window_bytes_ = 0;
   pack::Spool spool_;
   std::string room_;
-  Roaring pending_;  // written whole for now
+  Roaring pending_;  // stand whole after the first round, so that no ring can close; the second gives them their deltas
   std::int64_t saved_ = 0;
   const std::uint32_t depth_max_;
   std::unique_ptr<pack::ObjectReader> reader_;

@@ -57,7 +57,7 @@ Result<void> RedeltaTask::write(Budget& budget) {
     context_.done = at_;
   }
   if (phase_ == Phase::kPending || pending_.isEmpty()) return finish();
-  // Everything else has its last form: what was written whole for now gets its own.
+  // Everything else has its last form: what the first round left whole gets its delta.
   std::erase_if(groups_, [&](const Group& group) {
     Roaring range;
     range.addRange(group.first, group.end);
