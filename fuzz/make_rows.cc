@@ -4,6 +4,7 @@
 
 #include "format/extent.h"
 #include "format/journal_record.h"
+#include "format/log_rows.h"
 #include "format/state_rows.h"
 #include "pack/reachability.h"
 
@@ -62,6 +63,11 @@ int main(int argc, char** argv) {
   record.refs.push_back({"refs/heads/main", format::encode_ref_row(ref), format::encode_ref_row(head)});
   record.changes.push_back({sys::Family::kGrants, "key", std::string("value")});
   record.changes.push_back({sys::Family::kGrants, "gone", std::nullopt});
+  record.erasures.push_back({sys::Family::kRefs, "a", "b"});
   write(root, "journal_record", "push", format::encode_journal_record(record));
+  sys::Batch rows;
+  rows.put(sys::Family::kExtents, "key", "value");
+  rows.put(sys::Family::kShapes, "key", std::string(200, '\2'));
+  write(root, "log_rows", "push", format::encode_log_rows(HashAlgorithm::kSha1, rows));
   return 0;
 }

@@ -7,7 +7,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import vectors
 
 ROOT = pathlib.Path(sys.argv[1])
-RANK = {"base": 0, "format": 1, "compress": 1, "crypto": 1, "backend": 2, "store": 3, "pack": 4, "protocol": 5, "maintenance": 5}
+RANK = {"base": 0, "format": 1, "compress": 1, "crypto": 1, "backend": 2, "store": 3, "pack": 4, "protocol": 5, "maintenance": 5, "log": 6}
 THIRD_PARTY = {  # header prefix -> the only folders that may see it
     "rocksdb/": ["libvexorstore/src/backend/rocksdb"], "git2": ["libvexorstore/src/git2", "libvexorstore/include/vexorstore/git2", "examples", "tests", "bench/micro"],
     "immintrin.h": ["libvexorstore/src/crypto"], "sodium.h": ["libvexorstore/src/crypto", "libvexorstore/src/store/accounts.cc"], "libssh/": ["frontends/ssh"],

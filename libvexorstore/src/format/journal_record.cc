@@ -37,6 +37,21 @@ Result<void> read_lists(ByteReader& reader, JournalRecord& record) {
   return success();
 }
 
+Result<void> read_erasures(ByteReader& reader, JournalRecord& record) {
+  VEXOR_TRY(const std::uint64_t erasures, reader.varint());
+  if (erasures > sys::kFamilyCount) return Error(Errc::kCorrupt, "journal record: too many erasures");
+  for (std::uint64_t i = 0; i < erasures; ++i) {
+    VEXOR_TRY(const std::uint8_t family, reader.u8());
+    if (family >= sys::kFamilyCount) return Error(Errc::kCorrupt, "journal record: family");
+    RangeErasure erasure{static_cast<sys::Family>(family), {}, {}};
+    VEXOR_TRY(erasure.first, read_text(reader));
+    VEXOR_TRY(erasure.end, read_text(reader));
+    if (erasure.first >= erasure.end) return Error(Errc::kCorrupt, "journal record: an erasure of nothing");
+    record.erasures.push_back(std::move(erasure));
+  }
+  return success();
+}
+
 }  // namespace
 
 std::string_view operation_name(OperationKind kind) {
@@ -85,6 +100,12 @@ std::string encode_journal_record(const JournalRecord& record) {
     put_u8(out, change.value ? 1 : 0);
     if (change.value) put_bytes(out, *change.value);
   }
+  put_varint(out, record.erasures.size());
+  for (const RangeErasure& erasure : record.erasures) {
+    put_u8(out, static_cast<std::uint8_t>(erasure.family));
+    put_bytes(out, erasure.first);
+    put_bytes(out, erasure.end);
+  }
   return out;
 }
 
@@ -128,6 +149,7 @@ Result<JournalRecord> decode_journal_record(Bytes value) {
   VEXOR_TRY(record.objects_digest, read_text(reader));
   VEXOR_TRY(record.previous_hash, read_text(reader));
   VEXOR_TRY(read_lists(reader, record));
+  VEXOR_TRY(read_erasures(reader, record));
   VEXOR_TRY(reader.end());
   return record;
 }

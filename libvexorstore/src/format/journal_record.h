@@ -40,6 +40,12 @@ struct RowChange {
   std::optional<std::string> value;  // nullopt: erased
 };
 
+struct RangeErasure {
+  sys::Family family;
+  std::string first;
+  std::string end;  // exclusive
+};
+
 struct JournalRecord {
   std::uint64_t epoch = 0;
   std::uint64_t sequence = 0;
@@ -55,6 +61,7 @@ struct JournalRecord {
   std::string objects_digest;      // BLAKE2b-256 over the new ids in number order; empty if none
   std::vector<RefChange> refs;
   std::vector<RowChange> changes;
+  std::vector<RangeErasure> erasures;  // done before `changes`
   std::string previous_hash;  // BLAKE2b-256 of the encoded record before this one
 };
 

@@ -1,12 +1,17 @@
 #include "maintenance/journal_window.h"
 
+#include "format/log_rows.h"
+
 namespace vexor::maintenance {
 
 using sys::Family;
 
 namespace {
 
+// That is applied: behind it a replica may still cut records off.
 Result<std::uint64_t> last_sequence(const sys::StorageSnapshot& snapshot) {
+  VEXOR_TRY(const auto applied, snapshot.get(Family::kMeta, format::applied_key()));
+  if (applied) return format::decode_applied_row(applied->bytes());
   const auto cursor = snapshot.cursor(Family::kJournal);
   cursor->seek_for_prev(std::string(9, '\xff'));
   VEXOR_TRY(cursor->status());

@@ -145,6 +145,7 @@ class MergeTask final : public PoolTask {
       }
       run.clear();
     };
+    VEXOR_TRY(const QuarantinedRanges quarantined, QuarantinedRanges::read(snapshot, context_.pool));
     const std::string prefix = format::pool_key(context_.pool);
     const auto cursor = snapshot.cursor(Family::kShapes);
     for (cursor->seek(format::number_key(context_.pool, shapes_next_)); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
@@ -160,7 +161,7 @@ class MergeTask final : public PoolTask {
           return out.submit(context_.core);
         }
       }
-      if (value.size() < kShapesPerRow) run.push_back({std::string(cursor->key()), std::string(value), first, value.size(), value.size()});
+      if (value.size() < kShapesPerRow && !quarantined.overlaps(first, value.size())) run.push_back({std::string(cursor->key()), std::string(value), first, value.size(), value.size()});
     }
     VEXOR_TRY(cursor->status());
     finish_run();

@@ -65,6 +65,11 @@ class ExtentPacker {
   void add(const format::ExtentObject& object, Bytes payload);  // payload: all of it
   void add_absent();
   void flush();
+  // The next `count` objects are written by somebody else.
+  void skip(ObjectNumber count) {
+    flush();
+    next_ += count;
+  }
 
  private:
   void emit_large(const format::ExtentObject& object, Bytes payload);

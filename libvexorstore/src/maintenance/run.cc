@@ -194,8 +194,11 @@ Result<std::unique_ptr<MaintenanceRun>> begin_maintenance(Store& store, const Ma
     VEXOR_TRY(const auto repository, store::open_repository_snapshot(store.core(), *options.repository));
     only = repository.row.pool;
   }
+  MaintenanceOptions allowed = options;
+  // The members of a replica set must agree on which objects are there: none sweeps by itself.
+  if (store.core().committer->role() != store::Committer::Role::kAlone) std::erase(allowed.tasks, MaintenanceTask::kSweep);
   if (!store.core().maintenance.try_take()) return Error(Errc::kConflict, "maintenance is running in this store already");
-  return std::unique_ptr<MaintenanceRun>(std::make_unique<Pass>(store.core(), options, only));
+  return std::unique_ptr<MaintenanceRun>(std::make_unique<Pass>(store.core(), std::move(allowed), only));
 }
 
 }  // namespace vexor

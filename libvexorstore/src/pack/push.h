@@ -4,6 +4,7 @@
 
 #include "pack/pack_receiver.h"
 #include "pack/reachability_walker.h"
+#include "vexorstore/receipt.h"
 
 namespace vexor::pack {
 
@@ -15,7 +16,7 @@ struct RefCommand {
 };
 
 struct PushOutcome {
-  JournalSequence sequence = 0;
+  Receipt receipt;
   std::uint32_t new_objects = 0;
 };
 

@@ -256,7 +256,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     PushOutcome outcome;
     if (change.record.refs.empty()) {  // nothing to do; the objects are dropped with the push
       commands = std::move(tried);
-      outcome.sequence = core.committer->last_sequence();
+      outcome.receipt.sequence = core.committer->last_sequence();
       return outcome;
     }
     if (receiver != nullptr) {
@@ -266,7 +266,9 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     for (const auto& [tip, row] : source.bitmaps()) {
       if (source.is_stored_tip(tip)) continue;
       const std::string key = format::number_key(now.row.pool, tip);
-      change.rows.put(Family::kBitmaps, key, encode_bitmap_row(row));
+      const bool is_new = tip >= change.record.first_object && tip - change.record.first_object < change.record.object_count;
+      if (is_new) change.rows.put(Family::kBitmaps, key, encode_bitmap_row(row));
+      else change.record.changes.push_back({Family::kBitmaps, key, encode_bitmap_row(row)});
       change.preconditions.push_back({Family::kBitmaps, key, std::nullopt});  // rows are never replaced
     }
     outcome.new_objects = change.record.object_count;
@@ -275,16 +277,15 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     if (done.has_value()) {
       source.publish_sets();
       commands = std::move(tried);
-      outcome.sequence = done.value();
+      outcome.receipt = done.value();
       return outcome;
     }
     // A conflict is told before any file went in: the range is as good as never reserved.
     if (quarantined && done.error().code() == Errc::kConflict) {
-      sys::Batch release;
-      release.erase(Family::kQuarantine, format::number_key(now.row.pool, source.first()));
-      VEXOR_TRY(core.backend->commit(release, sys::Durability::kBuffered));
+      VEXOR_TRY(core.committer->release_quarantine(format::number_key(now.row.pool, source.first())));
     }
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
+    core.committer->wait_applied();
   }
 }
 

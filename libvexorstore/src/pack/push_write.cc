@@ -93,12 +93,9 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
   const auto& fresh = source.new_entries();
   const PoolId pool = repository.row.pool;
   const bool bulk = receiver.spool().size() > kBulkPayloadBytes || fresh.size() > kBulkObjects;
+  if (!fresh.empty()) change.quarantine_row = format::encode_quarantine_row({repository.row.algorithm, static_cast<std::uint32_t>(fresh.size())});
   if (bulk && !fresh.empty()) {
-    sys::Batch quarantine;
-    const std::string value = format::encode_quarantine_row({repository.row.algorithm, static_cast<std::uint32_t>(fresh.size())});
-    quarantine.put(Family::kQuarantine, format::number_key(pool, source.first()), value);
-    VEXOR_TRY(core.backend->commit(quarantine, sys::Durability::kSynced));
-    change.rows.erase(Family::kQuarantine, format::number_key(pool, source.first()));
+    VEXOR_TRY(core.committer->put_quarantine(format::number_key(pool, source.first()), change.quarantine_row));
   }
   const auto sink = [&](Family family) -> Result<RowSink> {
     if (!bulk) return RowSink(change.rows, nullptr, family);
@@ -166,7 +163,11 @@ Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapsh
       VEXOR_TRY(const bool is_whole, source.has_whole_row(commit));
       if (is_whole) continue;
     }
-    VEXOR_TRY(graph.put(format::number_key(pool, commit), encode_graph_row(row)));
+    if (commit >= source.first() && commit - source.first() < fresh.size()) {
+      VEXOR_TRY(graph.put(format::number_key(pool, commit), encode_graph_row(row)));
+    } else {  // takes the place of a row that may be good enough for others, if this push is committed
+      change.record.changes.push_back({Family::kGraph, format::number_key(pool, commit), encode_graph_row(row)});
+    }
   }
   if (!shapes.empty()) change.rows.put(Family::kShapes, format::number_key(pool, source.first()), shapes);
 

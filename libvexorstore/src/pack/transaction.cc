@@ -63,7 +63,7 @@ class PackTransaction final : public Transaction {
       const bool moved = command.refusal.find("changed since") != std::string::npos;
       return Error(moved ? Errc::kConflict : Errc::kRefused, command.name + ": " + command.refusal);
     }
-    return outcome.sequence;
+    return outcome.receipt.sequence;
   }
 
  private:

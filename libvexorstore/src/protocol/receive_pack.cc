@@ -10,6 +10,12 @@ namespace vexor::protocol {
 
 namespace {
 
+std::string receipt_text(const Receipt& receipt) {
+  std::string text = "stored on " + std::to_string(receipt.copies) + " of " + std::to_string(receipt.servers) + " servers";
+  if (receipt.has_off_site) text += receipt.off_site ? ", off-site included" : ", off-site follows";
+  return text + ", sequence " + std::to_string(receipt.sequence);
+}
+
 using format::PktLine;
 
 constexpr std::string_view kAgent = "agent=vexorstore/0.1";
@@ -232,7 +238,7 @@ class ReceivePack final : public SessionBase {
               pack::commit_push(core_, repository_.row.number, receiver_.get(), commands_, atomic_, options_.actor));
     bool any = false;
     for (const pack::RefCommand& command : commands_) any = any || command.refusal.empty();
-    if (any) progress("stored on 1 of 1 servers, sequence " + std::to_string(outcome.sequence) + "\n");
+    if (any) progress(receipt_text(outcome.receipt) + "\n");
     report("ok");
     receiver_.reset();
     finish();

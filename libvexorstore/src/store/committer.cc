@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "crypto/digest.h"
+#include "format/log_rows.h"
 #include "format/state_rows.h"
 
 namespace vexor::store {
@@ -9,12 +10,9 @@ namespace {
 
 constexpr std::size_t kGroupChangesMax = 64;
 constexpr std::size_t kGroupBytesMax = 32U << 20U;
-
-std::string overlay_key(sys::Family family, Bytes key) {
-  std::string out(1, static_cast<char>(family));
-  out.append(key);
-  return out;
-}
+constexpr const char* kBroken = "the store must be reopened after a failed write";
+constexpr const char* kNotPrimary = "this server is not the primary of its replica set";
+constexpr const char* kUnknown = "this server stopped being the primary; whether the change is kept is not known yet: journal sequence ";
 
 // RefRow: version byte, then the sequence as a varint of one byte (0) in records.
 std::string with_sequence(const std::string& row, std::uint64_t sequence) {
@@ -23,6 +21,9 @@ std::string with_sequence(const std::string& row, std::uint64_t sequence) {
   out.append(row, 2);
   return out;
 }
+
+// Files are gone from the change once they are in; they never come without it.
+bool is_bulk(const Change& change) { return change.expected_generation.has_value(); }
 
 }  // namespace
 
@@ -45,6 +46,7 @@ void apply_record(const format::JournalRecord& record, sys::Batch& batch) {
     put_u64be(generation, record.sequence);
     batch.put(Family::kRepositories, "g" + format::pool_key(record.repository), generation);
   }
+  for (const format::RangeErasure& erasure : record.erasures) batch.erase_range(erasure.family, erasure.first, erasure.end);
   for (const format::RowChange& change : record.changes) {
     if (change.value) {
       batch.put(change.family, change.key, *change.value);
@@ -61,55 +63,65 @@ Result<std::unique_ptr<Committer>> Committer::open(sys::StorageBackend& backend,
   const auto cursor = snapshot->cursor(sys::Family::kJournal);
   cursor->seek_for_prev(std::string(9, '\xff'));
   VEXOR_TRY(cursor->status());
-  out->last_hash_ = std::string(32, '\0');
   if (cursor->valid()) {
     VEXOR_TRY(const format::JournalRecord last, format::decode_journal_record(cursor->value()));
-    out->last_sequence_ = last.sequence;
-    out->last_hash_ = blake2b_256(cursor->value());
+    out->last_ = {last.epoch, last.sequence, blake2b_256(cursor->value())};
+  }
+  out->applied_ = out->last_.sequence;
+  VEXOR_TRY(const auto row, snapshot->get(sys::Family::kMeta, format::applied_key()));
+  if (row) {
+    out->role_ = Role::kReplica;
+    VEXOR_TRY(out->applied_, format::decode_applied_row(row->bytes()));
+    if (out->applied_ > out->last_.sequence) return Error(Errc::kCorrupt, "the journal ends before what was applied of it");
   }
   return out;
 }
 
-Result<std::uint64_t> Committer::submit(Change change) {
+std::vector<Committer::Waiter*> Committer::take_group() {
+  std::vector<Waiter*> group;
+  std::size_t bytes = 0;
+  while (!queue_.empty() && group.size() < kGroupChangesMax && bytes < kGroupBytesMax) {
+    Waiter* next = queue_.front();
+    const bool alone = !next->change.bulk.empty() || !next->change.is_recorded;
+    if (alone && !group.empty()) break;
+    bytes += next->change.rows.bytes();
+    group.push_back(next);
+    queue_.pop_front();
+    if (alone) break;
+  }
+  return group;
+}
+
+Result<Receipt> Committer::submit(Change change) {
   Waiter self{std::move(change), std::nullopt};
   std::unique_lock lock(mutex_);
-  if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
+  if (broken_) return Error(Errc::kUnavailable, kBroken);
+  if (role_ == Role::kReplica && self.change.is_recorded) return Error(Errc::kUnavailable, kNotPrimary);
   queue_.push_back(&self);
-  wake_.wait(lock, [&] { return self.outcome.has_value() || !leading_; });
+  const auto may_go_on = [&] { return self.outcome.has_value() || (!leading_ && !self.is_appended); };
+  wake_.wait(lock, may_go_on);
   while (!self.outcome) {
     leading_ = true;
-    std::vector<Waiter*> group;
-    std::size_t bytes = 0;
-    while (!queue_.empty() && group.size() < kGroupChangesMax && bytes < kGroupBytesMax) {
-      Waiter* next = queue_.front();
-      const bool alone = !next->change.bulk.empty() || !next->change.is_recorded;
-      if (alone && !group.empty()) break;
-      bytes += next->change.rows.bytes();
-      group.push_back(next);
-      queue_.pop_front();
-      if (alone) break;
-    }
+    std::vector<Waiter*> group = take_group();
     lock.unlock();
     lead(group);
     lock.lock();
     leading_ = false;
     wake_.notify_all();
-    wake_.wait(lock, [&] { return self.outcome.has_value() || !leading_; });
+    wake_.wait(lock, may_go_on);
   }
   return std::move(*self.outcome);
 }
 
-Result<void> Committer::check(const Change& change, const sys::StorageSnapshot& snapshot,
-                              const Overlay& overlay) const {
+Result<void> Committer::check(const Change& change, const sys::StorageSnapshot& snapshot) const {
   if (change.expected_generation &&
       *change.expected_generation != index_generation(change.record.pool)) {
     return Error(Errc::kConflict, "the pool gained objects meanwhile");
   }
   for (const Precondition& want : change.preconditions) {
-    const auto pending = overlay.find(overlay_key(want.family, want.key));
     bool holds = false;
-    if (pending != overlay.end()) {
-      holds = pending->second == want.expected;
+    if (const std::optional<std::string>* pending = pending_.find(want.family, want.key)) {
+      holds = *pending == want.expected;
     } else {
       VEXOR_TRY(const auto row, snapshot.get(want.family, want.key));
       holds = row.has_value() == want.expected.has_value() &&
@@ -121,13 +133,12 @@ Result<void> Committer::check(const Change& change, const sys::StorageSnapshot& 
 }
 
 // Of two creations the one with the lower id may commit last: the counter of ids never goes back.
-Result<void> Committer::raise_counter(Change& change, const sys::StorageSnapshot& snapshot, const Overlay& overlay) const {
+Result<void> Committer::raise_counter(Change& change, const sys::StorageSnapshot& snapshot) const {
   for (format::RowChange& row : change.record.changes) {
     if (row.family != sys::Family::kRepositories || row.key != "i" || !row.value) continue;
-    const auto pending = overlay.find(overlay_key(row.family, row.key));
     std::string current;
-    if (pending != overlay.end()) {
-      current = pending->second.value_or(std::string());
+    if (const std::optional<std::string>* pending = pending_.find(row.family, row.key)) {
+      current = pending->value_or(std::string());
     } else {
       VEXOR_TRY(const auto stored, snapshot.get(row.family, row.key));
       if (stored) current = std::string(stored->bytes());
@@ -137,83 +148,118 @@ Result<void> Committer::raise_counter(Change& change, const sys::StorageSnapshot
   return success();
 }
 
-void Committer::append(Change& change, std::uint64_t sequence, std::string& previous_hash,
-                       sys::Batch& batch, Overlay& overlay) const {
-  format::JournalRecord& record = change.record;
-  record.sequence = sequence;
-  record.time_ms = clock_.wall_time_ms();
-  record.previous_hash = previous_hash;
-  const std::string encoded = format::encode_journal_record(record);
-  previous_hash = blake2b_256(encoded);
-  sys::Batch rows = std::move(change.rows);
-  apply_record(record, rows);
-  rows.put(sys::Family::kJournal, format::journal_key(sequence), encoded);
-  for (const sys::Batch::Op& op : rows.ops()) {
-    if (op.family == sys::Family::kExtents || op.family == sys::Family::kJournal) continue;
-    if (op.kind == sys::Batch::Kind::kPut) {
-      overlay[overlay_key(op.family, op.key)] = op.value;
-    } else if (op.kind == sys::Batch::Kind::kErase) {
-      overlay[overlay_key(op.family, op.key)] = std::nullopt;
-    }
+Result<void> Committer::prepare(Change& change, const sys::StorageSnapshot& snapshot) {
+  if (role_ == Role::kReplica && change.is_recorded) return Error(Errc::kUnavailable, kNotPrimary);
+  VEXOR_TRY(check(change, snapshot));
+  VEXOR_TRY(raise_counter(change, snapshot));
+  if (!change.bulk.empty()) {
+    VEXOR_TRY(backend_.ingest(std::move(change.bulk)));
   }
-  batch.append(std::move(rows));
+  return success();
+}
+
+namespace {
+
+LogEntry log_entry(const Change& change, const LogPosition& position, std::string encoded) {
+  LogEntry entry{position, std::move(encoded), {}, false};
+  if (change.quarantine_row.empty()) return entry;
+  entry.rows_apart = is_bulk(change) || change.rows.bytes() > kLogRowsBytesMax;
+  if (!entry.rows_apart) entry.rows = format::encode_log_rows(static_cast<HashAlgorithm>(change.quarantine_row[0]), change.rows);
+  return entry;
+}
+
+}  // namespace
+
+void Committer::append(Change& change, LogPosition& last, sys::Batch& batch, std::vector<LogEntry>& entries) {
+  format::JournalRecord& record = change.record;
+  record.epoch = epoch_;
+  record.sequence = last.sequence + 1;
+  record.time_ms = clock_.wall_time_ms();
+  record.previous_hash = last.hash;
+  std::string encoded = format::encode_journal_record(record);
+  last = {epoch_, record.sequence, blake2b_256(encoded)};
+  batch.put(sys::Family::kJournal, format::journal_key(record.sequence), encoded);
+  sys::Batch state;
+  apply_record(record, state);
+  pending_.add(change.rows, record.sequence);
+  pending_.add(state, record.sequence);
+  const std::string quarantine_key = format::number_key(record.pool, record.first_object);
+  if (role_ == Role::kAlone) {
+    batch.append(std::move(state));
+    if (is_bulk(change) && !change.quarantine_row.empty()) batch.erase(sys::Family::kQuarantine, quarantine_key);
+  } else {
+    entries.push_back(log_entry(change, last, std::move(encoded)));
+    if (!change.quarantine_row.empty()) batch.put(sys::Family::kQuarantine, quarantine_key, change.quarantine_row);
+  }
+  batch.append(std::move(change.rows));
 }
 
 void Committer::lead(std::vector<Waiter*>& group) {
-  std::string hash = last_hash_;
-  std::uint64_t sequence = last_sequence();
+  LogPosition last;
+  {
+    const std::lock_guard lock(mutex_);
+    last = last_;
+    pending_.prune(applied_);  // before the snapshot, which then shows what is forgotten here
+  }
   sys::Batch batch;
-  Overlay overlay;
-  std::vector<Waiter*> written;
-  std::vector<std::pair<Waiter*, Result<std::uint64_t>>> outcomes;
+  std::vector<Written> written;
+  std::vector<LogEntry> entries;
+  Outcomes outcomes;
   auto snapshot = backend_.snapshot();
   for (Waiter* waiter : group) {
-    Result<void> ready = snapshot.has_error()
-                             ? Result<void>(snapshot.error().clone())
-                             : check(waiter->change, *snapshot.value(), overlay);
-    if (ready.has_value()) ready = raise_counter(waiter->change, *snapshot.value(), overlay);
-    if (ready.has_value() && !waiter->change.bulk.empty()) {
-      ready = backend_.ingest(std::move(waiter->change.bulk));
-    }
+    Result<void> ready = snapshot.has_error() ? Result<void>(snapshot.error().clone()) : prepare(waiter->change, *snapshot.value());
     if (ready.has_error()) {
       outcomes.emplace_back(waiter, std::move(ready).error());
       continue;
     }
     if (waiter->change.is_recorded) {
-      append(waiter->change, ++sequence, hash, batch, overlay);
+      append(waiter->change, last, batch, entries);
     } else {
       batch.append(std::move(waiter->change.rows));
     }
-    written.push_back(waiter);
-    outcomes.emplace_back(waiter, sequence);
+    written.push_back({waiter, last.sequence});
   }
   bool broken = false;
   if (!written.empty()) {
     if (auto done = backend_.commit(batch, sys::Durability::kSynced); done.has_error()) {
       broken = true;
-      for (auto& [waiter, outcome] : outcomes) {
-        if (outcome.has_value()) {
-          outcome = Error(Errc::kIndeterminate, "the write failed: " + done.error().message());
-        }
+      for (const Written& one : written) {
+        outcomes.emplace_back(one.waiter, Error(Errc::kIndeterminate, "the write failed: " + done.error().message()));
       }
     }
   }
+  finish(written, last, outcomes, broken);
+  if (!broken && !entries.empty()) sink_->appended(std::move(entries));
+}
+
+void Committer::finish(const std::vector<Written>& written, const LogPosition& last, Outcomes& outcomes, bool broken) {
   const std::lock_guard lock(mutex_);
   if (broken) {
     broken_ = true;
-    for (Waiter* waiter : queue_) {
-      waiter->outcome = Error(Errc::kUnavailable, "the store must be reopened after a failed write");
-    }
-    queue_.clear();
+    refuse_queue(kBroken);
+    for (const Written& one : appended_) one.waiter->outcome = Error(Errc::kIndeterminate, kUnknown + std::to_string(one.sequence));
+    appended_.clear();
+    applied_wake_.notify_all();
   } else {
-    last_sequence_ = sequence;
-    last_hash_ = hash;
-    for (const Waiter* waiter : written) {
-      if (waiter->change.extends_index) ++generations_[waiter->change.record.pool];
+    last_ = last;
+    if (role_ == Role::kAlone) applied_ = last.sequence;
+    for (const Written& one : written) {
+      if (one.waiter->change.extends_index) ++generations_[one.waiter->change.record.pool];
+      if (role_ == Role::kPrimary && one.waiter->change.is_recorded) {
+        one.waiter->is_appended = true;
+        appended_.push_back(one);
+      } else {
+        outcomes.emplace_back(one.waiter, Receipt{.sequence = one.sequence});
+      }
     }
   }
   // Set last: a waiter's frame is gone as soon as it sees its outcome.
   for (auto& [waiter, outcome] : outcomes) waiter->outcome = std::move(outcome);
+}
+
+void Committer::refuse_queue(const char* why) {
+  for (Waiter* waiter : queue_) waiter->outcome = Error(Errc::kUnavailable, why);
+  queue_.clear();
 }
 
 std::uint64_t Committer::index_generation(format::PoolId pool) const {
@@ -224,7 +270,7 @@ std::uint64_t Committer::index_generation(format::PoolId pool) const {
 
 std::uint64_t Committer::last_sequence() const {
   const std::lock_guard lock(mutex_);
-  return last_sequence_;
+  return applied_;
 }
 
 }  // namespace vexor::store

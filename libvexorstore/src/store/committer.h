@@ -2,8 +2,12 @@
 // record, checks preconditions against what is committed or about to be, and writes many waiting
 // changes in one synced batch (group commit).
 //
-// Threads: submit() from any number of threads; it blocks until the change is durable or refused.
-// Lock order: mutex_ alone; the storage is written while the leader holds none.
+// Alone, a store applies records in the batch that appends them. A member of a replica set appends
+// first and applies when replication says so (vexorstore/replica_log.h); only the primary takes changes.
+//
+// Threads: submit() from any number of threads; it blocks until the change is durable (in a replica
+// set: settled) or refused. Lock order: apply_mutex_, then mutex_; the storage is written while the
+// leader holds neither.
 #pragma once
 
 #include <condition_variable>
@@ -13,6 +17,8 @@
 #include <unordered_map>
 
 #include "format/journal_record.h"
+#include "store/pending_rows.h"
+#include "vexorstore/replica_log.h"
 #include "vexorstore/sys/clock.h"
 #include "vexorstore/sys/storage_backend.h"
 
@@ -26,9 +32,11 @@ struct Precondition {
 };
 
 struct Change {
-  format::JournalRecord record;  // sequence, time and previous hash are filled in
+  format::JournalRecord record;  // epoch, sequence, time and previous hash are filled in
   std::vector<Precondition> preconditions;
   sys::Batch rows;  // object and derived rows, not in the record
+  // The quarantine row of the record's objects; empty: it has none. Written before when `bulk` is not empty.
+  std::string quarantine_row;
   // Files that become visible just before the batch (bulk pushes).
   std::vector<std::unique_ptr<sys::BulkWriter>> bulk;
   // Adds rows to the pool's index: other pushes must look again (see index_generation).
@@ -36,22 +44,47 @@ struct Change {
   // Bulk pushes look their ids up outside; if the pool's generation moved since, kConflict.
   std::optional<std::uint64_t> expected_generation;
   // False: rows in another form and no change of state (maintenance). Leaves no record and takes no
-  // sequence; goes alone, so that its preconditions see all that came before it.
+  // sequence; goes alone, so that its preconditions see all that came before it. In a replica set each
+  // member makes its own.
   bool is_recorded = true;
 };
 
 class Committer {
  public:
+  enum class Role : std::uint8_t { kAlone, kPrimary, kReplica };
+
   static Result<std::unique_ptr<Committer>> open(sys::StorageBackend& backend,
                                                  const sys::Clock& clock);
 
-  // Returns the journal sequence (of a change without record: the last one). Errors: kConflict (a precondition failed; nothing changed),
-  // kIo before the write, kIndeterminate when the write itself failed. After an indeterminate
-  // write the committer refuses all further changes (kUnavailable): reopen the store.
-  Result<std::uint64_t> submit(Change change);
+  // Errors: kConflict (a precondition failed; nothing changed), kUnavailable (not the primary; nothing
+  // changed), kIo before the write, kIndeterminate when the write itself failed or the record was appended
+  // and this server stopped being the primary. After an indeterminate write the committer refuses all
+  // further changes (kUnavailable): reopen the store. The receipt of a change without record has the
+  // sequence of the last.
+  Result<Receipt> submit(Change change);
+
+  // Waits until all that is appended now is applied, or will not be by this server: after a conflict, what
+  // conflicted can then be read.
+  void wait_applied();
+  // The row of a range of numbers whose files a large push is about to write; synced. Only where changes are
+  // taken: a follower's numbers are the primary's. Errors: kUnavailable.
+  Result<void> put_quarantine(Bytes key, Bytes row);
+  Result<void> release_quarantine(Bytes key);
 
   std::uint64_t index_generation(format::PoolId pool) const;
-  std::uint64_t last_sequence() const;
+  std::uint64_t last_sequence() const;  // that is applied: what readers see
+  Role role() const;
+
+  // For ReplicaLog, which says what each does.
+  Result<void> join();
+  Result<void> lead_set(std::uint64_t epoch, LogSink& sink);
+  void follow();
+  // `batch` holds the records and their rows. Waits for a write of the primary that this was.
+  Result<void> append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to);
+  Result<void> cut(const std::function<Result<void>()>& erase, const LogPosition& to);
+  Result<void> apply(std::uint64_t sequence);
+  void settle(const Receipt& receipt);
+  LogPosition last_position() const;
 
  private:
   Committer(sys::StorageBackend& backend, const sys::Clock& clock)
@@ -59,26 +92,54 @@ class Committer {
 
   struct Waiter {
     Change change;
-    std::optional<Result<std::uint64_t>> outcome;
+    std::optional<Result<Receipt>> outcome;
+    bool is_appended = false;  // waits for settle()
   };
-  using Overlay = std::unordered_map<std::string, std::optional<std::string>>;
+  struct Written {
+    Waiter* waiter;
+    std::uint64_t sequence;
+  };
+  // Waits until nobody writes, and keeps others from it while it lives.
+  class WritingTurn {
+   public:
+    explicit WritingTurn(Committer& committer) : committer_(committer) { committer_.take_writing(); }
+    ~WritingTurn() { committer_.release_writing(); }
+    WritingTurn(const WritingTurn&) = delete;
+    WritingTurn& operator=(const WritingTurn&) = delete;
 
+   private:
+    Committer& committer_;
+  };
+  using Outcomes = std::vector<std::pair<Waiter*, Result<Receipt>>>;
+
+  std::vector<Waiter*> take_group();
   void lead(std::vector<Waiter*>& group);
-  Result<void> check(const Change& change, const sys::StorageSnapshot& snapshot,
-                     const Overlay& overlay) const;
-  Result<void> raise_counter(Change& change, const sys::StorageSnapshot& snapshot, const Overlay& overlay) const;
-  void append(Change& change, std::uint64_t sequence, std::string& previous_hash,
-              sys::Batch& batch, Overlay& overlay) const;
+  Result<void> prepare(Change& change, const sys::StorageSnapshot& snapshot);
+  Result<void> check(const Change& change, const sys::StorageSnapshot& snapshot) const;
+  Result<void> raise_counter(Change& change, const sys::StorageSnapshot& snapshot) const;
+  void append(Change& change, LogPosition& last, sys::Batch& batch, std::vector<LogEntry>& entries);
+  void finish(const std::vector<Written>& written, const LogPosition& last, Outcomes& outcomes, bool broken);
+  Result<void> replay_tail();
+  void refuse_queue(const char* why);
+  void take_writing();
+  void release_writing();
 
   sys::StorageBackend& backend_;
   const sys::Clock& clock_;
+  std::mutex apply_mutex_;  // held by apply()
   mutable std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable applied_wake_;
   std::deque<Waiter*> queue_;            // guarded by mutex_
+  std::deque<Written> appended_;         // guarded by mutex_; primary: who waits for settle()
   bool leading_ = false;                 // guarded by mutex_
   bool broken_ = false;                  // guarded by mutex_
-  std::uint64_t last_sequence_ = 0;      // guarded by mutex_
-  std::string last_hash_;                // the leader's alone
+  Role role_ = Role::kAlone;             // guarded by mutex_; changes while nobody writes
+  std::uint64_t epoch_ = 0;              // guarded by mutex_; of the primary
+  LogSink* sink_ = nullptr;              // guarded by mutex_; of the primary
+  LogPosition last_;                     // guarded by mutex_
+  std::uint64_t applied_ = 0;            // guarded by mutex_
+  PendingRows pending_;                  // the leader's alone
   std::unordered_map<format::PoolId, std::uint64_t> generations_;  // guarded by mutex_
 };
 

@@ -109,8 +109,8 @@ Store::~Store() = default;
 Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<sys::StorageBackend> backend,
                                            StoreOptions options) {
   auto core = std::make_unique<StoreCore>(std::move(backend), std::move(options));
-  VEXOR_TRY(core->sweep_quarantine());
   VEXOR_TRY(core->committer, Committer::open(*core->backend, core->clock));
+  VEXOR_TRY(core->sweep_quarantine());
   VEXOR_TRY(const auto snapshot, core->backend->snapshot());
   VEXOR_TRY(core->load_ids(*snapshot));
   return std::unique_ptr<Store>(new Store(std::move(core)));
@@ -223,13 +223,13 @@ Result<void> Store::purge_repository(const std::string& name, const Actor& actor
   change.record.changes.push_back({Family::kRepositories, key, std::nullopt});
   change.record.changes.push_back({Family::kRepositories, "g" + id_value(row.number), std::nullopt});
   for (const Family family : {Family::kRefs, Family::kReflog, Family::kGrants}) {
-    change.rows.erase_range(family, id_value(row.number), id_value(row.number + 1));
+    change.record.erasures.push_back({family, id_value(row.number), id_value(row.number + 1)});
   }
   if (!shared) {
     for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
-      change.rows.erase_range(family, id_value(row.pool), id_value(row.pool + 1));
+      change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});
     }
-    change.rows.erase(Family::kMeta, format::pool_upkeep_key(row.pool));
+    change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});
   }
   return submit_named(*core_, std::move(change), name);
 }

@@ -1,5 +1,7 @@
 #include "store/store_core.h"
 
+#include <set>
+
 #include "base/check.h"
 #include "format/extent.h"
 
@@ -11,7 +13,7 @@ Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std:
   const std::lock_guard lock(mutex_);
   auto found = next_.find(pool);
   if (found == next_.end()) {
-    // The highest number in use is that of the last shape: a start has swept what was in quarantine.
+    // The highest number in use is that of the last shape, or of what is in quarantine.
     VEXOR_TRY(const auto snapshot, core.backend->snapshot());
     std::uint64_t next = 0;
     const auto shapes = snapshot->cursor(Family::kShapes);
@@ -21,6 +23,14 @@ Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std:
       VEXOR_TRY(const ObjectNumber first, format::number_of_key(shapes->key()));
       next = first + shapes->value().size();
     }
+    const std::string prefix = format::pool_key(pool);
+    const auto quarantine = snapshot->cursor(Family::kQuarantine);
+    for (quarantine->seek(prefix); quarantine->valid() && quarantine->key().starts_with(prefix); quarantine->next()) {
+      VEXOR_TRY(const ObjectNumber first, format::number_of_key(quarantine->key()));
+      VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(quarantine->value()));
+      next = std::max(next, std::uint64_t{first} + row.object_count);
+    }
+    VEXOR_TRY(quarantine->status());
     found = next_.emplace(pool, next).first;
   }
   if (found->second + count > format::kObjectNumberMax) {
@@ -29,6 +39,11 @@ Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std:
   const auto first = static_cast<ObjectNumber>(found->second);
   found->second += count;
   return first;
+}
+
+void NumberAllocator::reset() {
+  const std::lock_guard lock(mutex_);
+  next_.clear();
 }
 
 SetPtr SetCache::find(const std::string& key) {
@@ -140,17 +155,18 @@ Result<void> StoreCore::load_ids(const sys::StorageSnapshot& snapshot) {
     VEXOR_TRY(const std::uint64_t written, reader.u64be());
     next = std::max(next, written);
   }
-  const std::lock_guard lock(ids_mutex_);
-  next_id_ = std::max(next_id_, next);
+  raise_ids(next);
   return success();
 }
 
-namespace {
+void StoreCore::raise_ids(std::uint64_t next) {
+  const std::lock_guard lock(ids_mutex_);
+  next_id_ = std::max(next_id_, next);
+}
 
-// Erases the index rows that name objects of the range, then the range itself.
-Result<void> sweep_range(StoreCore& core, const sys::StorageSnapshot& snapshot, PoolId pool,
-                         HashAlgorithm algorithm, ObjectNumber first, ObjectNumber end) {
-  sys::Batch batch;
+Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId pool, HashAlgorithm algorithm,
+                                    ObjectNumber first, std::uint32_t count, sys::Batch& batch) {
+  const auto end = static_cast<ObjectNumber>(first + count);
   const auto cursor = snapshot.cursor(Family::kExtents);
   for (cursor->seek(format::extent_key(pool, first)); cursor->valid(); cursor->next()) {
     if (cursor->key() >= Bytes(format::extent_key(pool, end))) break;
@@ -171,20 +187,28 @@ Result<void> sweep_range(StoreCore& core, const sys::StorageSnapshot& snapshot, 
     batch.erase_range(family, format::number_key(pool, first), format::number_key(pool, end));
   }
   batch.erase(Family::kQuarantine, format::number_key(pool, first));
-  return core.backend->commit(batch, sys::Durability::kSynced);
+  return success();
 }
-
-}  // namespace
 
 Result<void> StoreCore::sweep_quarantine() {
   VEXOR_TRY(const auto snapshot, backend->snapshot());
+  std::set<std::string> appended;
+  for (std::uint64_t sequence = committer->last_sequence() + 1; sequence <= committer->last_position().sequence; ++sequence) {
+    VEXOR_TRY(const auto row, snapshot->get(Family::kJournal, format::journal_key(sequence)));
+    if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");
+    VEXOR_TRY(const format::JournalRecord record, format::decode_journal_record(row->bytes()));
+    if (record.object_count > 0) appended.insert(format::number_key(record.pool, record.first_object));
+  }
   const auto cursor = snapshot->cursor(Family::kQuarantine);
   for (cursor->seek({}); cursor->valid(); cursor->next()) {
+    if (appended.contains(std::string(cursor->key()))) continue;
     ByteReader key(cursor->key());
     VEXOR_TRY(const std::uint64_t pool, key.u64be());
     VEXOR_TRY(const ObjectNumber first, key.u32be());
     VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(cursor->value()));
-    VEXOR_TRY(sweep_range(*this, *snapshot, pool, row.algorithm, first, first + row.object_count));
+    sys::Batch batch;
+    VEXOR_TRY(erase_range_of_objects(*snapshot, pool, row.algorithm, first, row.object_count, batch));
+    VEXOR_TRY(backend->commit(batch, sys::Durability::kSynced));
   }
   return cursor->status();
 }

@@ -29,6 +29,8 @@ using SetPtr = std::shared_ptr<const Roaring>;
 class NumberAllocator {
  public:
   Result<ObjectNumber> reserve(StoreCore& core, PoolId pool, std::uint32_t count);
+  // Another server gave out numbers meanwhile: look again.
+  void reset();
 
  private:
   std::mutex mutex_;
@@ -196,7 +198,10 @@ class StoreCore {
   // Lives as long as the store.
   PoolGate& gate(PoolId pool);
   Result<void> load_ids(const sys::StorageSnapshot& snapshot);
-  // Deletes the rows of number ranges that no commit took over.
+  // No id below `next` is given out from now on.
+  void raise_ids(std::uint64_t next);
+  // Deletes the rows of number ranges that no commit took over. Ranges of records that are appended and
+  // not applied stay.
   Result<void> sweep_quarantine();
 
  private:
@@ -205,6 +210,10 @@ class StoreCore {
   std::mutex gates_mutex_;
   std::unordered_map<PoolId, std::unique_ptr<PoolGate>> gates_;  // guarded by gates_mutex_
 };
+
+// Erases the index rows that name objects of the range, the range itself, and its quarantine row.
+Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId pool, HashAlgorithm algorithm,
+                                    ObjectNumber first, std::uint32_t count, sys::Batch& batch);
 
 // One repository as of one moment: what sessions and readers work on.
 struct RepositorySnapshot {

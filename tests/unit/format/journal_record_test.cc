@@ -37,6 +37,11 @@ TEST(JournalRecord, vectors_whole_and_cut) {
           changes.push_back(std::string(sys::family_name(change.family)) + " " + to_hex(change.key) + " " + (change.value ? hex_or(*change.value, "-") : "!"));
         }
         EXPECT_EQ(changes, vector.all("change"));
+        std::vector<std::string> erasures;
+        for (const RangeErasure& erasure : record.erasures) {
+          erasures.push_back(std::string(sys::family_name(erasure.family)) + " " + to_hex(erasure.first) + " " + to_hex(erasure.end));
+        }
+        EXPECT_EQ(erasures, vector.all("erasure"));
       });
 }
 

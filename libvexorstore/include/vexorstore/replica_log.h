@@ -1,0 +1,110 @@
+// ReplicaLog: the journal of one store as replication sees it. Spec: docs/protocol/replication.md.
+//
+// A store that is no member of a replica set appends and applies each record in one batch. In a member, a
+// record is first only *appended*: durable, with the rows of its objects, and invisible to every reader. When
+// replication knows it to be committed it is *applied*: refs move, in the order of sequences. What was
+// appended and not applied can be cut off again; what was applied never.
+//
+// Threads: methods may be called from any thread; append, cut, lead and follow one after the other. All
+// block on storage.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vexorstore/receipt.h"
+#include "vexorstore/store.h"
+
+namespace vexor {
+
+// The rows of one entry up to this go in one message with it; more go apart, in pieces of about this.
+constexpr std::size_t kLogRowsBytesMax = 256 * 1024;
+constexpr std::size_t kReplicationStateBytesMax = 64 * 1024;
+
+struct LogPosition {
+  std::uint64_t epoch = 0;
+  std::uint64_t sequence = 0;
+  std::string hash = std::string(32, '\0');  // BLAKE2b-256 of the encoded record
+};
+
+struct LogEntry {
+  LogPosition position;
+  std::string record;  // encoded journal record: docs/format/journal.md
+  // The rows that belong to it: docs/format/log-rows.md. Empty with `rows_apart`: too many for one message;
+  // whoever appends the entry must have taken them before, by RowsReader and RowsWriter.
+  std::string rows;
+  bool rows_apart = false;
+};
+
+// Gets what the primary appends.
+class LogSink {
+ public:
+  virtual ~LogSink() = default;
+  // Entries that are durable here, in order of sequence. Called by a thread that pushes wait for: must not
+  // block.
+  virtual void appended(std::vector<LogEntry> entries) = 0;
+};
+
+// The rows of one entry, in pieces of about kLogRowsBytesMax (one row may be larger: docs/format/extent.md).
+class RowsReader {
+ public:
+  virtual ~RowsReader() = default;
+  // Empty: the end. Errors: kCorrupt, kIo.
+  virtual Result<std::string> next() = 0;
+};
+
+// Takes what a RowsReader of another server gave. Destruction without finish leaves nothing behind but rows
+// that the next start sweeps.
+class RowsWriter {
+ public:
+  virtual ~RowsWriter() = default;
+  // Errors: kProtocol (not the rows of that record), kIo.
+  virtual Result<void> add(Bytes piece) = 0;
+  // The rows are durable; the entry can be appended.
+  virtual Result<void> finish() = 0;
+};
+
+class ReplicaLog {
+ public:
+  virtual ~ReplicaLog() = default;
+
+  virtual LogPosition last() const = 0;            // appended
+  virtual std::uint64_t applied() const = 0;       // sequence
+  // Position of a record; sequence 0 is before the first. Errors: kNotFound.
+  virtual Result<LogPosition> position(std::uint64_t sequence) const = 0;
+
+  // The store takes changes and gives them to `sink`, which must outlive the call of follow() that ends this.
+  // What was appended before and not applied stays and comes first. `epoch`: above that of every record.
+  virtual Result<void> lead(std::uint64_t epoch, LogSink& sink) = 0;
+  // The store takes no more changes. Whoever waits for one that was appended is told that its outcome is not
+  // known (kIndeterminate), all others that this is not the primary (kUnavailable). Also to be called whenever
+  // another primary is followed than before: rows without a record are dropped.
+  virtual Result<void> follow() = 0;
+
+  // Of a follower. Errors: kConflict (does not follow on last(); nothing changed), kNotFound (rows_apart,
+  // and the rows are not here), kProtocol (malformed), kIo.
+  virtual Result<void> append(const std::vector<LogEntry>& entries) = 0;
+  // Removes all records after `sequence`, with their rows. Errors: kInvalidArgument (it is applied).
+  virtual Result<void> cut(std::uint64_t sequence) = 0;
+  // Applies all up to `sequence`, which must have been appended. Those who wait go on waiting for settle().
+  virtual Result<void> apply(std::uint64_t sequence) = 0;
+  // Of the primary: tells all who wait for records up to receipt.sequence what was reached.
+  virtual void settle(const Receipt& receipt) = 0;
+
+  // An entry as it can be sent now; its rows may have another form than when it was appended.
+  // Errors: kNotFound.
+  virtual Result<LogEntry> read(std::uint64_t sequence) const = 0;
+  virtual Result<std::unique_ptr<RowsReader>> read_rows(std::uint64_t sequence) const = 0;
+  virtual Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record) = 0;
+
+  // What replication must not forget: opaque, at most 64 KiB, synced. Empty: never saved.
+  virtual Result<void> save_state(Bytes state) = 0;
+  virtual Result<std::string> load_state() const = 0;
+};
+
+// Makes the store a member, for good: from now on, and whenever it is opened again, it takes no changes
+// until somebody calls lead(). At most one at a time; the store must outlive it.
+Result<std::unique_ptr<ReplicaLog>> join_replica_set(Store& store);
+
+}  // namespace vexor

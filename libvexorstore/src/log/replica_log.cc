@@ -1,0 +1,264 @@
+#include "vexorstore/replica_log.h"
+
+#include "crypto/digest.h"
+#include "format/log_rows.h"
+#include "log/rows_reader.h"
+#include "log/rows_writer.h"
+
+namespace vexor {
+
+using format::JournalRecord;
+using store::Committer;
+using store::StoreCore;
+using sys::Family;
+
+namespace {
+
+class StoreLog final : public ReplicaLog {
+ public:
+  explicit StoreLog(StoreCore& core) : core_(core) {}
+
+  LogPosition last() const override { return core_.committer->last_position(); }
+  std::uint64_t applied() const override { return core_.committer->last_sequence(); }
+  Result<LogPosition> position(std::uint64_t sequence) const override;
+  Result<void> lead(std::uint64_t epoch, LogSink& sink) override;
+  Result<void> follow() override;
+  Result<void> append(const std::vector<LogEntry>& entries) override;
+  Result<void> cut(std::uint64_t sequence) override;
+  Result<void> apply(std::uint64_t sequence) override { return core_.committer->apply(sequence); }
+  void settle(const Receipt& receipt) override { core_.committer->settle(receipt); }
+  Result<LogEntry> read(std::uint64_t sequence) const override;
+  Result<std::unique_ptr<RowsReader>> read_rows(std::uint64_t sequence) const override;
+  Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record) override;
+  Result<void> save_state(Bytes state) override;
+  Result<std::string> load_state() const override;
+
+ private:
+  Result<std::string> encoded_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) const;
+  Result<std::unique_ptr<RowsReader>> rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const;
+  Result<void> raise_ids() const;
+  Result<void> forget_staged();
+  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch);
+  Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const;
+  Result<void> erase_record(std::uint64_t sequence) const;
+
+  StoreCore& core_;
+  std::mutex mutex_;
+  std::uint64_t primaries_ = 0;                    // guarded by mutex_; that this store followed or was
+  std::map<std::string, log::StagedRows> staged_;  // guarded by mutex_; by the key of the range
+};
+
+Result<std::string> StoreLog::encoded_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) const {
+  VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
+  if (!row) return Error(Errc::kNotFound, "journal record " + std::to_string(sequence) + " is not here");
+  return std::string(row->bytes());
+}
+
+Result<LogPosition> StoreLog::position(std::uint64_t sequence) const {
+  if (sequence == 0) return LogPosition();
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  VEXOR_TRY(const std::string encoded, encoded_record(*snapshot, sequence));
+  VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+  return LogPosition{record.epoch, record.sequence, blake2b_256(encoded)};
+}
+
+// The primary gives out ids that no record of the tail has.
+Result<void> StoreLog::raise_ids() const {
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  VEXOR_TRY(core_.load_ids(*snapshot));
+  for (std::uint64_t sequence = applied() + 1; sequence <= last().sequence; ++sequence) {
+    VEXOR_TRY(const std::string encoded, encoded_record(*snapshot, sequence));
+    VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+    for (const format::RowChange& change : record.changes) {
+      if (change.family != Family::kRepositories || change.key != "i" || !change.value) continue;
+      ByteReader reader(*change.value);
+      VEXOR_TRY(const std::uint64_t next, reader.u64be());
+      core_.raise_ids(next);
+    }
+  }
+  return success();
+}
+
+Result<void> StoreLog::lead(std::uint64_t epoch, LogSink& sink) {
+  VEXOR_TRY(forget_staged());
+  core_.numbers.reset();
+  VEXOR_TRY(raise_ids());
+  return core_.committer->lead_set(epoch, sink);
+}
+
+Result<void> StoreLog::follow() {
+  core_.committer->follow();
+  return forget_staged();
+}
+
+// Rows that came before their records, which went with another primary, and ranges that pushes here had
+// begun when this server was the primary: the next one gives out these numbers again.
+Result<void> StoreLog::forget_staged() {
+  const std::lock_guard lock(mutex_);
+  ++primaries_;
+  staged_.clear();
+  return core_.sweep_quarantine();
+}
+
+Result<void> StoreLog::append(const std::vector<LogEntry>& entries) {
+  const LogPosition from = last();
+  LogPosition to = from;
+  sys::Batch batch;
+  for (const LogEntry& entry : entries) {
+    VEXOR_TRY(add_entry(entry, to, batch));
+  }
+  return core_.committer->append_replica(batch, from, to);
+}
+
+Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch) {
+  auto decoded = format::decode_journal_record(entry.record);
+  if (decoded.has_error()) return Error(Errc::kProtocol, decoded.error().message());
+  const JournalRecord& record = decoded.value();
+  if (record.sequence != last.sequence + 1 || record.previous_hash != last.hash) return Error(Errc::kConflict, "the entries do not follow on the last one");
+  if (record.epoch < last.epoch) return Error(Errc::kProtocol, "a record of an epoch before that of the last one");
+  last = {record.epoch, record.sequence, blake2b_256(entry.record)};
+  if (entry.position.sequence != last.sequence || entry.position.epoch != last.epoch || entry.position.hash != last.hash) {
+    return Error(Errc::kProtocol, "a record at another position than it says");
+  }
+  batch.put(Family::kJournal, format::journal_key(record.sequence), entry.record);
+  if (record.object_count == 0) return success();
+  if (!entry.rows_apart) return add_rows(record, entry, batch);
+  // Rows in files: the index goes in now.
+  const std::string key = format::number_key(record.pool, record.first_object);
+  std::unique_ptr<sys::BulkWriter> index;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = staged_.find(key);
+    if (found == staged_.end() || found->second.objects_digest != record.objects_digest) {
+      return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
+    }
+    index = std::move(found->second.index);
+    staged_.erase(found);
+  }
+  std::vector<std::unique_ptr<sys::BulkWriter>> files;
+  files.push_back(std::move(index));
+  return core_.backend->ingest(std::move(files));
+}
+
+Result<void> StoreLog::add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const {
+  auto rows = format::decode_log_rows(entry.rows);
+  if (rows.has_error()) return Error(Errc::kProtocol, rows.error().message());
+  const HashAlgorithm algorithm = rows.value().algorithm;
+  log::RecordRows index(record, algorithm);
+  for (const sys::Batch::Op& op : rows.value().rows.ops()) {
+    VEXOR_TRY(index.add(op.family, op.key, op.value));
+  }
+  VEXOR_TRY(index.check());
+  VEXOR_TRY(index.write([&](Bytes key, Bytes value) -> Result<void> {
+    batch.put(Family::kIndex, key, value);
+    return success();
+  }));
+  batch.append(std::move(rows.value().rows));
+  batch.put(Family::kQuarantine, format::number_key(record.pool, record.first_object), format::encode_quarantine_row({algorithm, record.object_count}));
+  return success();
+}
+
+Result<void> StoreLog::erase_record(std::uint64_t sequence) const {
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  VEXOR_TRY(const std::string encoded, encoded_record(*snapshot, sequence));
+  VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+  sys::Batch batch;
+  batch.erase(Family::kJournal, format::journal_key(sequence));
+  if (record.object_count > 0) {
+    const std::string key = format::number_key(record.pool, record.first_object);
+    VEXOR_TRY(const auto quarantine, snapshot->get(Family::kQuarantine, key));
+    if (!quarantine) return Error(Errc::kCorrupt, "a range of a record that is not applied is not in quarantine");
+    VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(quarantine->bytes()));
+    VEXOR_TRY(store::erase_range_of_objects(*snapshot, record.pool, row.algorithm, record.first_object, record.object_count, batch));
+  }
+  return core_.backend->commit(batch, sys::Durability::kSynced);
+}
+
+Result<void> StoreLog::cut(std::uint64_t sequence) {
+  VEXOR_TRY(const LogPosition to, position(sequence));
+  return core_.committer->cut([&]() -> Result<void> {
+    for (std::uint64_t last_one = last().sequence; last_one > sequence; --last_one) {
+      VEXOR_TRY(erase_record(last_one));
+    }
+    return success();
+  }, to);
+}
+
+Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const {
+  HashAlgorithm algorithm{};
+  VEXOR_TRY(const auto quarantine, snapshot->get(Family::kQuarantine, format::number_key(record.pool, record.first_object)));
+  if (quarantine) {
+    VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(quarantine->bytes()));
+    algorithm = row.algorithm;
+  } else {
+    VEXOR_TRY(const auto repository, snapshot->get(Family::kRepositories, "r" + format::pool_key(record.repository)));
+    if (!repository) return Error(Errc::kNotFound, "the repository of journal record " + std::to_string(record.sequence) + " was purged");
+    VEXOR_TRY(const format::RepositoryRow row, format::decode_repository_row(repository->bytes()));
+    algorithm = row.algorithm;
+  }
+  return std::unique_ptr<RowsReader>(std::make_unique<log::StoredRowsReader>(snapshot, std::move(record), algorithm, core_.options.limits));
+}
+
+Result<std::unique_ptr<RowsReader>> StoreLog::read_rows(std::uint64_t sequence) const {
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  VEXOR_TRY(const std::string encoded, encoded_record(*snapshot, sequence));
+  VEXOR_TRY(JournalRecord record, format::decode_journal_record(encoded));
+  if (record.object_count == 0) return Error(Errc::kNotFound, "journal record " + std::to_string(sequence) + " has no objects");
+  return rows_of(snapshot, std::move(record));
+}
+
+Result<LogEntry> StoreLog::read(std::uint64_t sequence) const {
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  LogEntry entry;
+  VEXOR_TRY(entry.record, encoded_record(*snapshot, sequence));
+  VEXOR_TRY(JournalRecord record, format::decode_journal_record(entry.record));
+  entry.position = {record.epoch, record.sequence, blake2b_256(entry.record)};
+  if (record.object_count == 0) return entry;
+  VEXOR_TRY(const auto reader, rows_of(snapshot, std::move(record)));
+  VEXOR_TRY(entry.rows, reader->next());
+  VEXOR_TRY(const std::string more, reader->next());
+  entry.rows_apart = !more.empty();
+  if (entry.rows_apart) entry.rows.clear();
+  return entry;
+}
+
+Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded) {
+  auto record = format::decode_journal_record(encoded);
+  if (record.has_error()) return Error(Errc::kProtocol, record.error().message());
+  if (record.value().object_count == 0) return Error(Errc::kProtocol, "a record without objects");
+  if (core_.committer->role() != Committer::Role::kReplica) return Error(Errc::kConflict, "the store is not a follower");
+  std::uint64_t began = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    began = primaries_;
+  }
+  const auto in_turn = [this, began](const std::function<Result<void>()>& work) -> Result<void> {
+    const std::lock_guard lock(mutex_);
+    if (primaries_ != began) return Error(Errc::kConflict, "the store follows another primary now");
+    return work();
+  };
+  const auto finished = [this](std::string key, log::StagedRows staged) { staged_[std::move(key)] = std::move(staged); };
+  return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), in_turn, finished));
+}
+
+Result<void> StoreLog::save_state(Bytes state) {
+  if (state.size() > kReplicationStateBytesMax) return Error(Errc::kInvalidArgument, "the state of replication is too large");
+  sys::Batch batch;
+  batch.put(Family::kMeta, format::replication_state_key(), state);
+  return core_.backend->commit(batch, sys::Durability::kSynced);
+}
+
+Result<std::string> StoreLog::load_state() const {
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  VEXOR_TRY(const auto row, snapshot->get(Family::kMeta, format::replication_state_key()));
+  return row ? std::string(row->bytes()) : std::string();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ReplicaLog>> join_replica_set(Store& store) {
+  VEXOR_TRY(store.core().committer->join());
+  return std::unique_ptr<ReplicaLog>(std::make_unique<StoreLog>(store.core()));
+}
+
+}  // namespace vexor

@@ -1,0 +1,159 @@
+#include "log/rows_reader.h"
+
+#include "compress/zlib_stream.h"
+#include "format/log_rows.h"
+
+namespace vexor::log {
+
+using sys::Family;
+
+namespace {
+
+constexpr int kWholeLevel = 1;  // of zlib, as when a fetch makes one
+
+bool is_later_chunk(Bytes key) { return key.size() == 16 && key.substr(12) != Bytes("\0\0\0\0", 4); }
+
+}  // namespace
+
+StoredRowsReader::StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits)
+    : snapshot_(std::move(snapshot)), record_(std::move(record)), algorithm_(algorithm), reader_(snapshot_, record_.pool, algorithm, limits),
+      packer_(record_.pool, record_.first_object, [this](const std::string& key, const std::string& value) { emit(Family::kExtents, key, value); }) {}
+
+void StoredRowsReader::emit(Family family, Bytes key, Bytes value) { piece_.put(family, key, value); }
+
+Result<std::string> StoredRowsReader::next() {
+  piece_ = sys::Batch();
+  while (piece_.bytes() < kLogRowsBytesMax) {
+    VEXOR_TRY(const bool more, step());
+    if (!more) break;
+  }
+  if (piece_.empty()) return std::string();
+  return format::encode_log_rows(algorithm_, piece_);
+}
+
+Result<bool> StoredRowsReader::step() {
+  switch (phase_) {
+    case Phase::kExtents: {
+      VEXOR_TRY(const bool more, extent_step());
+      if (more) return true;
+      packer_.flush();
+      break;
+    }
+    case Phase::kGraph: {
+      VEXOR_TRY(const bool more, row_step(Family::kGraph));
+      if (more) return true;
+      break;
+    }
+    case Phase::kBitmaps: {
+      VEXOR_TRY(const bool more, row_step(Family::kBitmaps));
+      if (more) return true;
+      break;
+    }
+    case Phase::kShapes: {
+      VEXOR_TRY(add_shapes());
+      break;
+    }
+    case Phase::kEnd: return false;
+  }
+  phase_ = static_cast<Phase>(static_cast<int>(phase_) + 1);
+  cursor_.reset();
+  return true;
+}
+
+Result<bool> StoredRowsReader::row_step(Family family) {
+  if (cursor_) {
+    cursor_->next();
+  } else {
+    cursor_ = snapshot_->cursor(family);
+    cursor_->seek(format::number_key(record_.pool, record_.first_object));
+  }
+  if (!cursor_->valid() || !cursor_->key().starts_with(format::pool_key(record_.pool))) {
+    VEXOR_TRY(cursor_->status());
+    return false;
+  }
+  VEXOR_TRY(const ObjectNumber number, format::number_of_key(cursor_->key()));
+  if (number >= end()) return false;
+  emit(family, cursor_->key(), cursor_->value());
+  return true;
+}
+
+// Merge may have put the shapes of many records into one row.
+Result<void> StoredRowsReader::add_shapes() {
+  const std::string prefix = format::pool_key(record_.pool);
+  const auto cursor = snapshot_->cursor(Family::kShapes);
+  cursor->seek_for_prev(format::number_key(record_.pool, record_.first_object));
+  if (!cursor->valid() || !cursor->key().starts_with(prefix)) cursor->seek(prefix);
+  std::string shapes;
+  for (; cursor->valid() && cursor->key().starts_with(prefix) && shapes.size() < record_.object_count; cursor->next()) {
+    VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor->key()));
+    const std::uint64_t next = std::uint64_t{record_.first_object} + shapes.size();
+    if (first > next) break;
+    if (next - first >= cursor->value().size()) continue;
+    shapes.append(cursor->value().substr(static_cast<std::size_t>(next - first), static_cast<std::size_t>(end() - next)));
+  }
+  VEXOR_TRY(cursor->status());
+  emit(Family::kShapes, format::number_key(record_.pool, record_.first_object), shapes);
+  return success();
+}
+
+Result<bool> StoredRowsReader::extent_step() {
+  if (record_.object_count == 0) return false;
+  const std::string first_key = format::extent_key(record_.pool, record_.first_object);
+  if (cursor_) {
+    cursor_->next();
+  } else {
+    cursor_ = snapshot_->cursor(Family::kExtents);
+    cursor_->seek_for_prev(first_key);
+    if (!cursor_->valid() || !cursor_->key().starts_with(format::pool_key(record_.pool)) || is_later_chunk(cursor_->key())) {
+      VEXOR_TRY(cursor_->status());
+      cursor_->seek(first_key);
+    }
+  }
+  if (!cursor_->valid() || !cursor_->key().starts_with(format::pool_key(record_.pool))) {
+    VEXOR_TRY(cursor_->status());
+    return false;
+  }
+  VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor_->key()));
+  if (first >= end()) return false;
+  if (is_later_chunk(cursor_->key())) {
+    if (!was_taken_apart_) emit(Family::kExtents, cursor_->key(), cursor_->value());
+    return true;
+  }
+  VEXOR_TRY(const format::ExtentHeader header, format::decode_extent_header(first, algorithm_, cursor_->value()));
+  bool is_whole = first >= record_.first_object && first + header.objects.size() <= end();
+  for (const format::ExtentObject& object : header.objects) {
+    is_whole = is_whole && !object.is_absent && !(object.is_delta && object.base >= end());
+  }
+  was_taken_apart_ = !is_whole;
+  if (!is_whole) {
+    VEXOR_TRY(take_apart(first, header, cursor_->value()));
+    return true;
+  }
+  packer_.skip(static_cast<ObjectNumber>(header.objects.size()));
+  emit(Family::kExtents, cursor_->key(), cursor_->value());
+  return true;
+}
+
+Result<void> StoredRowsReader::take_apart(ObjectNumber first, const format::ExtentHeader& header, Bytes value) {
+  for (std::size_t i = 0; i < header.objects.size(); ++i) {
+    const auto number = static_cast<ObjectNumber>(first + i);
+    if (number < record_.first_object || number >= end()) continue;
+    format::ExtentObject object = header.objects[i];
+    if (object.is_absent) return Error(Errc::kNotFound, "objects of journal record " + std::to_string(record_.sequence) + " were swept");
+    if (!object.is_delta || object.base < end()) {
+      packer_.add(object, value.substr(header.header_bytes + object.payload_offset, object.payload_bytes));
+      continue;
+    }
+    VEXOR_TRY(const auto content, reader_.read(number));
+    const std::string payload = compress::deflate(*content, kWholeLevel);
+    object.is_delta = false;
+    object.base = format::kNoObject;
+    object.depth = 0;
+    object.entry_bytes = object.object_bytes;
+    object.payload_bytes = payload.size();
+    packer_.add(object, payload);
+  }
+  return success();
+}
+
+}  // namespace vexor::log

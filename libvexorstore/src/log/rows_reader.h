@@ -1,0 +1,43 @@
+// Reads the rows of one record's objects from the store, in the order that a RowsWriter wants: extents, graph,
+// bitmaps, shapes. Spec: docs/format/log-rows.md.
+#pragma once
+
+#include "format/journal_record.h"
+#include "maintenance/pool_extents.h"
+#include "pack/object_reader.h"
+#include "vexorstore/replica_log.h"
+
+namespace vexor::log {
+
+using format::ObjectNumber;
+
+// Extents that maintenance merged with those of other records are taken apart again; a delta upon a later
+// object becomes a whole one, as the reader does not have that yet.
+class StoredRowsReader final : public RowsReader {
+ public:
+  StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits);
+  Result<std::string> next() override;
+
+ private:
+  enum class Phase { kExtents, kGraph, kBitmaps, kShapes, kEnd };
+
+  Result<bool> step();  // false: no more
+  Result<bool> extent_step();
+  Result<bool> row_step(sys::Family family);
+  Result<void> add_shapes();
+  Result<void> take_apart(ObjectNumber first, const format::ExtentHeader& header, Bytes value);
+  void emit(sys::Family family, Bytes key, Bytes value);
+  std::uint64_t end() const { return std::uint64_t{record_.first_object} + record_.object_count; }
+
+  store::SnapshotPtr snapshot_;
+  format::JournalRecord record_;
+  HashAlgorithm algorithm_;
+  pack::ObjectReader reader_;
+  Phase phase_ = Phase::kExtents;
+  std::unique_ptr<sys::Cursor> cursor_;
+  maintenance::ExtentPacker packer_;
+  bool was_taken_apart_ = false;  // the extent that later chunks belong to
+  sys::Batch piece_;
+};
+
+}  // namespace vexor::log

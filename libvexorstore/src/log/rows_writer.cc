@@ -1,0 +1,55 @@
+#include "log/rows_writer.h"
+
+#include "format/log_rows.h"
+
+namespace vexor::log {
+
+using sys::Family;
+
+Result<void> StoredRowsWriter::begin(HashAlgorithm algorithm) {
+  index_.emplace(record_, algorithm);
+  sys::Batch batch;
+  batch.put(Family::kQuarantine, format::number_key(record_.pool, record_.first_object),
+            format::encode_quarantine_row({algorithm, record_.object_count}));
+  return in_turn_([&] { return core_.backend->commit(batch, sys::Durability::kSynced); });
+}
+
+Result<void> StoredRowsWriter::add(Bytes piece) {
+  VEXOR_TRY(const format::LogRows rows, format::decode_log_rows(piece));
+  if (!index_) {
+    VEXOR_TRY(begin(rows.algorithm));
+  }
+  for (const sys::Batch::Op& op : rows.rows.ops()) {
+    VEXOR_TRY(add_row(op.family, op.key, op.value));
+  }
+  return success();
+}
+
+Result<void> StoredRowsWriter::add_row(Family family, Bytes key, Bytes value) {
+  VEXOR_TRY(index_->add(family, key, value));
+  if (files_.empty() || files_.back()->family() != family) {
+    if (!files_.empty() && files_.back()->family() > family) return Error(Errc::kProtocol, "log rows: families out of order");
+    VEXOR_TRY(auto file, core_.backend->bulk_writer(family));
+    files_.push_back(std::move(file));
+    last_key_.clear();
+  }
+  if (key <= Bytes(last_key_)) return Error(Errc::kProtocol, "log rows: keys out of order");
+  last_key_ = std::string(key);
+  return files_.back()->put(key, value);
+}
+
+Result<void> StoredRowsWriter::finish() {
+  if (!index_) return Error(Errc::kProtocol, "log rows: none");
+  VEXOR_TRY(index_->check());
+  StagedRows staged;
+  staged.objects_digest = record_.objects_digest;
+  VEXOR_TRY(staged.index, core_.backend->bulk_writer(Family::kIndex));
+  VEXOR_TRY(index_->write([&](Bytes key, Bytes value) { return staged.index->put(key, value); }));
+  return in_turn_([&]() -> Result<void> {
+    VEXOR_TRY(core_.backend->ingest(std::move(files_)));
+    finished_(format::number_key(record_.pool, record_.first_object), std::move(staged));
+    return success();
+  });
+}
+
+}  // namespace vexor::log

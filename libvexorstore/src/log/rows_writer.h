@@ -1,0 +1,40 @@
+// Takes the rows of one record's objects into sorted files and lets them in: invisible, in quarantine, until
+// the record is applied. Spec: docs/format/log-rows.md.
+#pragma once
+
+#include "log/record_rows.h"
+#include "vexorstore/replica_log.h"
+
+namespace vexor::log {
+
+// What was taken in and waits for its record: the index rows, which must not be found before.
+struct StagedRows {
+  std::string objects_digest;
+  std::unique_ptr<sys::BulkWriter> index;
+};
+
+class StoredRowsWriter final : public RowsWriter {
+ public:
+  // Runs what it is given while the store follows the same primary as when the writer was made, or returns
+  // kConflict: what a later primary sends may use the same numbers.
+  using InTurn = std::function<Result<void>(const std::function<Result<void>()>& work)>;
+  using Finished = std::function<void(std::string key, StagedRows staged)>;  // the key of the range
+  StoredRowsWriter(store::StoreCore& core, format::JournalRecord record, InTurn in_turn, Finished finished)
+      : core_(core), record_(std::move(record)), in_turn_(std::move(in_turn)), finished_(std::move(finished)) {}
+  Result<void> add(Bytes piece) override;
+  Result<void> finish() override;
+
+ private:
+  Result<void> begin(HashAlgorithm algorithm);
+  Result<void> add_row(sys::Family family, Bytes key, Bytes value);
+
+  store::StoreCore& core_;
+  format::JournalRecord record_;
+  InTurn in_turn_;
+  Finished finished_;
+  std::optional<RecordRows> index_;
+  std::vector<std::unique_ptr<sys::BulkWriter>> files_;  // in order of families
+  std::string last_key_;                                 // in the last file
+};
+
+}  // namespace vexor::log

@@ -1,0 +1,196 @@
+// Committer, second half: what a member of a replica set does besides. Spec: docs/protocol/replication.md.
+#include "base/check.h"
+#include "format/log_rows.h"
+#include "store/committer.h"
+
+namespace vexor::store {
+
+using sys::Family;
+
+namespace {
+
+constexpr std::size_t kApplyRecordsMax = 256;  // in one batch
+constexpr std::size_t kApplyBytesMax = 16U << 20U;
+
+Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence, std::size_t* bytes = nullptr) {
+  VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
+  if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");
+  if (bytes != nullptr) *bytes += row->bytes().size();
+  return format::decode_journal_record(row->bytes());
+}
+
+}  // namespace
+
+void Committer::take_writing() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] { return !leading_; });
+  leading_ = true;
+}
+
+void Committer::release_writing() {
+  const std::lock_guard lock(mutex_);
+  leading_ = false;
+  wake_.notify_all();
+}
+
+Committer::Role Committer::role() const {
+  const std::lock_guard lock(mutex_);
+  return role_;
+}
+
+LogPosition Committer::last_position() const {
+  const std::lock_guard lock(mutex_);
+  return last_;
+}
+
+Result<void> Committer::join() {
+  const WritingTurn turn(*this);
+  if (role() != Role::kAlone) return success();
+  sys::Batch batch;
+  batch.put(Family::kMeta, format::applied_key(), format::encode_applied_row(last_sequence()));
+  VEXOR_TRY(backend_.commit(batch, sys::Durability::kSynced));
+  const std::lock_guard lock(mutex_);
+  role_ = Role::kReplica;
+  refuse_queue("this server is not the primary of its replica set");
+  return success();
+}
+
+void Committer::wait_applied() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t until = last_.sequence;
+  applied_wake_.wait(lock, [&] { return broken_ || role_ != Role::kPrimary || applied_ >= until; });
+}
+
+Result<void> Committer::put_quarantine(Bytes key, Bytes row) {
+  const WritingTurn turn(*this);
+  if (role() == Role::kReplica) return Error(Errc::kUnavailable, "this server is not the primary of its replica set");
+  sys::Batch batch;
+  batch.put(Family::kQuarantine, key, row);
+  return backend_.commit(batch, sys::Durability::kSynced);
+}
+
+Result<void> Committer::release_quarantine(Bytes key) {
+  const WritingTurn turn(*this);
+  if (role() == Role::kReplica) return success();  // whoever follows has swept it
+  sys::Batch batch;
+  batch.erase(Family::kQuarantine, key);
+  return backend_.commit(batch, sys::Durability::kBuffered);
+}
+
+// What the tail will make of the rows: new changes are checked against it.
+Result<void> Committer::replay_tail() {
+  const LogPosition last = last_position();
+  VEXOR_TRY(const auto snapshot, backend_.snapshot());
+  pending_.clear();
+  for (std::uint64_t sequence = last_sequence() + 1; sequence <= last.sequence; ++sequence) {
+    VEXOR_TRY(const format::JournalRecord record, read_record(*snapshot, sequence));
+    sys::Batch state;
+    apply_record(record, state);
+    pending_.add(state, sequence);
+  }
+  return success();
+}
+
+Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
+  const WritingTurn turn(*this);
+  if (role() != Role::kReplica) return Error(Errc::kInvalidArgument, "the store leads already, or is no member of a set");
+  if (epoch <= last_position().epoch) return Error(Errc::kInvalidArgument, "the epoch is not above that of the last record");
+  VEXOR_TRY(replay_tail());
+  const std::lock_guard lock(mutex_);
+  if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
+  role_ = Role::kPrimary;
+  epoch_ = epoch;
+  sink_ = &sink;
+  return success();
+}
+
+void Committer::follow() {
+  const WritingTurn turn(*this);
+  pending_.clear();
+  const std::lock_guard lock(mutex_);
+  if (role_ == Role::kAlone) return;
+  role_ = Role::kReplica;
+  epoch_ = 0;
+  sink_ = nullptr;
+  refuse_queue("this server is not the primary of its replica set");
+  for (const Written& one : appended_) {
+    one.waiter->outcome = Error(Errc::kIndeterminate, "this server stopped being the primary; whether journal record " +
+                                                          std::to_string(one.sequence) + " of epoch " + std::to_string(last_.epoch) + " is kept is not known yet");
+  }
+  appended_.clear();
+  applied_wake_.notify_all();
+}
+
+Result<void> Committer::append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to) {
+  const WritingTurn turn(*this);
+  {
+    const std::lock_guard lock(mutex_);
+    if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
+    if (role_ != Role::kReplica) return Error(Errc::kConflict, "the store is not a follower");
+    if (last_.sequence != from.sequence || last_.hash != from.hash) return Error(Errc::kConflict, "the entries do not follow on the last one");
+  }
+  const auto done = backend_.commit(batch, sys::Durability::kSynced);
+  const std::lock_guard lock(mutex_);
+  if (done.has_error()) {
+    broken_ = true;
+    return Error(Errc::kIndeterminate, "the write failed: " + done.error().message());
+  }
+  last_ = to;
+  return success();
+}
+
+Result<void> Committer::cut(const std::function<Result<void>()>& erase, const LogPosition& to) {
+  const WritingTurn turn(*this);
+  const std::lock_guard apply_lock(apply_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (role_ != Role::kReplica) return Error(Errc::kInvalidArgument, "the store is not a follower");
+    if (to.sequence < applied_) return Error(Errc::kInvalidArgument, "journal record " + std::to_string(to.sequence + 1) + " is applied: it cannot be cut off");
+  }
+  auto done = erase();
+  const std::lock_guard lock(mutex_);
+  if (done.has_error()) {
+    broken_ = true;  // some of it may be gone
+    return std::move(done).error();
+  }
+  last_ = to;
+  return success();
+}
+
+Result<void> Committer::apply(std::uint64_t sequence) {
+  const std::lock_guard apply_lock(apply_mutex_);
+  if (sequence > last_position().sequence) return Error(Errc::kInvalidArgument, "journal record " + std::to_string(sequence) + " is not here");
+  if (role() == Role::kAlone) return Error(Errc::kInvalidArgument, "the store is no member of a set");
+  for (std::uint64_t next = last_sequence() + 1; next <= sequence;) {
+    VEXOR_TRY(const auto snapshot, backend_.snapshot());
+    sys::Batch batch;
+    std::size_t bytes = 0;
+    const std::uint64_t first = next;
+    while (next <= sequence && next - first < kApplyRecordsMax && bytes < kApplyBytesMax) {
+      VEXOR_TRY(const format::JournalRecord record, read_record(*snapshot, next, &bytes));
+      apply_record(record, batch);
+      if (record.object_count > 0) batch.erase(Family::kQuarantine, format::number_key(record.pool, record.first_object));
+      ++next;
+    }
+    batch.put(Family::kMeta, format::applied_key(), format::encode_applied_row(next - 1));
+    // Not synced: what is lost of it is applied again.
+    VEXOR_TRY(backend_.commit(batch, sys::Durability::kBuffered));
+    const std::lock_guard lock(mutex_);
+    applied_ = next - 1;
+    applied_wake_.notify_all();
+  }
+  return success();
+}
+
+void Committer::settle(const Receipt& receipt) {
+  const std::lock_guard lock(mutex_);
+  while (!appended_.empty() && appended_.front().sequence <= receipt.sequence) {
+    Receipt own = receipt;
+    own.sequence = appended_.front().sequence;
+    appended_.front().waiter->outcome = own;
+    appended_.pop_front();
+  }
+  wake_.notify_all();
+}
+
+}  // namespace vexor::store
