@@ -24,19 +24,6 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-// Copies what power loss leaves into a fresh memory backend.
-std::unique_ptr<sys::StorageBackend> copy_of(sys::StorageBackend& from) {
-  auto out = sys::make_memory_backend();
-  const auto snapshot = from.snapshot().value();
-  sys::Batch batch;
-  for (std::size_t i = 0; i < sys::kFamilyCount; ++i) {
-    const auto cursor = snapshot->cursor(static_cast<Family>(i));
-    for (cursor->seek({}); cursor->valid(); cursor->next()) batch.put(static_cast<Family>(i), cursor->key(), cursor->value());
-  }
-  EXPECT_TRUE(out->commit(batch, sys::Durability::kSynced).has_value());
-  return out;
-}
-
 struct Branch {
   ObjectId tip = ObjectId::null(kAlgorithm);
 };

@@ -2,6 +2,9 @@
 // only what was synced, with all that came before it. For tests; both are memory backends.
 #pragma once
 
+#include <cstdlib>
+#include <mutex>
+
 #include "vexorstore/sys/backends.h"
 
 namespace vexor::test {
@@ -11,7 +14,11 @@ class DurableBackend final : public sys::StorageBackend {
   DurableBackend(sys::StorageBackend& live, sys::StorageBackend& durable) : live_(live), durable_(durable) {}
 
   Result<std::shared_ptr<const sys::StorageSnapshot>> snapshot() override { return live_.snapshot(); }
+  // From now on nothing reaches the disk.
+  void cut_power() { is_off_ = true; }
   Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
+    const std::lock_guard lock(mutex_);
+    if (is_off_) return Error(Errc::kIo, "no power");
     VEXOR_TRY(live_.commit(batch, durability));
     sys::Batch copy = batch;
     unsynced_.append(std::move(copy));
@@ -21,6 +28,8 @@ class DurableBackend final : public sys::StorageBackend {
     return std::unique_ptr<sys::BulkWriter>(std::make_unique<Rows>(family));
   }
   Result<void> ingest(std::vector<std::unique_ptr<sys::BulkWriter>> writers) override {
+    const std::lock_guard lock(mutex_);
+    if (is_off_) return Error(Errc::kIo, "no power");
     VEXOR_TRY(sync());
     for (sys::StorageBackend* backend : {&live_, &durable_}) {
       std::vector<std::unique_ptr<sys::BulkWriter>> copies;
@@ -62,7 +71,24 @@ class DurableBackend final : public sys::StorageBackend {
   }
   sys::StorageBackend& live_;
   sys::StorageBackend& durable_;
+  std::mutex mutex_;
+  bool is_off_ = false;
   sys::Batch unsynced_;
 };
+
+// Copies what power loss leaves into a fresh memory backend.
+inline std::unique_ptr<sys::StorageBackend> copy_of(sys::StorageBackend& from) {
+  auto out = sys::make_memory_backend();
+  const auto snapshot = from.snapshot().value();
+  sys::Batch batch;
+  for (std::size_t i = 0; i < sys::kFamilyCount; ++i) {
+    const auto family = static_cast<sys::Family>(i);
+    const auto cursor = snapshot->cursor(family);
+    for (cursor->seek({}); cursor->valid(); cursor->next()) batch.put(family, cursor->key(), cursor->value());
+  }
+  const auto done = out->commit(batch, sys::Durability::kSynced);
+  if (done.has_error()) std::abort();
+  return out;
+}
 
 }  // namespace vexor::test

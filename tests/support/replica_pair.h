@@ -54,10 +54,10 @@ struct Member {
   }
 };
 
-inline void ship_rows(const Member& from, Member& to, const LogEntry& entry) {
-  const auto reader = from.log->read_rows(entry.position.sequence);
+inline void ship_rows(const ReplicaLog& from, ReplicaLog& to, const LogEntry& entry) {
+  const auto reader = from.read_rows(entry.position.sequence);
   ASSERT_TRUE(reader.has_value()) << reader.error().message();
-  const auto writer = to.log->write_rows(entry.record);
+  const auto writer = to.write_rows(entry.record);
   ASSERT_TRUE(writer.has_value()) << writer.error().message();
   for (;;) {
     const auto piece = reader.value()->next();
@@ -70,9 +70,9 @@ inline void ship_rows(const Member& from, Member& to, const LogEntry& entry) {
   ASSERT_TRUE(done.has_value()) << done.error().message();
 }
 
-inline void ship(const Member& from, Member& to, const LogEntry& entry) {
+inline void ship(const ReplicaLog& from, ReplicaLog& to, const LogEntry& entry) {
   if (entry.rows_apart) ship_rows(from, to, entry);
-  const auto done = to.log->append({entry});
+  const auto done = to.append({entry});
   ASSERT_TRUE(done.has_value()) << done.error().message();
 }
 
@@ -97,7 +97,7 @@ void replicate(Member& primary, std::vector<Member*> others, F change) {
       continue;
     }
     const LogEntry entry = primary.sink.wait_for(next);
-    for (Member* other : others) ship(primary, *other, entry);
+    for (Member* other : others) ship(*primary.log, *other->log, entry);
     EXPECT_TRUE(primary.log->apply(next).has_value());
     for (Member* other : others) EXPECT_TRUE(other->log->apply(next).has_value());
     primary.log->settle({next, 1 + static_cast<unsigned>(others.size()), 3, true, others.size() == 2});

@@ -152,7 +152,7 @@ TEST(ReplicaLog, a_tail_is_cut_and_its_numbers_are_used_again) {
   EXPECT_TRUE(run_upkeep(*follower.store, only(MaintenanceTask::kMerge)).has_value());
   EXPECT_EQ(primary.log->cut(1).error().code(), Errc::kInvalidArgument);
   ASSERT_TRUE(primary.log->cut(2).has_value());
-  ship(follower, primary, entry);
+  ship(*follower.log, *primary.log, entry);
   EXPECT_TRUE(primary.log->apply(3).has_value());
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
 }
@@ -166,16 +166,16 @@ TEST(ReplicaLog, a_restart_keeps_the_tail_and_drops_rows_without_a_record) {
   const Push large = make_push(std::nullopt, 1, 4100, "refs/heads/large", kNone);
   replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", small.request)); });
   replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", large.request)); });
-  ship(primary, follower, primary.sink.wait_for(2));
+  ship(*primary.log, *follower.log, primary.sink.wait_for(2));
   const LogEntry entry = primary.sink.wait_for(3);
   ASSERT_TRUE(entry.rows_apart);
   EXPECT_EQ(follower.log->append({entry}).error().code(), Errc::kNotFound);
-  ship_rows(primary, follower, entry);
+  ship_rows(*primary.log, *follower.log, entry);
   follower.reopen();
   EXPECT_EQ(follower.log->last().sequence, 2U);
   EXPECT_EQ(follower.log->applied(), 1U);
   EXPECT_EQ(follower.log->append({entry}).error().code(), Errc::kNotFound);  // swept at the start
-  ship(primary, follower, entry);
+  ship(*primary.log, *follower.log, entry);
   follower.reopen();
   EXPECT_EQ(follower.log->last().sequence, 3U);
   EXPECT_TRUE(follower.log->apply(3).has_value());
@@ -190,8 +190,8 @@ TEST(ReplicaLog, a_new_primary_commits_the_tail_first) {
   const Push push = make_push(std::nullopt, 0, 3, "refs/heads/main", kNone);
   replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", push.request)); });
   replicate(primary, {}, [&] { EXPECT_TRUE(primary.store->create_repository("x/y", {}, {}).has_value()); });
-  ship(primary, follower, primary.sink.wait_for(2));
-  ship(primary, follower, primary.sink.wait_for(3));
+  ship(*primary.log, *follower.log, primary.sink.wait_for(2));
+  ship(*primary.log, *follower.log, primary.sink.wait_for(3));
   lead(follower, 2);
   EXPECT_EQ(ref_count(follower), 0U);
   // The ref exists in the tail: a push that thinks it does not is refused, and the name x/y is taken.
@@ -232,7 +232,7 @@ TEST(ReplicaLog, entries_are_read_again_after_merge_and_redelta) {
   for (std::uint64_t sequence = 1; sequence <= last; ++sequence) {
     const auto entry = primary.log->read(sequence);
     ASSERT_TRUE(entry.has_value()) << entry.error().message();
-    ship(primary, follower, entry.value());
+    ship(*primary.log, *follower.log, entry.value());
     ASSERT_TRUE(follower.log->apply(sequence).has_value());
     if (sequence % 7 == 0) {
       expect_sound(*follower.store, 1);  // no delta upon what is still to come
@@ -249,7 +249,7 @@ TEST(ReplicaLog, malformed_entries_change_nothing) {
   const Push push = make_push(std::nullopt, 0, 3, "refs/heads/main", kNone);
   replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", push.request)); });
   Member follower;
-  ship(primary, follower, primary.sink.wait_for(1));
+  ship(*primary.log, *follower.log, primary.sink.wait_for(1));
   const LogEntry good = primary.sink.wait_for(2);
   const auto before = all_rows(*follower.backend);
   for (std::size_t at = 0; at < good.rows.size(); ++at) {
@@ -274,7 +274,7 @@ TEST(ReplicaLog, malformed_entries_change_nothing) {
     EXPECT_FALSE(follower.log->append({bad}).has_value()) << at;
   }
   EXPECT_EQ(all_rows(*follower.backend), before);
-  ship(primary, follower, good);
+  ship(*primary.log, *follower.log, good);
 }
 
 TEST(ReplicaLog, keeps_the_state_of_replication) {
