@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "common/log.h"
+#include "common/thread_worker_pool.h"
 #include "daemon/config.h"
 
 namespace {
@@ -127,7 +128,9 @@ int serve(const ServerConfig& config) {
   for (const char* closed : {"store", "tmp"}) std::filesystem::permissions(directory / closed, std::filesystem::perms::owner_all, failed);
   auto backend = sys::open_rocksdb_backend(directory / "store", config.rocksdb);
   if (backend.has_error()) return fail(backend.error());
+  ThreadWorkerPool workers(ThreadWorkerPool::default_width());
   StoreOptions options;
+  options.workers = &workers;
   options.scratch_directory = directory / "tmp";
   options.limits = config.limits;
   options.maintenance = config.maintenance.policy;

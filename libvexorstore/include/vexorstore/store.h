@@ -14,6 +14,7 @@
 #include "vexorstore/object.h"
 #include "vexorstore/sys/clock.h"
 #include "vexorstore/sys/storage_backend.h"
+#include "vexorstore/sys/worker_pool.h"
 
 namespace vexor {
 
@@ -48,6 +49,8 @@ struct StoreOptions {
   // there have no name and vanish with the process.
   std::filesystem::path scratch_directory = "/tmp";
   const sys::Clock* clock = nullptr;  // null: the system's
+  // For large pushes; must outlive the store. Null: the thread that works for the push is the only one.
+  sys::WorkerPool* workers = nullptr;
 };
 
 struct RefProtection {

@@ -183,6 +183,7 @@ class StoreCore {
   std::unique_ptr<sys::StorageBackend> backend;
   StoreOptions options;
   const sys::Clock& clock;
+  sys::WorkerPool& workers() const { return options.workers != nullptr ? *options.workers : sys::inline_worker_pool(); }
   const std::string credentials_key;  // of AccountInfo::credentials_tag; random, never written anywhere
   std::unique_ptr<Committer> committer;
   NumberAllocator numbers;
