@@ -13,6 +13,8 @@ class DetectingSha1 {
   };
 
   explicit DetectingSha1(const Sha1Cpu& cpu = Sha1Cpu::detect()) : cpu_(cpu) {}
+  // Goes on behind `blocks` whole blocks of the message that led to `state`.
+  DetectingSha1(const Sha1Cpu& cpu, const Sha1State& state, std::uint64_t blocks) : cpu_(cpu), state_(state), message_bytes_(blocks * kSha1BlockBytes) {}
   void update(Bytes piece);
   Digest finish();  // once, as the last call
 

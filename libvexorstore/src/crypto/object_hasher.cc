@@ -2,6 +2,7 @@
 
 #include "crypto/detecting_sha1.h"
 #include "crypto/digest.h"
+#include "crypto/sha1_many.h"
 
 namespace vexor {
 
@@ -58,6 +59,27 @@ Result<ObjectId> hash_object(HashAlgorithm algorithm, ObjectType type, Bytes con
   sum.update(object_header(type, content.size()));
   sum.update(content);
   return sha1_id(sum.finish());
+}
+
+Result<void> hash_objects(HashAlgorithm algorithm, std::span<HashRequest> requests) {
+  if (algorithm != HashAlgorithm::kSha1) {
+    for (HashRequest& it : requests) {
+      VEXOR_TRY(it.id, hash_object(algorithm, it.type, it.content));
+    }
+    return success();
+  }
+  std::vector<std::string> heads(requests.size());
+  std::vector<Sha1Message> messages(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    heads[i] = object_header(requests[i].type, requests[i].content.size());
+    messages[i].head = heads[i];
+    messages[i].body = requests[i].content;
+  }
+  sha1_many(Sha1Cpu::detect(), messages);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    VEXOR_TRY(requests[i].id, sha1_id(messages[i].digest));
+  }
+  return success();
 }
 
 Result<std::unique_ptr<ObjectHasher>> ObjectHasher::begin(HashAlgorithm algorithm, ObjectType type,

@@ -3,12 +3,21 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "vexorstore/object.h"
 
 namespace vexor {
 
 Result<ObjectId> hash_object(HashAlgorithm algorithm, ObjectType type, Bytes content);
+
+// The same for many objects at once, which is faster than one after the other.
+struct HashRequest {
+  ObjectType type;
+  Bytes content;
+  ObjectId id;  // the answer
+};
+Result<void> hash_objects(HashAlgorithm algorithm, std::span<HashRequest> requests);
 
 // The same for content that arrives in pieces.
 class ObjectHasher {

@@ -30,9 +30,13 @@ constexpr std::size_t conditions_before(int step) {
   return count;
 }
 
-const char* block_of(const char* blocks, std::size_t lane, std::size_t count) {
-  return blocks + kSha1BlockBytes * std::min(lane, count - 1);
-}
+// The block of each lane: one behind the other (the last again in lanes that are left over), or anywhere.
+struct Run {
+  const char* blocks;
+  std::size_t count;
+  const char* operator[](std::size_t lane) const { return blocks + kSha1BlockBytes * std::min(lane, count - 1); }
+};
+using Anywhere = const char* const*;
 
 namespace one_lane {
 #define VEXOR_LANES [[gnu::always_inline]] inline
@@ -53,8 +57,9 @@ template <int By>
 VEXOR_LANES V rotl(V x) { return std::rotl(x, By); }
 template <std::uint32_t Bits, std::uint32_t Want>
 VEXOR_LANES V keep_where(V x, V y, std::uint32_t otherwise) { return (x & Bits) == Want ? y : y & otherwise; }
-VEXOR_LANES void load_blocks(const char* blocks, std::size_t, V* w) {
-  for (std::size_t i = 0; i < 16; ++i) w[i] = sha1_load(blocks + 4 * i);
+template <class Blocks>
+VEXOR_LANES void load_blocks(const Blocks& blocks, V* w) {
+  for (std::size_t i = 0; i < 16; ++i) w[i] = sha1_load(blocks[0] + 4 * i);
 }
 #include "crypto/sha1_lanes_body.inc"
 #undef VEXOR_LANES
@@ -89,9 +94,10 @@ VEXOR_LANES V keep_where(V x, V y, std::uint32_t otherwise) {
   std::memcpy(&mask, &met, sizeof mask);
   return y & (mask | all(otherwise));
 }
-VEXOR_LANES void load_blocks(const char* blocks, std::size_t count, V* w) {
+template <class Blocks>
+VEXOR_LANES void load_blocks(const Blocks& blocks, V* w) {
   const char* block[kLanes];
-  for (std::size_t i = 0; i < kLanes; ++i) block[i] = block_of(blocks, i, count);
+  for (std::size_t i = 0; i < kLanes; ++i) block[i] = blocks[i];
   for (std::size_t i = 0; i < 16; ++i)
     w[i] = V{sha1_load(block[0] + 4 * i), sha1_load(block[1] + 4 * i), sha1_load(block[2] + 4 * i), sha1_load(block[3] + 4 * i)};
 }
@@ -195,13 +201,14 @@ VEXOR_LANES V keep_where(V x, V y, std::uint32_t otherwise) {
   return _mm512_mask_and_epi32(y, unmet, y, all(otherwise));
 }
 // 16 blocks of 16 words in, word i of all blocks to w[i].
-VEXOR_LANES void load_blocks(const char* blocks, std::size_t count, V* w) {
+template <class Blocks>
+VEXOR_LANES void load_blocks(const Blocks& blocks, V* w) {
   const V order = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203));
   V quads[4][4];  // [g][k], 128-bit part p: word 4p+k of blocks 4g to 4g+3
   for (std::size_t g = 0; g < 4; ++g) {
     V row[4];
     for (std::size_t i = 0; i < 4; ++i)
-      row[i] = _mm512_shuffle_epi8(_mm512_loadu_si512(block_of(blocks, 4 * g + i, count)), order);
+      row[i] = _mm512_shuffle_epi8(_mm512_loadu_si512(blocks[4 * g + i]), order);
     const V low01 = _mm512_unpacklo_epi32(row[0], row[1]), high01 = _mm512_unpackhi_epi32(row[0], row[1]);
     const V low23 = _mm512_unpacklo_epi32(row[2], row[3]), high23 = _mm512_unpackhi_epi32(row[2], row[3]);
     quads[g][0] = _mm512_unpacklo_epi64(low01, low23), quads[g][1] = _mm512_unpackhi_epi64(low01, low23);
@@ -234,6 +241,15 @@ const Sha1Lanes& sha1_lanes(const Sha1Cpu& cpu, std::size_t blocks) {
 #endif
   static_cast<void>(cpu);
   return blocks > 1 ? four_lanes::kTable : one_lane::kTable;
+}
+
+const Sha1Lanes* sha1_lanes_for_many(const Sha1Cpu& cpu) {
+#if defined(__x86_64__)
+  if (cpu.avx512) return &sixteen_lanes::kTable;
+  if (cpu.avx2 && !cpu.sha) return &eight_lanes_avx2::kTable;
+#endif
+  static_cast<void>(cpu);
+  return nullptr;
 }
 
 const Sha1Lanes& sha1_lanes_to_confirm(const Sha1Cpu& cpu, std::size_t suspects) {

@@ -29,11 +29,16 @@ struct Sha1Lanes {
                              std::uint32_t* vectors);
   // Whether any of the suspects is half of a collision. count: 1 to lanes; vectors of one sha1_middle().
   bool (*confirm)(const Sha1Suspect* suspects, std::size_t count);
+  // Hashes and checks one block of each of `lanes` messages. States are word by word: before[word * lanes + lane].
+  void (*compress_each)(const std::uint32_t* before, const char* const* blocks, std::uint32_t* after, std::uint32_t* vectors);
 };
 
 // The best that the CPU can do for so many blocks to check, and suspects to confirm.
 const Sha1Lanes& sha1_lanes(const Sha1Cpu& cpu, std::size_t blocks);
 const Sha1Lanes& sha1_lanes_to_confirm(const Sha1Cpu& cpu, std::size_t suspects);
+
+// For compress_each of many messages; null: one after the other is as fast.
+const Sha1Lanes* sha1_lanes_for_many(const Sha1Cpu& cpu);
 
 // Which of kSha1Middles is the vector's: there both messages have the same state.
 std::size_t sha1_middle(unsigned vector);
