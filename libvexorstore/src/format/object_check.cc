@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/check.h"
 #include "format/gitmodules_check.h"
 #include "format/object_parse.h"
 
@@ -16,9 +17,19 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+// Whether the name may be ".git" or "git~1" to some file system: beginning so, or with octets in it that HFS+ may ignore.
+bool may_be_dot_git(Bytes name) {
+  const std::string_view wanted = name[0] == '.' ? ".git" : "git~";
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (octet(name, i) >= 0x80) return true;
+    if ((octet(name, i) | 0x20U) != (static_cast<unsigned char>(wanted[i]) | 0x20U)) return false;
+  }
+  return true;
+}
+
 // Names that some file system takes for ".git".
 bool is_dot_git(Bytes name) {
-  if (name.size() < 4 || (name[0] != '.' && (name[0] | 0x20) != 'g' && octet(name, 0) != 0xE2 && octet(name, 0) != 0xEF)) return false;
+  if (name.size() < 4 || !may_be_dot_git(name) || (name[0] != '.' && (name[0] | 0x20) != 'g' && octet(name, 0) != 0xE2 && octet(name, 0) != 0xEF)) return false;
   std::string plain;
   for (std::size_t i = 0; i < name.size(); ++i) {  // HFS+ ignores U+200C..F, U+202A..E, U+206A..F, U+FEFF
     const unsigned third = i + 2 < name.size() ? octet(name, i + 2) : 0U;
@@ -64,6 +75,107 @@ bool has_duplicates(Bytes tree, HashAlgorithm algorithm) {
   std::sort(names.begin(), names.end());
   return std::adjacent_find(names.begin(), names.end()) != names.end();
 }
+
+TreeEntry entry_at(Bytes tree, std::size_t offset, HashAlgorithm algorithm) {
+  TreeEntry entry;
+  TreeReader reader(tree.substr(offset), algorithm);
+  const auto more = reader.next(entry);
+  VEXOR_CHECK(more.has_value() && more.value());
+  return entry;
+}
+
+constexpr std::size_t kFewPart = 16;  // one entry in so many: looking for each is cheaper than reading all
+
+// Whether a sorted tree has a file and a directory of the same name. They need not stand side by side: "a", "a.b", "a/".
+bool has_file_and_directory(Bytes tree, HashAlgorithm algorithm) {
+  std::vector<Bytes> files;  // names that a later directory may repeat: each begins the next
+  TreeReader reader(tree, algorithm);
+  TreeEntry entry;
+  for (;;) {
+    const auto more = reader.next(entry);
+    if (more.has_error() || !more.value()) return false;
+    while (!files.empty() && !entry.name.starts_with(files.back())) files.pop_back();
+    if ((entry.mode & 0170000U) != 0040000U) {
+      files.push_back(entry.name);
+    } else if (!files.empty() && files.back() == entry.name) {
+      return true;
+    }
+  }
+}
+
+// The same where one of the two is among `changed`.
+bool has_file_and_directory(Bytes tree, const std::vector<std::uint32_t>& ends, const std::vector<TreeEntry>& changed, HashAlgorithm algorithm) {
+  for (const TreeEntry& entry : changed) {
+    const bool is_directory = (entry.mode & 0170000U) == 0040000U;
+    TreeEntry other = entry;
+    other.mode = is_directory ? 0100644U : 0040000U;
+    std::size_t first = 0;
+    for (std::size_t count = ends.size(); count > 0;) {
+      const std::size_t half = count / 2;
+      const std::size_t at = first + half;
+      if (compare_entries(entry_at(tree, at == 0 ? 0 : ends[at - 1], algorithm), other) < 0) {
+        first = at + 1;
+        count -= half + 1;
+      } else {
+        count = half;
+      }
+    }
+    if (first < ends.size() && compare_entries(entry_at(tree, first == 0 ? 0 : ends[first - 1], algorithm), other) == 0) return true;
+  }
+  return false;
+}
+
+// Goes through a plain tree beside one that is checked.
+class TreeComparison {
+ public:
+  TreeComparison(const PlainTree& tree, HashAlgorithm algorithm) : tree_(tree), algorithm_(algorithm) {}
+
+  // Behind the whole entries from `offset` on that both trees have, if the one before them is the same in both
+  // as well. Their ends are appended.
+  std::size_t skip_equal(Bytes content, std::size_t offset, std::vector<std::uint32_t>& ends) {
+    if (!is_in_step_ || next_ == tree_.ends.size()) return offset;
+    const std::size_t start = begin_of(next_);
+    const std::size_t equal = common_prefix(content.substr(offset), tree_.content.substr(start));
+    std::size_t end = 0;
+    for (; next_ < tree_.ends.size() && tree_.ends[next_] - start <= equal; ++next_) {
+      end = tree_.ends[next_] - start;
+      ends.push_back(static_cast<std::uint32_t>(offset + end));
+    }
+    return offset + end;
+  }
+
+  // The other tree's next entry was checked; `rest` begins with it.
+  void pass(Bytes rest, const TreeEntry& entry) {
+    is_in_step_ = false;
+    while (next_ < tree_.ends.size()) {
+      const std::size_t start = begin_of(next_);
+      const int order = compare_entries(entry_at(tree_.content, start, algorithm_), entry);
+      if (order > 0) return;
+      ++next_;
+      if (order < 0) continue;
+      const Bytes mine = tree_.content.substr(start, tree_.ends[next_ - 1] - start);
+      is_in_step_ = rest.starts_with(mine);
+      return;
+    }
+  }
+
+ private:
+  std::size_t begin_of(std::size_t index) const { return index == 0 ? 0 : tree_.ends[index - 1]; }
+
+  static std::size_t common_prefix(Bytes a, Bytes b) {
+    constexpr std::size_t kStride = 64;
+    const std::size_t most = std::min(a.size(), b.size());
+    std::size_t size = 0;
+    while (size + kStride <= most && a.substr(size, kStride) == b.substr(size, kStride)) size += kStride;
+    while (size < most && a[size] == b[size]) ++size;
+    return size;
+  }
+
+  const PlainTree& tree_;
+  HashAlgorithm algorithm_;
+  std::size_t next_ = 0;     // entry of tree_
+  bool is_in_step_ = true;   // the entries before are the same in both trees, or there are none
+};
 
 std::optional<Bytes> take_line(Bytes& rest, Bytes key) {
   if (!rest.starts_with(key)) return std::nullopt;
@@ -114,60 +226,98 @@ void ObjectChecker::check(ObjectType type, Bytes content, std::vector<CheckFindi
 }
 
 // Almost all entries of almost all trees are plain: each question begins with the octet that could
-// make the answer interesting.
-void ObjectChecker::check_tree(Bytes content, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const {
-  TreeReader reader(content, algorithm_);
-  TreeEntry entry;
-  TreeEntry previous;
-  bool first = true;
-  bool is_sorted = true;
-  std::vector<Bytes> files;  // names that a later directory may repeat ("a", "a.b", "a/"): each begins the next
-  std::size_t offset = 0;
-  while (true) {
-    const auto more = reader.next(entry);
-    if (more.has_error()) return report(out, "badTree", CheckSeverity::kFatal, more.error().message());
-    if (!more.value()) break;
-    if (content[offset] == '0') report(out, "zeroPaddedFilemode", kWarn);
-    offset = static_cast<std::size_t>(entry.id_raw.data() - content.data()) + entry.id_raw.size();
-    check_entry_name(entry, out, modules);
-    if (entry.id_raw[0] == 0 && entry.id_raw.find_first_not_of('\0') == Bytes::npos) report(out, "nullSha1", kWarn);
-    switch (entry.mode) {
-      case 0100755: case 0100644: case 0120000: case 0040000: case 0160000: break;
-      default: report(out, "badFilemode", kInfo); break;
-    }
-    if (!first) {
-      const int order = compare_entries(previous, entry);
-      if (order > 0) {
-        report(out, "treeNotSorted", kError);
-        is_sorted = false;
-      }
-      if (order == 0) report(out, "duplicateEntries", kError);
-    }
-    while (!files.empty() && !entry.name.starts_with(files.back())) files.pop_back();
-    if ((entry.mode & 0170000U) == 0040000U) {
-      if (!files.empty() && files.back() == entry.name) report(out, "duplicateEntries", kError);
-    } else {
-      files.push_back(entry.name);
-    }
-    previous = entry;
-    first = false;
+// make the answer interesting. False: something was found, if only to be ignored.
+bool ObjectChecker::check_entry(Bytes content, std::size_t offset, const TreeEntry& entry, std::vector<CheckFinding>& out,
+                                std::vector<ObjectId>& modules) const {
+  bool is_plain = content[offset] != '0';
+  if (!is_plain) report(out, "zeroPaddedFilemode", kWarn);
+  is_plain = check_entry_name(entry, out, modules) && is_plain;
+  if (entry.id_raw[0] == 0 && entry.id_raw.find_first_not_of('\0') == Bytes::npos) {
+    report(out, "nullSha1", kWarn);
+    is_plain = false;
   }
-  if (!is_sorted && has_duplicates(content, algorithm_)) report(out, "duplicateEntries", kError);
+  switch (entry.mode) {
+    case 0100755: case 0100644: case 0120000: case 0040000: case 0160000: return is_plain;
+    default: report(out, "badFilemode", kInfo); return false;
+  }
 }
 
-void ObjectChecker::check_entry_name(const TreeEntry& entry, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const {
+bool ObjectChecker::check_order(const TreeEntry& previous, const TreeEntry& entry, std::vector<CheckFinding>& out, bool& is_sorted) const {
+  const int order = compare_entries(previous, entry);
+  if (order < 0) return true;
+  if (order > 0) is_sorted = false;
+  report(out, order > 0 ? "treeNotSorted" : "duplicateEntries", kError);
+  return false;
+}
+
+void ObjectChecker::check_tree(Bytes content, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const {
+  std::vector<std::uint32_t> ends;
+  check_tree_like({}, content, out, modules, ends);
+}
+
+void ObjectChecker::check_tree_like(const PlainTree& like, Bytes content, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules,
+                                    std::vector<std::uint32_t>& ends) const {
+  ends.clear();
+  if (content.size() > UINT32_MAX) return report(out, "badTree", CheckSeverity::kFatal, "tree: over 4 GiB");
+  TreeComparison base(like, algorithm_);
+  TreeEntry entry;
+  TreeEntry previous;
+  bool is_sorted = true;
+  bool is_plain = true;
+  std::vector<TreeEntry> changed;
+  for (std::size_t offset = 0; offset < content.size();) {
+    const std::size_t before = ends.size();
+    offset = base.skip_equal(content, offset, ends);
+    if (ends.size() > before) {
+      const std::size_t last = ends.size() > 1 ? ends[ends.size() - 2] : 0;
+      previous = entry_at(content, last, algorithm_);
+      continue;
+    }
+    TreeReader reader(content.substr(offset), algorithm_);
+    const auto more = reader.next(entry);
+    if (more.has_error()) {
+      ends.clear();
+      return report(out, "badTree", CheckSeverity::kFatal, more.error().message());
+    }
+    is_plain = check_entry(content, offset, entry, out, modules) && is_plain;
+    if (offset > 0) is_plain = check_order(previous, entry, out, is_sorted) && is_plain;
+    if (!like.ends.empty()) changed.push_back(entry);
+    base.pass(content.substr(offset), entry);
+    previous = entry;
+    offset = static_cast<std::size_t>(entry.id_raw.data() - content.data()) + entry.id_raw.size();
+    ends.push_back(static_cast<std::uint32_t>(offset));
+  }
+  const bool are_few = !like.ends.empty() && changed.size() * kFewPart <= ends.size();
+  const bool is_twice = !is_sorted ? has_duplicates(content, algorithm_)
+                        : are_few  ? has_file_and_directory(content, ends, changed, algorithm_)
+                                   : has_file_and_directory(content, algorithm_);
+  if (is_twice) report(out, "duplicateEntries", kError);
+  if (!is_plain || is_twice) ends.clear();
+}
+
+// False: something was found, if only to be ignored.
+bool ObjectChecker::check_entry_name(const TreeEntry& entry, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const {
   const Bytes name = entry.name;
-  if (name.empty()) return report(out, "emptyName", kError);
-  if (name.size() > 4096) report(out, "largePathname", kWarn);
-  if (name.find('/') != Bytes::npos) report(out, "fullPathname", kError);
+  if (name.empty()) {
+    report(out, "emptyName", kError);
+    return false;
+  }
+  bool is_plain = true;
+  const auto found = [&](std::string_view id, CheckSeverity severity, const char* detail = "") {
+    report(out, id, severity, detail);
+    is_plain = false;
+  };
+  if (name.size() > 4096) found("largePathname", kWarn);
+  if (name.find('/') != Bytes::npos) found("fullPathname", kError);
   const unsigned octet0 = octet(name, 0);
-  if (octet0 != '.' && (octet0 | 0x20U) != 'g' && octet0 != 0xE2 && octet0 != 0xEF) return;
-  if (name == ".") report(out, "hasDot", kError);
-  if (name == "..") report(out, "hasDotdot", kError);
-  if (is_dot_git(name)) report(out, "hasDotgit", kError, "an entry named like .git");
-  if (!is_dot_gitmodules(name)) return;
-  if ((entry.mode & 0170000U) == 0120000U) report(out, "gitmodulesSymlink", kError);
+  if (octet0 != '.' && (octet0 | 0x20U) != 'g' && octet0 != 0xE2 && octet0 != 0xEF) return is_plain;
+  if (name == ".") found("hasDot", kError);
+  if (name == "..") found("hasDotdot", kError);
+  if (is_dot_git(name)) found("hasDotgit", kError, "an entry named like .git");
+  if (!is_dot_gitmodules(name)) return is_plain;
+  if ((entry.mode & 0170000U) == 0120000U) found("gitmodulesSymlink", kError);
   modules.push_back(ObjectId::from_raw(algorithm_, entry.id_raw));
+  return is_plain;
 }
 
 void ObjectChecker::check_modules(Bytes content, std::vector<CheckFinding>& out) const {
