@@ -54,13 +54,19 @@ std::optional<std::size_t> inflate_front(Bytes input, std::span<char> output) {
   return consumed;
 }
 
-Result<std::string> inflate_exact(Bytes input, std::uint64_t inflated_bytes) {
+Result<void> inflate_exact(Bytes input, std::uint64_t inflated_bytes, std::string& out) {
   // Deflate cannot yield more than 1,032 octets for one: a hostile size alone allocates nothing.
   if (inflated_bytes / 1032 > input.size()) return Error(Errc::kCorrupt, "a zlib stream does not yield its size");
-  std::string out(inflated_bytes, '\0');
+  out.resize(inflated_bytes);
   if (inflate_front(input, std::span<char>(out)) != input.size()) {
     return Error(Errc::kCorrupt, "a zlib stream does not yield its size");
   }
+  return success();
+}
+
+Result<std::string> inflate_exact(Bytes input, std::uint64_t inflated_bytes) {
+  std::string out;
+  VEXOR_TRY(inflate_exact(input, inflated_bytes, out));
   return out;
 }
 

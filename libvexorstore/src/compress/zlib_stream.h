@@ -36,6 +36,8 @@ std::optional<std::size_t> inflate_front(Bytes input, std::span<char> output);
 
 // A whole stream that yields exactly `inflated_bytes`. Errors: kCorrupt.
 Result<std::string> inflate_exact(Bytes input, std::uint64_t inflated_bytes);
+// The same, over what `out` held: a caller with many streams keeps its room.
+Result<void> inflate_exact(Bytes input, std::uint64_t inflated_bytes, std::string& out);
 std::string deflate(Bytes input, int level);
 
 }  // namespace vexor::compress

@@ -1,7 +1,7 @@
-// PackReceiver, first half: from the stream to the spool. Resolving is in pack_resolve.cc.
 #include "pack/pack_receiver.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.h"
 
@@ -19,10 +19,10 @@ std::string limit_text(const char* what, std::uint64_t value, std::uint64_t limi
 }  // namespace
 
 PackReceiver::PackReceiver(ObjectReader& reader, store::SetPtr visible, const Limits& limits,
-                           const std::filesystem::path& scratch, format::CheckPolicy policy)
+                           const std::filesystem::path& scratch, format::CheckPolicy policy, sys::WorkerPool& workers)
     : reader_(reader), visible_(std::move(visible)), limits_(limits), algorithm_(reader.algorithm()),
       spool_(scratch, limits.spool_memory_bytes), checker_(algorithm_, std::move(policy)),
-      checksum_(algorithm_), cache_(limits.ingest_memory_bytes / 4) {}
+      checksum_(algorithm_), workers_(workers), entry_reader_(entries_, spool_, reader, limits_, limits.ingest_memory_bytes / 4) {}
 
 Result<std::size_t> PackReceiver::feed(Bytes input) {
   std::size_t used = 0;
@@ -105,7 +105,7 @@ Result<std::size_t> PackReceiver::begin_entry(Bytes input) {
     size_max = limits_.delta_object_bytes_max;
     ++delta_count_;
     if (header->kind == Kind::kRefDelta) {
-      ref_children_.emplace_back(header->base_id, index);
+      children_.add(header->base_id, index);
     } else {
       const std::uint64_t base = header->base_distance <= start ? start - header->base_distance : 0;
       const auto found = std::lower_bound(pack_offsets_.begin(), pack_offsets_.end(), base);
@@ -113,7 +113,7 @@ Result<std::size_t> PackReceiver::begin_entry(Bytes input) {
         return Error(Errc::kProtocol, "pack: a delta's base offset is not the start of an entry");
       }
       entry.base_entry = static_cast<std::uint32_t>(found - pack_offsets_.begin());
-      ofs_children_.emplace_back(entry.base_entry, index);
+      children_.add(entry.base_entry, index);
     }
   } else {
     entry.type = static_cast<ObjectType>(header->kind);
@@ -224,15 +224,6 @@ Result<void> PackReceiver::end_pack() {
   return success();
 }
 
-Result<void> PackReceiver::refuse_errors(const std::vector<format::CheckFinding>& findings, const ObjectId& id) {
-  for (const format::CheckFinding& finding : findings) {
-    if (finding.severity >= format::CheckSeverity::kError) {
-      return Error(Errc::kRefused, "object " + id.hex() + ": " + std::string(finding.id) + ": " + finding.detail);
-    }
-  }
-  return success();
-}
-
 Result<void> PackReceiver::check_object(ObjectType type, Bytes content, const ObjectId& id) {
   if (type == ObjectType::kBlob) return success();
   std::vector<format::CheckFinding> findings;
@@ -240,6 +231,21 @@ Result<void> PackReceiver::check_object(ObjectType type, Bytes content, const Ob
   checker_.check(type, content, findings, modules);
   modules_.insert(modules.begin(), modules.end());
   return refuse_errors(findings, id);
+}
+
+Result<bool> PackReceiver::resolve_some() {
+  VEXOR_CHECK(received());
+  if (!resolver_) {
+    const ResolveInput input{entries_, spool_, reader_, limits_, algorithm_, checker_, delta_count_, inflated_total_};
+    resolver_ = std::make_unique<DeltaResolver>(input, children_, visible_, workers_);
+  }
+  VEXOR_TRY(const bool done, resolver_->resolve_some());
+  if (!done) return false;
+  modules_.merge(resolver_->modules());
+  children_ = {};
+  pack_offsets_ = {};
+  VEXOR_TRY(check_modules());
+  return true;
 }
 
 // Blobs come before or after the trees that name them, or were pushed long ago under another name.
@@ -266,32 +272,54 @@ Result<void> PackReceiver::check_modules() {
   return success();
 }
 
-Result<Bytes> PackReceiver::payload(std::uint32_t entry, std::uint64_t offset, std::size_t count, std::string& room) {
+Result<Bytes> PackReceiver::payload(std::uint32_t entry, std::uint64_t offset, std::size_t count, std::string& room) const {
   return spool_.read(entries_[entry].spool_offset + offset, count, room);
 }
 
 namespace {
-std::size_t leading_16_bits(const ObjectId& id) { return std::size_t{octet(id.raw(), 0)} << 8U | octet(id.raw(), 1); }
+std::uint64_t leading_64_bits(const ObjectId& id) {
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < 8; ++i) out = out << 8U | octet(id.raw(), i);
+  return out;
+}
 }  // namespace
 
+// By counting: ids are spread evenly, so that few are in a slot. Whoever makes ids that are not still finds
+// each one in logarithmic time.
 void PackReceiver::sort_ids() {
+  if (!slots_.empty()) return;
+  slot_shift_ = 64U - std::clamp(static_cast<unsigned>(std::bit_width(entries_.size())), 1U, 24U);
+  slots_.assign((std::size_t{1} << (64U - slot_shift_)) + 1, 0);
+  for (const PushEntry& entry : entries_) ++slots_[(leading_64_bits(entry.id) >> slot_shift_) + 1];
+  for (std::size_t i = 1; i < slots_.size(); ++i) slots_[i] += slots_[i - 1];
   by_id_.resize(entries_.size());
-  for (std::uint32_t i = 0; i < by_id_.size(); ++i) by_id_[i] = i;
-  std::stable_sort(by_id_.begin(), by_id_.end(),
-                   [this](std::uint32_t a, std::uint32_t b) { return entries_[a].id < entries_[b].id; });
-  fanout_.assign(65537, 0);
-  for (const std::uint32_t entry : by_id_) ++fanout_[leading_16_bits(entries_[entry].id) + 1U];
-  for (std::size_t i = 1; i < fanout_.size(); ++i) fanout_[i] += fanout_[i - 1];
+  std::vector<std::uint32_t> next(slots_.begin(), slots_.end() - 1);
+  for (std::uint32_t i = 0; i < entries_.size(); ++i) by_id_[next[leading_64_bits(entries_[i].id) >> slot_shift_]++] = i;
+  const auto is_less = [this](std::uint32_t a, std::uint32_t b) {
+    const auto order = entries_[a].id <=> entries_[b].id;
+    return order != 0 ? order < 0 : a < b;
+  };
+  for (std::size_t slot = 0; slot + 1 < slots_.size(); ++slot) {
+    if (slots_[slot + 1] - slots_[slot] > 1) std::sort(by_id_.begin() + slots_[slot], by_id_.begin() + slots_[slot + 1], is_less);
+  }
+  for (std::size_t i = 1; i < by_id_.size(); ++i) {
+    if (entries_[by_id_[i]].id == entries_[by_id_[i - 1]].id) again_.emplace(by_id_[i], first_of_id(by_id_[i - 1]));
+  }
 }
 
 std::optional<std::uint32_t> PackReceiver::find(const ObjectId& id) const {
-  if (fanout_.empty()) return std::nullopt;
-  const std::size_t slot = leading_16_bits(id);
-  const auto end = by_id_.begin() + fanout_[slot + 1];
-  const auto found = std::lower_bound(by_id_.begin() + fanout_[slot], end, id,
+  if (slots_.empty()) return std::nullopt;
+  const std::size_t slot = leading_64_bits(id) >> slot_shift_;
+  const auto end = by_id_.begin() + slots_[slot + 1];
+  const auto found = std::lower_bound(by_id_.begin() + slots_[slot], end, id,
                                       [this](std::uint32_t a, const ObjectId& b) { return entries_[a].id < b; });
   if (found == end || entries_[*found].id != id) return std::nullopt;
   return *found;
+}
+
+std::uint32_t PackReceiver::first_of_id(std::uint32_t entry) const {
+  const auto found = again_.find(entry);
+  return found == again_.end() ? entry : found->second;
 }
 
 }  // namespace vexor::pack

@@ -1,5 +1,5 @@
 // PackReceiver: takes a pack as a stream, spools each entry's payload as it came, hashes and checks
-// whole objects, and then resolves the deltas. Spec: gitformat-pack.
+// whole objects, and then has the deltas resolved. Spec: gitformat-pack.
 //
 // Memory: the records of the entries, `ingest_memory_bytes` of bases, and one object at a time (a
 // blob that is not a delta flows through in pieces). Every number the peer chooses has a limit.
@@ -14,32 +14,16 @@
 #include "format/object_check.h"
 #include "format/object_parse.h"
 #include "format/pack_entry.h"
-#include "pack/object_reader.h"
-#include "pack/spool.h"
+#include "pack/delta_resolver.h"
+#include "pack/entry_reader.h"
 
 namespace vexor::pack {
 
-constexpr std::uint32_t kNoEntry = 0xFFFFFFFFU;
-
-struct PushEntry {
-  ObjectId id;
-  ObjectType type = ObjectType::kBlob;
-  bool is_delta = false;
-  bool resolved = false;
-  std::uint32_t depth = 0;
-  std::uint32_t base_entry = kNoEntry;      // delta against an entry of this pack
-  ObjectNumber base_number = kNoObject;     // delta against a stored object (thin pack)
-  std::uint64_t spool_offset = 0;
-  std::uint64_t payload_bytes = 0;
-  std::uint64_t entry_bytes = 0;
-  std::uint64_t object_bytes = 0;
-};
-
 class PackReceiver {
  public:
-  // `visible`: what thin packs may use as bases.
+  // `visible`: what thin packs may use as bases. `workers`: for resolving.
   PackReceiver(ObjectReader& reader, store::SetPtr visible, const Limits& limits,
-               const std::filesystem::path& scratch, format::CheckPolicy policy);
+               const std::filesystem::path& scratch, format::CheckPolicy policy, sys::WorkerPool& workers);
 
   // Takes all of `input` up to the end of the pack; returns how many bytes belonged to it.
   Result<std::size_t> feed(Bytes input);
@@ -50,27 +34,26 @@ class PackReceiver {
   // Resolves some deltas; true when all are. Call only once received().
   Result<bool> resolve_some();
   std::uint32_t deltas_total() const { return delta_count_; }
-  std::uint32_t deltas_resolved() const { return resolved_deltas_; }
+  std::uint32_t deltas_resolved() const { return resolver_ ? resolver_->deltas_resolved() : 0; }
 
   // After resolving:
   const std::vector<PushEntry>& entries() const { return entries_; }
   std::vector<PushEntry>& entries() { return entries_; }
-  Result<std::shared_ptr<const std::string>> read(std::uint32_t entry);
-  Result<Bytes> payload(std::uint32_t entry, std::uint64_t offset, std::size_t count, std::string& room);
+  Result<std::shared_ptr<const std::string>> read(std::uint32_t entry) { return entry_reader_.read(entry); }
+  // The same for one thread more. `stored`: for the bases of thin packs.
+  EntryReader entry_reader(ObjectReader& stored, std::size_t cache_bytes) { return {entries_, spool_, stored, limits_, cache_bytes}; }
+  Result<Bytes> payload(std::uint32_t entry, std::uint64_t offset, std::size_t count, std::string& room) const;
   std::optional<std::uint32_t> find(const ObjectId& id) const;  // needs sort_ids()
+  std::uint32_t first_of_id(std::uint32_t entry) const;         // the same
+  const std::vector<std::uint32_t>& by_id() const { return by_id_; }  // entries by id, the same; equal ones by place
+  // Once all ids are known; the second call does nothing.
   void sort_ids();
-  Spool& spool() { return spool_; }
+  const Spool& spool() const { return spool_; }
   // Of the snapshot that the pack arrived in.
   const ObjectReader& reader() const { return reader_; }
 
  private:
   enum class State { kPackHeader, kEntryHeader, kPayload, kTrailer, kDone };
-  struct Frame {
-    std::uint32_t entry;                  // kNoEntry: a stored base
-    std::shared_ptr<const std::string> content;
-    std::vector<std::uint32_t> children;  // still to do, last first
-  };
-
   Result<std::size_t> take_fixed(Bytes input, std::size_t want);
   Result<void> begin_pack();
   Result<std::size_t> begin_entry(Bytes input);
@@ -80,13 +63,6 @@ class PackReceiver {
   Result<void> end_pack();
   Result<void> check_object(ObjectType type, Bytes content, const ObjectId& id);
   Result<void> check_modules();
-  static Result<void> refuse_errors(const std::vector<format::CheckFinding>& findings, const ObjectId& id);
-  Result<std::string> inflate(std::uint32_t entry);
-  Result<void> start_resolving();
-  std::vector<std::uint32_t> children_of(std::uint32_t entry, const ObjectId& id) const;
-  Result<bool> push_stored_base(const ObjectId& id);
-  Result<std::uint64_t> resolve_child(std::uint32_t child);
-  void trim_frames();
 
   ObjectReader& reader_;
   store::SetPtr visible_;
@@ -102,8 +78,7 @@ class PackReceiver {
   std::uint32_t object_count_ = 0;
   std::vector<PushEntry> entries_;
   std::vector<std::uint64_t> pack_offsets_;                         // start of each entry in the pack
-  std::vector<std::pair<ObjectId, std::uint32_t>> ref_children_;    // base id -> entry
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> ofs_children_;
+  DeltaChildren children_;
   // The entry being received.
   compress::Inflater inflater_;
   std::unique_ptr<ObjectHasher> hasher_;
@@ -113,16 +88,14 @@ class PackReceiver {
   std::string delta_room_;
   std::uint64_t produced_ = 0;
   // Resolving.
-  bool resolving_ = false;
-  std::uint32_t next_root_ = 0;
-  std::size_t next_thin_ = 0;
   std::uint32_t delta_count_ = 0;
-  std::uint32_t resolved_deltas_ = 0;
-  std::uint64_t frame_bytes_ = 0;
-  std::vector<Frame> frames_;
-  ObjectCache cache_;
+  sys::WorkerPool& workers_;
+  std::unique_ptr<DeltaResolver> resolver_;
+  EntryReader entry_reader_;
   std::vector<std::uint32_t> by_id_;
-  std::vector<std::uint32_t> fanout_;  // by_id_ by the first 16 bits of the id, as in a pack index
+  unsigned slot_shift_ = 0;
+  std::vector<std::uint32_t> slots_;  // by_id_ by the first bits of the id, as in a pack index
+  std::unordered_map<std::uint32_t, std::uint32_t> again_;  // entries whose id an earlier one has -> the first
   std::unordered_set<ObjectId, ObjectIdHash> modules_;  // what trees of the push call .gitmodules
 };
 

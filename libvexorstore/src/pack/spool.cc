@@ -40,7 +40,7 @@ Result<void> Spool::append(Bytes bytes) {
   return success();
 }
 
-Result<Bytes> Spool::read(std::uint64_t offset, std::size_t count, std::string& room) {
+Result<Bytes> Spool::read(std::uint64_t offset, std::size_t count, std::string& room) const {
   if (offset + count > size()) return Error(Errc::kCorrupt, "spool: read behind the end");
   if (offset >= flushed_) return Bytes(memory_).substr(static_cast<std::size_t>(offset - flushed_), count);
   room.resize(count);

@@ -1,5 +1,6 @@
 // Spool: the payloads of a push before they have numbers. In memory up to a limit, then in a file
-// without a name, so that whatever happens nothing stays behind. One thread at a time.
+// without a name, so that whatever happens nothing stays behind. One thread at a time; when all is appended,
+// any number may read.
 #pragma once
 
 #include <filesystem>
@@ -19,8 +20,8 @@ class Spool {
 
   std::uint64_t size() const { return flushed_ + memory_.size(); }
   Result<void> append(Bytes bytes);
-  // A view that is valid until the next call, or a read into `room`.
-  Result<Bytes> read(std::uint64_t offset, std::size_t count, std::string& room);
+  // A view that is valid until the next append(), or a read into `room`.
+  Result<Bytes> read(std::uint64_t offset, std::size_t count, std::string& room) const;
 
  private:
   Result<void> flush();

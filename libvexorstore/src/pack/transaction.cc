@@ -53,7 +53,7 @@ class PackTransaction final : public Transaction {
       VEXOR_TRY(const pack::SetPtr visible, pack::visible_set(core_, repository_, reader));
       VEXOR_TRY(auto policy, format::parse_check_policy(repository_.row.check_policy));
       receiver = std::make_unique<pack::PackReceiver>(reader, visible, limits,
-                                                      core_.options.scratch_directory, std::move(policy));
+                                                      core_.options.scratch_directory, std::move(policy), core_.workers());
       VEXOR_TRY(feed(*receiver));
     }
     VEXOR_TRY(const pack::PushOutcome outcome,

@@ -184,7 +184,8 @@ class ReceivePack final : public SessionBase {
     }
     VEXOR_TRY(const pack::SetPtr visible, pack::visible_set(core_, repository_, reader_));
     VEXOR_TRY(auto policy, format::parse_check_policy(repository_.row.check_policy));
-    receiver_ = std::make_unique<pack::PackReceiver>(reader_, visible, limits_, core_.options.scratch_directory, std::move(policy));
+    receiver_ = std::make_unique<pack::PackReceiver>(reader_, visible, limits_, core_.options.scratch_directory, std::move(policy),
+                                                     core_.workers());
     state_ = State::kPack;
     return read_pack();
   }
