@@ -35,6 +35,15 @@ class PushSource : public ObjectSource {
   Result<GraphRow> graph(ObjectNumber commit) override;
   Result<SetPtr> stored_set(ObjectNumber number) override;
 
+  // The row of a commit that the pack holds; stays as long as this.
+  Result<const GraphRow*> pushed_graph(ObjectNumber commit);
+  // The same if it was asked for before, else null; these three only read.
+  const GraphRow* known_graph(ObjectNumber commit) const;
+  std::optional<ObjectNumber> find_pushed(const ObjectId& id) const;
+  std::optional<std::uint32_t> entry_of(ObjectNumber number) const;
+  // The same objects, for one thread more. Only after commits_parents_first(), and while nothing is added.
+  std::unique_ptr<ObjectSource> view(std::size_t cache_bytes);
+
   // Whether the store holds a row of the commit that misses no object of it.
   Result<bool> has_whole_row(ObjectNumber commit) const;
   bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
@@ -50,12 +59,13 @@ class PushSource : public ObjectSource {
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
   const std::vector<ObjectNumber>& numbers() const { return numbers_; }
   const std::map<ObjectNumber, BitmapRow>& bitmaps() const { return bitmaps_; }
+  bool is_new(ObjectNumber number) const { return number >= first_ && number - first_ < new_entries_.size(); }
   bool is_stored_tip(ObjectNumber tip) const { return stored_tips_.contains(tip); }
   // The commits of the pack, each behind those of its parents that are in the pack.
   Result<std::vector<ObjectNumber>> commits_parents_first();
 
  private:
-  std::optional<std::uint32_t> entry_of(ObjectNumber number) const;
+  void keep_set(ObjectNumber tip, std::shared_ptr<Roaring> set);
   Result<void> number_depths();
   Result<void> check_bases();
   Result<void> compare_with_stored(std::uint32_t entry, ObjectNumber number);
@@ -92,8 +102,30 @@ Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, Obje
 // `commits`: those that are new, parents first.
 Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker, const std::vector<ObjectNumber>& commits);
 
-// Writes the rows of the new objects: into `change.rows`, or as files when the push is large.
-Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
-                           PackReceiver& receiver, PushSource& source, const ReachabilityWalker& walker, store::Change& change);
+// The rows of the new objects that follow from the pack alone: extents, index, shapes. Of a large push they go to sorted
+// files, and may be written while another thread walks the same source.
+class ObjectRows {
+ public:
+  ObjectRows(store::StoreCore& core, PoolId pool, const PackReceiver& receiver, const PushSource& source);
+  bool is_large() const { return is_large_; }
+  Result<void> write();  // once
+  // Hands over what was written. Names the range in a quarantine row first, if there are files.
+  Result<void> move_to(store::Change& change);
+
+ private:
+  Result<void> write_extents();
+  Result<void> write_index();
+
+  store::StoreCore& core_;
+  PoolId pool_;
+  const PackReceiver& receiver_;
+  const PushSource& source_;
+  bool is_large_;
+  store::Change part_;
+};
+
+// The graph rows of `commits`, which come parents first: into `change`, or as a file when the push is large.
+Result<void> write_graph(store::StoreCore& core, PoolId pool, PushSource& source, const ReachabilityWalker& walker,
+                         std::vector<ObjectNumber> commits, bool is_large, store::Change& change);
 
 }  // namespace vexor::pack

@@ -224,6 +224,28 @@ Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic
   return success();
 }
 
+// Bitmaps and commands. A large push's rows are written meanwhile, if there is a thread for it: true.
+Result<bool> check_and_write(Attempt& attempt, const std::vector<ObjectNumber>& commits, store::Change& change, bool atomic,
+                             std::optional<ObjectRows>& rows) {
+  const auto check = [&]() -> Result<void> {
+    VEXOR_TRY(add_interval_bitmaps(attempt.source, attempt.walker, commits));
+    return check_commands(attempt, change, atomic);
+  };
+  sys::WorkerPool& workers = attempt.core.workers();
+  if (!rows || !rows->is_large() || workers.width() < 2) {
+    VEXOR_TRY(check());
+    return false;
+  }
+  std::optional<Error> unchecked, unwritten;
+  workers.run(2, [&](unsigned task) {
+    auto done = task == 0 ? check() : rows->write();
+    if (done.has_error()) (task == 0 ? unchecked : unwritten).emplace(std::move(done).error());
+  });
+  if (unchecked) return std::move(*unchecked);
+  if (unwritten) return std::move(*unwritten);
+  return true;
+}
+
 }  // namespace
 
 Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository, PackReceiver* receiver,
@@ -242,7 +264,9 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     ReachabilityWalker walker(source, now.row.algorithm, core.options.limits, [&source](ObjectNumber n) { return source.allowed(n); });
     walker.keep_additions();
     VEXOR_TRY(const auto commits, source.commits_parents_first());
-    VEXOR_TRY(add_interval_bitmaps(source, walker, commits));
+    std::vector<ObjectNumber> new_commits;
+    std::copy_if(commits.begin(), commits.end(), std::back_inserter(new_commits), [&](ObjectNumber n) { return source.is_new(n); });
+    walker.find_all_additions(new_commits, core.workers(), [&] { return source.view(core.options.limits.ingest_memory_bytes / 4 / core.workers().width()); });
     Attempt attempt{core, now, tried, actor, reader, source, walker, {}};
     for (const RefCommand& command : tried) attempt.by_name.emplace(command.name, &command);
     store::Change change;
@@ -252,15 +276,21 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     change.record.repository = repository;
     // Not deleted, purged or set otherwise since: the checks were made against this row.
     change.preconditions.push_back({Family::kRepositories, "r" + format::pool_key(repository), format::encode_repository_row(now.row)});
-    VEXOR_TRY(check_commands(attempt, change, atomic));
+    std::optional<ObjectRows> rows;
+    if (receiver != nullptr) rows.emplace(core, now.row.pool, *receiver, source);
+    VEXOR_TRY(const bool are_written, check_and_write(attempt, commits, change, atomic, rows));
     PushOutcome outcome;
     if (change.record.refs.empty()) {  // nothing to do; the objects are dropped with the push
       commands = std::move(tried);
       outcome.receipt.sequence = core.committer->last_sequence();
       return outcome;
     }
-    if (receiver != nullptr) {
-      VEXOR_TRY(write_objects(core, now, *receiver, source, walker, change));
+    if (rows) {
+      if (!are_written) {
+        VEXOR_TRY(rows->write());
+      }
+      VEXOR_TRY(rows->move_to(change));
+      VEXOR_TRY(write_graph(core, now.row.pool, source, walker, commits, rows->is_large(), change));
       if (!change.bulk.empty()) change.expected_generation = generation;
     }
     for (const auto& [tip, row] : source.bitmaps()) {

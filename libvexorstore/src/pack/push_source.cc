@@ -51,9 +51,7 @@ Result<void> PushSource::number_entries() {
   const std::vector<PushEntry>& entries = receiver_->entries();
   numbers_.assign(entries.size(), kNoObject);
   for (std::uint32_t i = 0; i < entries.size(); ++i) {
-    const auto first_of_id = receiver_->find(entries[i].id);
-    VEXOR_CHECK(first_of_id.has_value());
-    if (*first_of_id != i) continue;  // the pack holds an object twice
+    if (receiver_->first_of_id(i) != i) continue;  // the pack holds an object twice
     VEXOR_TRY(const auto number, reader_.find(entries[i].id));
     if (!number) {
       new_entries_.push_back(i);
@@ -67,7 +65,7 @@ Result<void> PushSource::number_entries() {
   VEXOR_TRY(first_, core_.numbers.reserve(core_, repository_.row.pool, static_cast<std::uint32_t>(new_entries_.size())));
   for (std::uint32_t k = 0; k < new_entries_.size(); ++k) numbers_[new_entries_[k]] = first_ + k;
   for (std::uint32_t i = 0; i < entries.size(); ++i) {
-    if (numbers_[i] == kNoObject) numbers_[i] = numbers_[*receiver_->find(entries[i].id)];
+    if (numbers_[i] == kNoObject) numbers_[i] = numbers_[receiver_->first_of_id(i)];
   }
   if (!new_entries_.empty()) pushed_.addRange(first_, std::uint64_t{first_} + new_entries_.size());
   return number_depths();
@@ -82,9 +80,8 @@ Result<void> PushSource::number_depths() {
   for (std::uint32_t start = 0; start < entries.size(); ++start) {
     for (std::uint32_t at = start; !is_known[at];) {
       PushEntry& entry = entries[at];
-      const std::uint32_t first_of_id = *receiver_->find(entry.id);
-      const bool is_new = numbers_[at] >= first_ && numbers_[at] - first_ < new_entries_.size();
-      if (!is_new) {
+      const std::uint32_t first_of_id = receiver_->first_of_id(at);
+      if (!is_new(numbers_[at])) {
         VEXOR_TRY(const StoredEntry stored, reader_.entry(numbers_[at]));
         entry.depth = stored.object.depth;
       } else if (first_of_id != at) {
@@ -119,17 +116,27 @@ Result<void> PushSource::number_depths() {
 }
 
 std::optional<std::uint32_t> PushSource::entry_of(ObjectNumber number) const {
-  if (number >= first_ && number - first_ < new_entries_.size()) return new_entries_[number - first_];
+  if (is_new(number)) return new_entries_[number - first_];
   const auto found = known_entries_.find(number);
   if (found == known_entries_.end()) return std::nullopt;
   return found->second;
 }
 
+std::optional<ObjectNumber> PushSource::find_pushed(const ObjectId& id) const {
+  if (receiver_ == nullptr) return std::nullopt;
+  const auto entry = receiver_->find(id);
+  if (!entry) return std::nullopt;
+  return numbers_[*entry];
+}
+
 Result<std::optional<ObjectNumber>> PushSource::find(const ObjectId& id) {
-  if (receiver_ != nullptr) {
-    if (const auto entry = receiver_->find(id)) return std::optional<ObjectNumber>(numbers_[*entry]);
-  }
+  if (const auto number = find_pushed(id)) return number;
   return reader_.find(id);
+}
+
+const GraphRow* PushSource::known_graph(ObjectNumber commit) const {
+  const auto cached = graph_cache_.find(commit);
+  return cached == graph_cache_.end() ? nullptr : &cached->second;
 }
 
 Result<ObjectType> PushSource::type(ObjectNumber number) {
@@ -144,10 +151,9 @@ Result<std::shared_ptr<const std::string>> PushSource::read(ObjectNumber number)
 
 // Rows of pushed commits are made from the pushed bytes: a row written for another repository may
 // lack parents that this one has.
-Result<GraphRow> PushSource::graph(ObjectNumber commit) {
-  if (!entry_of(commit)) return stored_.graph(commit);
+Result<const GraphRow*> PushSource::pushed_graph(ObjectNumber commit) {
   const auto cached = graph_cache_.find(commit);
-  if (cached != graph_cache_.end()) return cached->second;
+  if (cached != graph_cache_.end()) return &cached->second;
   VEXOR_TRY(const auto content, read(commit));
   VEXOR_TRY(const format::CommitView view, format::parse_commit(*content, repository_.row.algorithm));
   GraphRow row;
@@ -162,8 +168,13 @@ Result<GraphRow> PushSource::graph(ObjectNumber commit) {
     }
     row.parents.push_back(number.value_or(kNoObject));
   }
-  graph_cache_.emplace(commit, row);
-  return row;
+  return &graph_cache_.emplace(commit, std::move(row)).first->second;
+}
+
+Result<GraphRow> PushSource::graph(ObjectNumber commit) {
+  if (!entry_of(commit)) return stored_.graph(commit);
+  VEXOR_TRY(const GraphRow* row, pushed_graph(commit));
+  return *row;
 }
 
 Result<bool> PushSource::has_whole_row(ObjectNumber commit) const {
@@ -192,12 +203,17 @@ Result<SetPtr> PushSource::stored_set(ObjectNumber number) {
     } else {
       auto composed = std::make_shared<Roaring>(mine->second.additions);
       for (ObjectNumber base = mine->second.base; base != kNoObject;) {
+        if (const auto below = tip_sets_.find(base); below != tip_sets_.end()) {
+          *composed |= *below->second;
+          break;
+        }
         VEXOR_TRY(const auto row, bitmap_row(base));
         if (!row) return Error(Errc::kCorrupt, "a bitmap's base is missing");
         *composed |= row->additions;
         base = row->base;
       }
-      set = std::move(composed);
+      set = composed;
+      keep_set(number, std::move(composed));
     }
   } else if (visible_->contains(number)) {
     VEXOR_TRY(set, stored_.stored_set(number));
@@ -238,6 +254,11 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set,
   }
   row.additions.runOptimize();
   bitmaps_.emplace(tip, std::move(row));
+  keep_set(tip, std::move(set));
+  return success();
+}
+
+void PushSource::keep_set(ObjectNumber tip, std::shared_ptr<Roaring> set) {
   set->runOptimize();
   const std::uint64_t bytes = set->getSizeInBytes(false);
   if (tip_set_bytes_ + bytes > reader_.limits().fetch_cache_bytes) {  // thousands of tips; rows bring them back
@@ -246,7 +267,6 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set,
   }
   tip_set_bytes_ += bytes;
   tip_sets_.emplace(tip, std::move(set));
-  return success();
 }
 
 void PushSource::publish_sets() {
@@ -254,6 +274,46 @@ void PushSource::publish_sets() {
     const auto key = stored_.cache_key(tip);
     if (key.has_value()) core_.sets.insert(key.value(), set);
   }
+}
+
+namespace {
+
+// A push's objects for one thread more. Only while the push changes nothing of its own.
+class PushView final : public ObjectSource {
+ public:
+  PushView(PushSource& push, store::StoreCore& core, PackReceiver& receiver, const ObjectReader& reader, std::size_t cache_bytes)
+      : push_(push), reader_(reader.snapshot(), reader.pool(), reader.algorithm(), reader.limits()), stored_(core, reader_),
+        entries_(receiver.entry_reader(reader_, cache_bytes)) {}
+  Result<std::optional<ObjectNumber>> find(const ObjectId& id) override {
+    if (const auto number = push_.find_pushed(id)) return number;
+    return reader_.find(id);
+  }
+  Result<ObjectType> type(ObjectNumber number) override {
+    if (const auto entry = push_.entry_of(number)) return entries_.entry(*entry).type;
+    return stored_.type(number);
+  }
+  Result<std::shared_ptr<const std::string>> read(ObjectNumber number) override {
+    if (const auto entry = push_.entry_of(number)) return entries_.read(*entry);
+    return reader_.read(number);
+  }
+  Result<GraphRow> graph(ObjectNumber commit) override {
+    if (const GraphRow* row = push_.known_graph(commit)) return *row;
+    return stored_.graph(commit);
+  }
+  Result<SetPtr> stored_set(ObjectNumber) override { return SetPtr(); }
+
+ private:
+  PushSource& push_;
+  ObjectReader reader_;
+  StoreSource stored_;
+  EntryReader entries_;
+};
+
+}  // namespace
+
+std::unique_ptr<ObjectSource> PushSource::view(std::size_t cache_bytes) {
+  VEXOR_CHECK(receiver_ != nullptr);
+  return std::make_unique<PushView>(*this, core_, *receiver_, reader_, cache_bytes);
 }
 
 Result<std::vector<ObjectNumber>> PushSource::commits_parents_first() {
@@ -271,8 +331,8 @@ Result<std::vector<ObjectNumber>> PushSource::commits_parents_first() {
       const ObjectNumber commit = stack.back();
       bool is_ready = true;
       if (!placed.contains(commit)) {
-        VEXOR_TRY(const GraphRow row, graph(commit));
-        for (const ObjectNumber parent : row.parents) {
+        VEXOR_TRY(const GraphRow* row, pushed_graph(commit));
+        for (const ObjectNumber parent : row->parents) {
           if (!commits.contains(parent) || placed.contains(parent)) continue;
           stack.push_back(parent);
           is_ready = false;
@@ -298,10 +358,10 @@ Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker
   if (commits.size() < kBitmapInterval) return success();
   std::unordered_map<ObjectNumber, std::uint32_t> distances;  // first parents to the nearest bitmap
   for (const ObjectNumber commit : commits) {
-    VEXOR_TRY(const GraphRow row, source.graph(commit));
+    VEXOR_TRY(const GraphRow* row, source.pushed_graph(commit));
     std::uint32_t distance = 1;
-    if (!row.parents.empty()) {
-      const auto parent = distances.find(row.parents.front());
+    if (!row->parents.empty()) {
+      const auto parent = distances.find(row->parents.front());
       if (parent != distances.end()) distance += parent->second;
     }
     if (distance >= kBitmapInterval) {

@@ -36,7 +36,7 @@ class ExtentWriter {
  public:
   ExtentWriter(PoolId pool, ObjectNumber first, RowSink& sink) : pool_(pool), next_(first), sink_(sink) {}
 
-  Result<void> add(const format::ExtentObject& object, PackReceiver& receiver, std::uint32_t entry) {
+  Result<void> add(const format::ExtentObject& object, const PackReceiver& receiver, std::uint32_t entry) {
     if (object.payload_bytes > format::kExtentChunkBytes) {
       VEXOR_TRY(flush());
       return add_large(object, receiver, entry);
@@ -62,7 +62,7 @@ class ExtentWriter {
   }
 
  private:
-  Result<void> add_large(const format::ExtentObject& object, PackReceiver& receiver, std::uint32_t entry) {
+  Result<void> add_large(const format::ExtentObject& object, const PackReceiver& receiver, std::uint32_t entry) {
     std::uint64_t done = 0;
     std::string value = format::encode_extent_header(next_, {object});
     for (std::uint32_t chunk = 0; done < object.payload_bytes; ++chunk) {
@@ -85,102 +85,132 @@ class ExtentWriter {
   std::string room_;
 };
 
+Result<RowSink> make_sink(store::StoreCore& core, Family family, bool is_large, store::Change& change) {
+  if (!is_large) return RowSink(change.rows, nullptr, family);
+  VEXOR_TRY(auto writer, core.backend->bulk_writer(family));
+  return RowSink(change.rows, std::move(writer), family);
+}
+
+format::ExtentObject extent_object(const PushEntry& entry, const PushSource& source) {
+  format::ExtentObject object;
+  object.type = entry.type;
+  object.is_delta = entry.is_delta;
+  object.id = entry.id;
+  object.entry_bytes = entry.entry_bytes;
+  object.object_bytes = entry.object_bytes;
+  object.payload_bytes = entry.payload_bytes;
+  object.depth = entry.depth;
+  if (entry.is_delta) {
+    object.base = entry.base_entry != kNoEntry ? source.numbers()[entry.base_entry] : entry.base_number;
+    VEXOR_CHECK(object.base != kNoObject);
+  }
+  return object;
+}
+
 }  // namespace
 
-Result<void> write_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
-                           PackReceiver& receiver, PushSource& source, const ReachabilityWalker& walker, store::Change& change) {
-  const auto& entries = receiver.entries();
-  const auto& fresh = source.new_entries();
-  const PoolId pool = repository.row.pool;
-  const bool bulk = receiver.spool().size() > kBulkPayloadBytes || fresh.size() > kBulkObjects;
-  if (!fresh.empty()) change.quarantine_row = format::encode_quarantine_row({repository.row.algorithm, static_cast<std::uint32_t>(fresh.size())});
-  if (bulk && !fresh.empty()) {
-    VEXOR_TRY(core.committer->put_quarantine(format::number_key(pool, source.first()), change.quarantine_row));
-  }
-  const auto sink = [&](Family family) -> Result<RowSink> {
-    if (!bulk) return RowSink(change.rows, nullptr, family);
-    VEXOR_TRY(auto writer, core.backend->bulk_writer(family));
-    return RowSink(change.rows, std::move(writer), family);
-  };
+ObjectRows::ObjectRows(store::StoreCore& core, PoolId pool, const PackReceiver& receiver, const PushSource& source)
+    : core_(core), pool_(pool), receiver_(receiver), source_(source),
+      is_large_(receiver.spool().size() > kBulkPayloadBytes || source.new_entries().size() > kBulkObjects) {}
 
-  VEXOR_TRY(RowSink extents, sink(Family::kExtents));
-  ExtentWriter writer(pool, source.first(), extents);
+Result<void> ObjectRows::write() {
+  VEXOR_TRY(write_extents());
+  return write_index();
+}
+
+Result<void> ObjectRows::write_extents() {
+  VEXOR_TRY(RowSink sink, make_sink(core_, Family::kExtents, is_large_, part_));
+  ExtentWriter writer(pool_, source_.first(), sink);
   std::string shapes;
   std::string ids;
-  for (const std::uint32_t index : fresh) {
-    const PushEntry& entry = entries[index];
-    format::ExtentObject object;
-    object.type = entry.type;
-    object.is_delta = entry.is_delta;
-    object.id = entry.id;
-    object.entry_bytes = entry.entry_bytes;
-    object.object_bytes = entry.object_bytes;
-    object.payload_bytes = entry.payload_bytes;
-    object.depth = entry.depth;
-    if (entry.is_delta) {
-      object.base = entry.base_entry != kNoEntry ? source.numbers()[entry.base_entry] : entry.base_number;
-      VEXOR_CHECK(object.base != kNoObject);
-    }
-    VEXOR_TRY(writer.add(object, receiver, index));
+  for (const std::uint32_t index : source_.new_entries()) {
+    const PushEntry& entry = receiver_.entries()[index];
+    VEXOR_TRY(writer.add(extent_object(entry, source_), receiver_, index));
     shapes.push_back(static_cast<char>(format::object_shape(entry.type, entry.object_bytes)));
     ids.append(entry.id.raw());
   }
   VEXOR_TRY(writer.flush());
+  if (is_large_) part_.bulk.push_back(sink.take());
+  if (!shapes.empty()) part_.rows.put(Family::kShapes, format::number_key(pool_, source_.first()), shapes);
+  if (!ids.empty()) part_.record.objects_digest = blake2b_256(ids);
+  return success();
+}
 
-  VEXOR_TRY(RowSink index, sink(Family::kIndex));
-  std::vector<std::uint32_t> sorted(fresh);
-  std::sort(sorted.begin(), sorted.end(), [&](std::uint32_t a, std::uint32_t b) { return entries[a].id < entries[b].id; });
-  for (const std::uint32_t entry : sorted) {
-    const std::string key = format::index_key(pool, entries[entry].id);
-    VEXOR_TRY(index.put(key, format::encode_index_row(source.numbers()[entry])));
-    if (!bulk) change.preconditions.push_back({Family::kIndex, key, std::nullopt});
+Result<void> ObjectRows::write_index() {
+  const auto& entries = receiver_.entries();
+  VEXOR_TRY(RowSink sink, make_sink(core_, Family::kIndex, is_large_, part_));
+  for (const std::uint32_t entry : receiver_.by_id()) {
+    if (receiver_.first_of_id(entry) != entry || !source_.is_new(source_.numbers()[entry])) continue;
+    const std::string key = format::index_key(pool_, entries[entry].id);
+    VEXOR_TRY(sink.put(key, format::encode_index_row(source_.numbers()[entry])));
+    if (!is_large_) part_.preconditions.push_back({Family::kIndex, key, std::nullopt});
   }
+  if (is_large_) part_.bulk.push_back(sink.take());
+  return success();
+}
 
-  VEXOR_TRY(RowSink graph, sink(Family::kGraph));
-  VEXOR_TRY(std::vector<ObjectNumber> commits, source.commits_parents_first());
-  std::unordered_map<ObjectNumber, std::uint64_t> generations;
+Result<void> ObjectRows::move_to(store::Change& change) {
+  const auto count = static_cast<std::uint32_t>(source_.new_entries().size());
+  if (count > 0) change.quarantine_row = format::encode_quarantine_row({receiver_.reader().algorithm(), count});
+  if (count > 0 && is_large_) {
+    VEXOR_TRY(core_.committer->put_quarantine(format::number_key(pool_, source_.first()), change.quarantine_row));
+  }
+  change.record.pool = pool_;
+  change.record.first_object = source_.first();
+  change.record.object_count = count;
+  change.record.objects_digest = std::move(part_.record.objects_digest);
+  change.extends_index = count > 0;
+  change.rows.append(std::move(part_.rows));
+  std::move(part_.preconditions.begin(), part_.preconditions.end(), std::back_inserter(change.preconditions));
+  std::move(part_.bulk.begin(), part_.bulk.end(), std::back_inserter(change.bulk));
+  return success();
+}
+
+namespace {
+
+using Generations = std::unordered_map<ObjectNumber, std::uint64_t>;
+Result<Generations> find_generations(PushSource& source, const std::vector<ObjectNumber>& commits) {
+  Generations out;
   for (const ObjectNumber commit : commits) {
-    VEXOR_TRY(const GraphRow row, source.graph(commit));
+    VEXOR_TRY(const GraphRow* row, source.pushed_graph(commit));
     std::uint64_t generation = 1;
-    for (const ObjectNumber parent : row.parents) {
+    for (const ObjectNumber parent : row->parents) {
       if (parent == kNoObject || !source.allowed(parent)) continue;  // what nobody may see may have no row
-      const auto found = generations.find(parent);
-      if (found != generations.end()) {
+      const auto found = out.find(parent);
+      if (found != out.end()) {
         generation = std::max(generation, found->second + 1);
       } else {
         VEXOR_TRY(const GraphRow stored, source.graph(parent));
         generation = std::max(generation, stored.generation + 1);
       }
     }
-    generations.emplace(commit, generation);
+    out.emplace(commit, generation);
   }
+  return out;
+}
+
+}  // namespace
+
+Result<void> write_graph(store::StoreCore& core, PoolId pool, PushSource& source, const ReachabilityWalker& walker,
+                         std::vector<ObjectNumber> commits, bool is_large, store::Change& change) {
+  VEXOR_TRY(RowSink graph, make_sink(core, Family::kGraph, is_large, change));
+  VEXOR_TRY(const Generations generations, find_generations(source, commits));
   std::sort(commits.begin(), commits.end());  // rows go in key order
   for (const ObjectNumber commit : commits) {
     VEXOR_TRY(GraphRow row, source.graph(commit));
-    row.generation = generations[commit];
+    row.generation = generations.at(commit);
     row.additions = walker.additions_of(commit);
     if (!row.additions) {  // it was there and known to be whole: its row says more than this one
       VEXOR_TRY(const bool is_whole, source.has_whole_row(commit));
       if (is_whole) continue;
     }
-    if (commit >= source.first() && commit - source.first() < fresh.size()) {
+    if (source.is_new(commit)) {
       VEXOR_TRY(graph.put(format::number_key(pool, commit), encode_graph_row(row)));
     } else {  // takes the place of a row that may be good enough for others, if this push is committed
       change.record.changes.push_back({Family::kGraph, format::number_key(pool, commit), encode_graph_row(row)});
     }
   }
-  if (!shapes.empty()) change.rows.put(Family::kShapes, format::number_key(pool, source.first()), shapes);
-
-  change.record.pool = pool;
-  change.record.first_object = source.first();
-  change.record.object_count = static_cast<std::uint32_t>(fresh.size());
-  change.record.objects_digest = fresh.empty() ? std::string() : blake2b_256(ids);
-  change.extends_index = !fresh.empty();
-  if (bulk) {
-    change.bulk.push_back(extents.take());
-    change.bulk.push_back(index.take());
-    change.bulk.push_back(graph.take());
-  }
+  if (is_large) change.bulk.push_back(graph.take());
   return success();
 }
 

@@ -1,6 +1,7 @@
 #include "pack/reachability_walker.h"
 
 #include <algorithm>
+#include <atomic>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -16,7 +17,8 @@ constexpr std::uint32_t kModeTypeMask = 0170000;
 // What one commit may add, and all together, before it is no longer remembered: such commits are
 // walked again for each tip, with what is known left out, so that hostile histories cost no memory.
 constexpr std::size_t kCommitAdditionsMax = 1U << 16U;
-constexpr std::size_t kAdditionsMax = 64U << 20U;
+constexpr std::size_t kFewNumbers = 64;
+constexpr std::size_t kChunkCommits = 512;  // of a worker's next task
 
 struct Link {
   ObjectNumber number = kNoObject;
@@ -93,6 +95,18 @@ class ReachabilityWalker::TreeDiff {
   Bytes their_rest_;
 };
 
+void ReachabilityWalker::Fresh::move_to(Roaring& known) {
+  if (!commits.isEmpty()) known |= commits;
+  commits = Roaring();
+  std::sort(others.begin(), others.end());
+  if (others.size() < kFewNumbers) {
+    known.addMany(others.size(), others.data());
+  } else {
+    known |= Roaring(others.size(), others.data());
+  }
+  others.clear();
+}
+
 ReachabilityWalker::ReachabilityWalker(ObjectSource& source, HashAlgorithm algorithm, const Limits& limits,
                                        std::function<bool(ObjectNumber)> allowed)
     : source_(source), algorithm_(algorithm), limits_(limits), allowed_(std::move(allowed)) {}
@@ -141,8 +155,10 @@ Result<void> ReachabilityWalker::add_commits(ObjectNumber tip, Roaring& known) {
     std::size_t next_parent = 0;
   };
   std::vector<Frame> stack;
+  Fresh fresh;
+  const auto is_known = [&](ObjectNumber commit) { return known.contains(commit) || fresh.commits.contains(commit); };
   const auto enter = [&](ObjectNumber commit) -> Result<void> {
-    if (known.contains(commit)) return success();
+    if (is_known(commit)) return success();
     if (incomplete_.contains(commit)) return Error(Errc::kProtocol, "missing history of a commit");
     VEXOR_TRY(const SetPtr stored, source_.stored_set(commit));
     if (stored) {
@@ -166,12 +182,12 @@ Result<void> ReachabilityWalker::add_commits(ObjectNumber tip, Roaring& known) {
   const auto step = [&]() -> Result<void> {
     Frame& top = stack.back();
     if (top.next_parent < top.row.parents.size()) return enter(top.row.parents[top.next_parent++]);  // may move `top`
-    if (!known.contains(top.commit)) {
+    if (!is_known(top.commit)) {
       if (top.row.tree == kNoObject || (allowed_ && !allowed_(top.row.tree))) {
         return Error(Errc::kProtocol, "missing tree of a commit");
       }
-      VEXOR_TRY(add_commit_trees(top.commit, top.row, known));
-      known.add(top.commit);
+      VEXOR_TRY(add_commit_trees(top.commit, top.row, known, fresh));
+      (keeps_additions_ ? fresh.commits : known).add(top.commit);
     }
     stack.pop_back();
     return success();
@@ -183,6 +199,7 @@ Result<void> ReachabilityWalker::add_commits(ObjectNumber tip, Roaring& known) {
       return done;
     }
   }
+  fresh.move_to(known);
   return success();
 }
 
@@ -192,16 +209,18 @@ Result<ObjectNumber> ReachabilityWalker::first_parent_tree(const GraphRow& row) 
   return parent.tree;
 }
 
-// `known` holds all that the parents reach.
-Result<void> ReachabilityWalker::add_commit_trees(ObjectNumber commit, const GraphRow& row, Roaring& known) {
-  if (row.additions) {
-    known.addMany(row.additions->size(), row.additions->data());
-    return success();
-  }
-  if (!keeps_additions_) {
+// `known` and `fresh` hold all that the parents reach; what the commit adds goes to either.
+Result<void> ReachabilityWalker::add_commit_trees(ObjectNumber commit, const GraphRow& row, Roaring& known, Fresh& fresh) {
+  const auto walk = [&]() -> Result<void> {
+    fresh.move_to(known);
     VEXOR_TRY(const ObjectNumber parent_tree, first_parent_tree(row));
     return add_tree(row.tree, parent_tree, known);
+  };
+  if (row.additions) {
+    fresh.add(*row.additions);
+    return success();
   }
+  if (!keeps_additions_) return walk();
   auto found = additions_.find(commit);
   if (found == additions_.end()) {
     Additions made;
@@ -210,12 +229,54 @@ Result<void> ReachabilityWalker::add_commit_trees(ObjectNumber commit, const Gra
     found = additions_.emplace(commit, made).first;
   }
   const Additions& additions = found->second;
-  if (additions.too_many) {
-    VEXOR_TRY(const ObjectNumber parent_tree, first_parent_tree(row));
-    return add_tree(row.tree, parent_tree, known);
-  }
-  known.addMany(additions.count, numbers_.data() + additions.first);
+  if (additions.too_many) return walk();
+  fresh.add(std::span(numbers_).subspan(additions.first, additions.count));
   return success();
+}
+
+// Each commit's additions are its own affair: a chunk of commits a task, with a walker and a source of its own.
+// What is missing is left to the walk that needs it, which says so.
+void ReachabilityWalker::find_all_additions(const std::vector<ObjectNumber>& commits, sys::WorkerPool& workers, const SourceMaker& make_source) {
+  const auto chunks = static_cast<unsigned>((commits.size() + kChunkCommits - 1) / kChunkCommits);
+  const unsigned width = std::min(workers.width(), chunks);
+  if (width < 2) return;
+  std::vector<std::unique_ptr<ReachabilityWalker>> walkers;
+  std::vector<std::unique_ptr<ObjectSource>> sources;
+  for (unsigned i = 0; i < width; ++i) {
+    sources.push_back(make_source());
+    walkers.push_back(std::make_unique<ReachabilityWalker>(*sources.back(), algorithm_, limits_, allowed_));
+    walkers.back()->additions_max_ = kAdditionsMax / width;
+  }
+  std::atomic<std::size_t> next{0};
+  workers.run(width, [&](unsigned i) {
+    for (std::size_t at = next.fetch_add(kChunkCommits); at < commits.size(); at = next.fetch_add(kChunkCommits)) {
+      walkers[i]->find_some_additions(std::span(commits).subspan(at, std::min(kChunkCommits, commits.size() - at)));
+    }
+  });
+  for (const auto& walker : walkers) {
+    const std::uint64_t before = numbers_.size();
+    numbers_.insert(numbers_.end(), walker->numbers_.begin(), walker->numbers_.end());
+    for (auto [commit, additions] : walker->additions_) {
+      additions.first += before;
+      additions_.emplace(commit, additions);
+    }
+    std::vector<ObjectNumber>().swap(walker->numbers_);
+  }
+}
+
+void ReachabilityWalker::find_some_additions(std::span<const ObjectNumber> commits) {
+  for (const ObjectNumber commit : commits) {
+    const auto row = source_.graph(commit);
+    if (row.has_error() || row.value().tree == kNoObject || (allowed_ && !allowed_(row.value().tree))) continue;
+    const auto parent_tree = first_parent_tree(row.value());
+    Additions made;
+    made.first = numbers_.size();
+    if (parent_tree.has_error() || find_additions(row.value().tree, parent_tree.value(), made).has_error()) {
+      numbers_.resize(made.first);
+      continue;
+    }
+    additions_.emplace(commit, made);
+  }
 }
 
 std::optional<std::vector<ObjectNumber>> ReachabilityWalker::additions_of(ObjectNumber commit) const {
@@ -260,7 +321,7 @@ Result<void> ReachabilityWalker::find_additions(ObjectNumber tree, ObjectNumber 
         stack.push_back({link.number, link.pair, item.depth + 1});
       }
       numbers_.push_back(link.number);
-      if (numbers_.size() - out.first > kCommitAdditionsMax || numbers_.size() > kAdditionsMax) {
+      if (numbers_.size() - out.first > kCommitAdditionsMax || numbers_.size() > additions_max_) {
         numbers_.resize(out.first);
         out.too_many = true;
         return success();
