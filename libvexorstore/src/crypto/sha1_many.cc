@@ -26,7 +26,7 @@ class Lane {
   void begin(Sha1Message& message) {
     message_ = &message;
     const std::uint64_t bytes = message.head.size() + message.body.size();
-    done_ = 0;
+    begun_ = 0;
     first_ = bytes >= kSha1BlockBytes ? 1 : 0;
     const std::size_t in_first = first_ * (kSha1BlockBytes - message.head.size());
     inner_ = (message.body.size() - in_first) / kSha1BlockBytes * first_;
@@ -49,22 +49,31 @@ class Lane {
     for (int i = 0; i < 8; ++i) end[-1 - i] = static_cast<char>(bytes * 8 >> 8 * i);
   }
   bool is_idle() const { return message_ == nullptr; }
-  const char* block() const {
-    if (done_ < first_) return edge_;
-    if (done_ < first_ + inner_) return body_ + kSha1BlockBytes * (done_ - first_);
-    return edge_ + kSha1BlockBytes * (1 + done_ - first_ - inner_);
+  // Where the next run begins, and of how many blocks; false: there is none.
+  bool next_run(const char*& at, std::uint64_t& blocks) {
+    if (begun_ == blocks_) return false;
+    if (begun_ < first_) {
+      at = edge_, blocks = first_;
+    } else if (begun_ < first_ + inner_) {
+      at = body_, blocks = inner_;
+    } else {
+      at = edge_ + kSha1BlockBytes, blocks = blocks_ - begun_;
+    }
+    begun_ += blocks;
+    return true;
   }
-  // False: that was the last block.
-  bool next() { return ++done_ < blocks_; }
   Sha1Message& message() { return *message_; }
   void end() { message_ = nullptr; }
-  // Whether there is nothing left but padding, in part done.
-  bool is_in_padding() const { return !is_idle() && done_ * kSha1BlockBytes > message_->head.size() + message_->body.size(); }
+  // Whether there is nothing left but padding, in part done. `left`: blocks of the run.
+  bool is_in_padding(std::uint64_t left) const {
+    return !is_idle() && (begun_ - left) * kSha1BlockBytes > message_->head.size() + message_->body.size();
+  }
   // Not in the padding: the rest of the message, whose blocks so far led to `state`.
-  DetectingSha1::Digest finish(const Sha1Cpu& cpu, const Sha1State& state) const {
-    DetectingSha1 sum(cpu, state, done_);
-    if (done_ == 0) sum.update(message_->head);
-    sum.update(message_->body.substr(done_ == 0 ? 0 : done_ * kSha1BlockBytes - message_->head.size()));
+  DetectingSha1::Digest finish(const Sha1Cpu& cpu, const Sha1State& state, std::uint64_t left) const {
+    const std::uint64_t done = begun_ - left;
+    DetectingSha1 sum(cpu, state, done);
+    if (done == 0) sum.update(message_->head);
+    sum.update(message_->body.substr(done == 0 ? 0 : done * kSha1BlockBytes - message_->head.size()));
     return sum.finish();
   }
 
@@ -74,7 +83,7 @@ class Lane {
   std::uint64_t blocks_ = 0;    // all, of which the first and the inner ones
   std::uint64_t first_ = 0;
   std::uint64_t inner_ = 0;
-  std::uint64_t done_ = 0;
+  std::uint64_t begun_ = 0;     // blocks of the runs that were begun
   char edge_[3 * kSha1BlockBytes];
 };
 
@@ -84,13 +93,12 @@ class Many {
 
   void run() {
     for (std::size_t lane = 0; lane < lanes_.lanes; ++lane) refill(lane);
-    const auto is_in_padding = [](const Lane& lane) { return lane.is_in_padding(); };
-    while (active_ * kFewPart >= lanes_.lanes || std::any_of(lane_, lane_ + lanes_.lanes, is_in_padding)) step();
+    while (active_ * kFewPart >= lanes_.lanes || is_any_in_padding()) step();
     for (std::size_t lane = 0; lane < lanes_.lanes; ++lane) {
       if (lane_[lane].is_idle()) continue;
       Sha1Message& message = lane_[lane].message();
       const bool attack = message.digest.attack;
-      message.digest = lane_[lane].finish(cpu_, state(now_, lane));
+      message.digest = lane_[lane].finish(cpu_, state(lane), left_[lane]);
       message.digest.attack = message.digest.attack || attack;
     }
     confirm();
@@ -99,43 +107,63 @@ class Many {
  private:
   using States = std::uint32_t[5 * kSha1LanesMax];
 
-  Sha1State state(const States& states, std::size_t lane) const {
+  Sha1State state(std::size_t lane) const {
     Sha1State out;
-    for (std::size_t word = 0; word < out.size(); ++word) out[word] = states[word * lanes_.lanes + lane];
+    for (std::size_t word = 0; word < out.size(); ++word) out[word] = states_[now_][word * lanes_.lanes + lane];
     return out;
   }
+  bool is_any_in_padding() const {
+    for (std::size_t lane = 0; lane < lanes_.lanes; ++lane) {
+      if (lane_[lane].is_in_padding(left_[lane])) return true;
+    }
+    return false;
+  }
   void refill(std::size_t lane) {
+    static constexpr char kNothing[kSha1BlockBytes] = {};
     lane_[lane].end();
+    at_[lane] = kNothing;
+    left_[lane] = 1;
     if (next_ == waiting_.size()) return;
     lane_[lane].begin(*waiting_[next_++]);
+    lane_[lane].next_run(at_[lane], left_[lane]);
     ++active_;
-    for (std::size_t word = 0; word < kSha1Initial.size(); ++word) now_[word * lanes_.lanes + lane] = kSha1Initial[word];
+    for (std::size_t word = 0; word < kSha1Initial.size(); ++word) states_[now_][word * lanes_.lanes + lane] = kSha1Initial[word];
   }
 
   void step() {
-    static constexpr char kNothing[kSha1BlockBytes] = {};
-    const char* blocks[kSha1LanesMax];
-    for (std::size_t lane = 0; lane < lanes_.lanes; ++lane) blocks[lane] = lane_[lane].is_idle() ? kNothing : lane_[lane].block();
     std::uint32_t vectors[kSha1LanesMax];
-    States after;
-    lanes_.compress_each(now_, blocks, after, vectors);
-    for (std::size_t lane = 0; lane < lanes_.lanes; ++lane) {
-      if (vectors[lane] != 0 && !lane_[lane].is_idle()) suspect(lane, blocks[lane], vectors[lane]);
+    lanes_.compress_each(states_[now_], at_, states_[1 - now_], vectors);
+    std::uint32_t any = 0;
+    for (std::size_t lane = 0; lane < lanes_.lanes; ++lane) any |= vectors[lane];
+    for (std::size_t lane = 0; any != 0 && lane < lanes_.lanes; ++lane) {
+      if (vectors[lane] != 0 && !lane_[lane].is_idle()) suspect(lane, vectors[lane]);
     }
-    std::memcpy(now_, after, sizeof after);
+    now_ = 1 - now_;
+    bool is_run_done = false;
     for (std::size_t lane = 0; lane < lanes_.lanes; ++lane) {
-      if (lane_[lane].is_idle() || lane_[lane].next()) continue;
-      const Sha1State end = state(now_, lane);
-      auto& digest = lane_[lane].message().digest.bytes;
-      for (std::size_t i = 0; i < digest.size(); ++i) digest[i] = static_cast<char>(end[i / 4] >> (24 - i % 4 * 8));
-      --active_;
-      refill(lane);
+      at_[lane] += kSha1BlockBytes;
+      is_run_done |= --left_[lane] == 0;
+    }
+    for (std::size_t lane = 0; is_run_done && lane < lanes_.lanes; ++lane) {
+      if (left_[lane] == 0) end_run(lane);
     }
   }
 
+  void end_run(std::size_t lane) {
+    if (!lane_[lane].is_idle()) {
+      if (lane_[lane].next_run(at_[lane], left_[lane])) return;
+      const Sha1State end = state(lane);
+      auto& digest = lane_[lane].message().digest.bytes;
+      for (std::size_t i = 0; i < digest.size(); ++i) digest[i] = static_cast<char>(end[i / 4] >> (24 - i % 4 * 8));
+      --active_;
+    }
+    refill(lane);
+  }
+
   // Some blocks in a hundred: hashed once more for the states in their midst.
-  void suspect(std::size_t lane, const char* block, std::uint32_t vectors) {
-    Sha1State after = state(now_, lane);
+  void suspect(std::size_t lane, std::uint32_t vectors) {
+    const char* const block = at_[lane];
+    Sha1State after = state(lane);
     Sha1Trace trace;
     Sha1State ended;
     sha1_compress(cpu_, after, block, 1, &trace, &ended);
@@ -179,7 +207,10 @@ class Many {
   std::span<Sha1Message*> waiting_;
   std::size_t next_ = 0;  // of waiting_
   std::size_t active_ = 0;
-  States now_ = {};
+  std::size_t now_ = 0;  // of states_; the other one is written
+  States states_[2] = {};
+  const char* at_[kSha1LanesMax] = {};     // the next block of each lane
+  std::uint64_t left_[kSha1LanesMax] = {};  // blocks of its run
   Lane lane_[kSha1LanesMax];
   Suspects suspects_[kSha1Middles.size()];
 };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kBulkPayloadBytes = 4U << 20U;  // larger pushes go through sorted files
 constexpr std::size_t kBulkObjects = 4000;
+constexpr std::uint64_t kWindowBytes = 256 * 1024;  // of the spool, read at once
 
 // Rows of one family, to a file or to a batch.
 class RowSink {
@@ -44,7 +45,7 @@ class ExtentWriter {
     if (payload_.size() + object.payload_bytes > format::kExtentTargetBytes || objects_.size() >= 1024) {
       VEXOR_TRY(flush());
     }
-    VEXOR_TRY(const Bytes raw, receiver.payload(entry, 0, static_cast<std::size_t>(object.payload_bytes), room_));
+    VEXOR_TRY(const Bytes raw, small_payload(receiver, entry));
     objects_.push_back(object);
     payload_.append(raw);
     return success();
@@ -62,6 +63,18 @@ class ExtentWriter {
   }
 
  private:
+  // Payloads lie one behind the other: many are read at once.
+  Result<Bytes> small_payload(const PackReceiver& receiver, std::uint32_t entry) {
+    const PushEntry& e = receiver.entries()[entry];
+    if (e.spool_offset < window_offset_ || e.spool_offset + e.payload_bytes > window_offset_ + window_.size()) {
+      const std::uint64_t rest = receiver.spool().size() - e.spool_offset;
+      const auto count = static_cast<std::size_t>(std::min(rest, std::max<std::uint64_t>(e.payload_bytes, kWindowBytes)));
+      VEXOR_TRY(window_, receiver.spool().read(e.spool_offset, count, window_room_));
+      window_offset_ = e.spool_offset;
+    }
+    return window_.substr(static_cast<std::size_t>(e.spool_offset - window_offset_), static_cast<std::size_t>(e.payload_bytes));
+  }
+
   Result<void> add_large(const format::ExtentObject& object, const PackReceiver& receiver, std::uint32_t entry) {
     std::uint64_t done = 0;
     std::string value = format::encode_extent_header(next_, {object});
@@ -83,6 +96,9 @@ class ExtentWriter {
   std::vector<format::ExtentObject> objects_;
   std::string payload_;
   std::string room_;
+  std::uint64_t window_offset_ = 0;
+  Bytes window_;
+  std::string window_room_;
 };
 
 Result<RowSink> make_sink(store::StoreCore& core, Family family, bool is_large, store::Change& change) {
