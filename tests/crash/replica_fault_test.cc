@@ -77,12 +77,15 @@ class Cluster {
   }
 
   void settle_and_compare() {
-    commit();
-    for (std::size_t i = 0; i < kServers; ++i) catch_up(i);
-    commit();
+    const auto is_waiting = [](const auto& pusher) { return !pusher->is_done; };
+    while (std::any_of(pushers_.begin(), pushers_.end(), is_waiting)) commit();
     for (auto& pusher : pushers_) pusher->thread.join();
     collect();
     pushers_.clear();
+    for (std::size_t i = 0; i < kServers; ++i) {
+      while (i != primary_ && matched_[i] < primary().log->last().sequence) catch_up(i);
+    }
+    commit();
     const RepositoryId id = primary().store->find_repository("a/b").value()->id;
     const auto expected = refs_of(primary(), id);
     for (const auto& [name, tip] : acknowledged_) {
@@ -180,6 +183,7 @@ class Cluster {
     catch_up(helper);
     if (testing::Test::HasFatalFailure()) return;
     committed_ = std::max(committed_, matched_[helper]);
+    committed_hash_ = primary().log->position(committed_).value().hash;
     for (std::size_t i = 0; i < kServers; ++i) {
       const std::uint64_t known = i == primary_ ? committed_ : std::min(committed_, matched_[i]);
       if (known > servers_[i].log->applied()) {
@@ -204,13 +208,7 @@ class Cluster {
 
   bool may_lead(std::size_t index) {
     const auto here = servers_[index].log->position(committed_);
-    return here.has_value() && (committed_ == 0 || here.value().hash == committed_hash());
-  }
-  std::string committed_hash() {
-    for (Server& server : servers_) {
-      if (server.log->applied() >= committed_) return server.log->position(committed_).value().hash;
-    }
-    return {};
+    return here.has_value() && (committed_ == 0 || here.value().hash == committed_hash_);
   }
 
   void take_over_somewhere() {
@@ -264,6 +262,7 @@ class Cluster {
   std::size_t primary_ = 0;
   std::uint64_t epoch_ = 0;
   std::uint64_t committed_ = 0;
+  std::string committed_hash_;
   int branches_ = 0;
   std::vector<std::unique_ptr<Pusher>> pushers_;
   std::map<std::string, ObjectId> acknowledged_;
