@@ -52,7 +52,8 @@ struct Pusher {
 
 class Cluster {
  public:
-  explicit Cluster(std::uint64_t seed) : random_(seed) {
+  // Every fourth run has many pushes that travel in pieces.
+  explicit Cluster(std::uint64_t seed) : random_(seed), large_(seed % 4 == 0 ? 3 : 30) {
     for (Server& server : servers_) server.start();
     take_over(0);
     push_change([](Store& store) { return store.create_repository("a/b", {}, {}).has_value(); });
@@ -144,7 +145,7 @@ class Cluster {
       const auto any = std::next(refs.begin(), static_cast<std::ptrdiff_t>(pick(refs.size())));
       parent = old != refs.end() ? old->second : any->second;
     }
-    const Push push = make_push(parent, static_cast<int>(random_() % 1'000'000'000), pick(25) == 0 ? 4100 : 1 + static_cast<int>(pick(5)), ref,
+    const Push push = make_push(parent, static_cast<int>(random_() % 1'000'000'000), pick(large_) == 0 ? 4100 : 1 + static_cast<int>(pick(5)), ref,
                                 old != refs.end() ? old->second : ObjectId::null(kAlgorithm));
     tried_[ref].push_back(push.tip);
     push_change([request = push.request](Store& store) { return run_push(store, "a/b", request); }, ref, push.tip);
@@ -257,6 +258,7 @@ class Cluster {
   }
 
   std::mt19937_64 random_;
+  std::size_t large_;  // one push of so many is large
   std::array<Server, kServers> servers_;
   std::array<std::uint64_t, kServers> matched_{};  // compared with the primary's log in this epoch
   std::size_t primary_ = 0;
