@@ -61,6 +61,8 @@ class Node {
   Epoch head_epoch() const { return core_.log.promised(); }
   EntryId head() const { return core_.log.last(); }
   Sequence commit() const { return core_.commit; }
+  // The newest seen.
+  const std::optional<VersionedRecord>& record() const { return core_.record; }
   // Fate of an entry whose proposal had an unknown outcome.
   EntryFate fate(const EntryId& entry) const;
 

@@ -16,8 +16,8 @@ THIRD_PARTY = {  # header prefix -> the only folders that may see it
     "openssl/": ["libvexorstore/src/crypto", "libvexorstore/src/store/keys.cc", "frontends/https", "bench/load_client", "bench/micro"],
 }
 BANNED = [  # pattern, allowed in, instead
-    (r"\bstd::thread\b", ["bench/load_client/", "frontends/", "tests/"], "threads live at the edge"),
-    (r"system_clock::now|steady_clock::now", ["libvexorstore/src/base/", "bench/load_client/", "frontends/", "tests/"], "take a sys::Clock"),
+    (r"\bstd::thread\b", ["bench/load_client/", "frontends/", "replication/host/", "replication/transport/", "tests/"], "threads live at the edge"),
+    (r"system_clock::now|steady_clock::now", ["libvexorstore/src/base/", "bench/load_client/", "frontends/", "replication/host/", "replication/transport/", "tests/"], "take a sys::Clock"),
     (r"\brand\(\)|\bgetenv\(|\bsystem\(|\bpopen\(", ["examples/", "frontends/apps/vexor-shell.cc", "tests/"], "no ambient input, no subprocess"),
     (r"\bco_await\b", ["frontends/", "replication/transport/"], "coroutines live at the edge"),
     (r"co_await[^;]*\[[&=\w, ]*\]\s*(\(|\{)", [], "name the closure before the co_await (GCC 12 frees it twice)"),

@@ -27,6 +27,7 @@ class StoreLog final : public ReplicaLog {
   Result<void> cut(std::uint64_t sequence) override;
   Result<void> apply(std::uint64_t sequence) override { return core_.committer->apply(sequence); }
   void settle(const Receipt& receipt) override { core_.committer->settle(receipt); }
+  void give_up(std::uint64_t sequence) override { core_.committer->give_up(sequence); }
   Result<LogEntry> read(std::uint64_t sequence) const override;
   Result<std::unique_ptr<RowsReader>> read_rows(std::uint64_t sequence) const override;
   Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record) override;
@@ -255,6 +256,12 @@ Result<std::string> StoreLog::load_state() const {
 }
 
 }  // namespace
+
+Result<RecordPlace> place_of_record(Bytes encoded) {
+  VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+  if (record.previous_hash.size() != 32) return Error(Errc::kCorrupt, "journal record: previous hash");
+  return RecordPlace{{record.epoch, record.sequence, blake2b_256(encoded)}, record.previous_hash};
+}
 
 Result<std::unique_ptr<ReplicaLog>> join_replica_set(Store& store) {
   VEXOR_TRY(store.core().committer->join());

@@ -84,6 +84,7 @@ class Committer {
   Result<void> cut(const std::function<Result<void>()>& erase, const LogPosition& to);
   Result<void> apply(std::uint64_t sequence);
   void settle(const Receipt& receipt);
+  void give_up(std::uint64_t sequence);
   LogPosition last_position() const;
 
  private:

@@ -19,6 +19,11 @@ Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, 
   return format::decode_journal_record(row->bytes());
 }
 
+Error unknown_outcome(std::uint64_t sequence, std::uint64_t epoch) {
+  return Error(Errc::kIndeterminate, "not enough servers have answered; whether journal record " + std::to_string(sequence) + " of epoch " +
+                                         std::to_string(epoch) + " is kept is not known yet");
+}
+
 }  // namespace
 
 void Committer::take_writing() {
@@ -94,7 +99,7 @@ Result<void> Committer::replay_tail() {
 Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
   const WritingTurn turn(*this);
   if (role() != Role::kReplica) return Error(Errc::kInvalidArgument, "the store leads already, or is no member of a set");
-  if (epoch <= last_position().epoch) return Error(Errc::kInvalidArgument, "the epoch is not above that of the last record");
+  if (epoch < last_position().epoch) return Error(Errc::kInvalidArgument, "the epoch is below that of the last record");
   VEXOR_TRY(replay_tail());
   const std::lock_guard lock(mutex_);
   if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
@@ -114,8 +119,7 @@ void Committer::follow() {
   sink_ = nullptr;
   refuse_queue("this server is not the primary of its replica set");
   for (const Written& one : appended_) {
-    one.waiter->outcome = Error(Errc::kIndeterminate, "this server stopped being the primary; whether journal record " +
-                                                          std::to_string(one.sequence) + " of epoch " + std::to_string(last_.epoch) + " is kept is not known yet");
+    one.waiter->outcome = unknown_outcome(one.sequence, last_.epoch);
   }
   appended_.clear();
   applied_wake_.notify_all();
@@ -180,6 +184,16 @@ Result<void> Committer::apply(std::uint64_t sequence) {
     applied_wake_.notify_all();
   }
   return success();
+}
+
+void Committer::give_up(std::uint64_t sequence) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(appended_, [&](const Written& one) {
+    if (one.sequence != sequence) return false;
+    one.waiter->outcome = unknown_outcome(sequence, epoch_);
+    return true;
+  });
+  wake_.notify_all();
 }
 
 void Committer::settle(const Receipt& receipt) {

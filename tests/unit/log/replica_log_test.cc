@@ -37,6 +37,9 @@ TEST(ReplicaLog, a_member_takes_no_changes_unless_it_leads) {
   EXPECT_EQ(member.log->last().epoch, 1U);
   ASSERT_TRUE(member.log->follow().has_value());
   EXPECT_EQ(member.store->create_repository("a/c", {}, {}).error().code(), Errc::kUnavailable);
+  lead(member, 2);
+  make_repository(member, {}, "a/c");
+  ASSERT_TRUE(member.log->follow().has_value());
   EXPECT_EQ(member.log->lead(1, member.sink).error().code(), Errc::kInvalidArgument);
 }
 
