@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace vexor::replication {
@@ -16,6 +17,7 @@ enum class Copies : std::uint8_t { kTwo, kAll, kLocal };
 struct Member {
   NodeId id = 0;
   Role role = Role::kStandby;
+  std::string address{};  // where others reach it; for the transport alone
   friend bool operator==(const Member&, const Member&) = default;
 };
 

@@ -102,6 +102,9 @@ Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {
 
 Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal& principal, const GitRequest& request) {
   const bool is_write = request.command == GitCommand::kReceivePack;
+  if (before_read_) {
+    VEXOR_TRY(before_read_());
+  }
   VEXOR_TRY(const auto repository, store_.find_repository(request.repository));
   Permission permission = Permission::kNone;
   if (repository) {

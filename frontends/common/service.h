@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -51,6 +52,9 @@ class Service {
 
   Store& store() { return store_; }
   Metrics& metrics() { return metrics_; }
+  // Runs before the store is read for a client; an error is what the client is told. Set before the
+  // frontends start.
+  void set_before_read(std::function<Result<void>()> before_read) { before_read_ = std::move(before_read); }
 
   // kRefused: wrong. kUnavailable: too many failures, try later.
   Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
@@ -74,6 +78,7 @@ class Service {
   void add_failure(const std::string& key, std::int64_t now_ms);
 
   Store& store_;
+  std::function<Result<void>()> before_read_;
   Metrics metrics_;
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere
