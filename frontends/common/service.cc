@@ -116,6 +116,10 @@ Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal
     return Error(Errc::kNotFound, "repository not found");
   }
   const int version = protocol::parse_protocol_version(request.git_protocol);
+  if (is_write && forward_ && !request.is_forwarded) {
+    VEXOR_TRY(auto elsewhere, forward_(principal, request));
+    if (elsewhere) return elsewhere;
+  }
   if (is_write) {
     protocol::ReceivePackOptions options;
     options.version = version == 1 ? 1 : 0;

@@ -41,6 +41,7 @@ struct GitRequest {
   bool stateless = false;
   bool advertise_only = false;
   std::string session_id;    // names this request in our log and, if it logs it, in the client's
+  bool is_forwarded = false;  // by another member of the replica set: never on to a third one
 };
 
 // A new name for a request: 16 random hex digits.
@@ -52,6 +53,9 @@ class Service {
 
   Store& store() { return store_; }
   Metrics& metrics() { return metrics_; }
+  // Gives a push to the primary; a null session: this server is the primary. Set before the frontends start.
+  using Forward = std::function<Result<std::unique_ptr<protocol::Session>>(const Principal&, const GitRequest&)>;
+  void set_forward(Forward forward) { forward_ = std::move(forward); }
   // Runs before the store is read for a client; an error is what the client is told. Set before the
   // frontends start.
   void set_before_read(std::function<Result<void>()> before_read) { before_read_ = std::move(before_read); }
@@ -79,6 +83,7 @@ class Service {
 
   Store& store_;
   std::function<Result<void>()> before_read_;
+  Forward forward_;
   Metrics metrics_;
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere

@@ -1,6 +1,7 @@
 #include "daemon/replica_member.h"
 
 #include <boost/json.hpp>
+#include <thread>
 
 #include "replication/transport/etcd_coordinator.h"
 #include "replication/transport/grpc_transport.h"
@@ -16,6 +17,9 @@ using replication::ReadLevel;
 using replication::ReplicaHost;
 
 namespace {
+
+constexpr int kLeaderTries = 500;
+constexpr std::chrono::milliseconds kLeaderWait{20};
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> out;
@@ -94,7 +98,7 @@ Result<void> check_replica_settings(const ReplicaSettings& settings) {
   return success();
 }
 
-Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Store& store, const ReplicaSettings& settings) {
+Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, const ReplicaSettings& settings) {
   VEXOR_TRY(check_replica_settings(settings));
   std::unique_ptr<ReplicaMember> out(new ReplicaMember());
   Parts& parts = *out->parts_;
@@ -112,9 +116,33 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Store& store, const 
   etcd.endpoints = split(settings.etcd);
   etcd.key = settings.etcd_key;
   const auto coordinator = [etcd](auto run) { return std::make_unique<EtcdCoordinator>(etcd, std::move(run)); };
-  VEXOR_TRY(parts.host, ReplicaHost::start(store, {settings.node, transport.incarnation}, timers(settings), *parts.transport, coordinator));
-  parts.transport->serve(*parts.host);
+  VEXOR_TRY(parts.host, ReplicaHost::start(service.store(), {settings.node, transport.incarnation}, timers(settings), *parts.transport, coordinator));
+  parts.transport->serve(*parts.host, [&service](const replication::ForwardedPush& push) {
+    GitRequest request;
+    request.command = GitCommand::kReceivePack;
+    request.repository = push.repository;
+    request.git_protocol = push.git_protocol;
+    request.stateless = push.stateless;
+    request.advertise_only = push.advertise_only;
+    request.session_id = push.session_id;
+    request.is_forwarded = true;
+    return service.open_session(Principal{push.account, push.account_name}, request);
+  });
   return out;
+}
+
+Result<std::unique_ptr<protocol::Session>> ReplicaMember::forward(const Principal& principal, const GitRequest& request) {
+  for (int tries = 0; tries < kLeaderTries; ++tries) {
+    const HostStatus now = parts_->host->status();
+    if (now.leads) return std::unique_ptr<protocol::Session>();
+    if (now.leader != 0 && now.leader != now.self) {
+      replication::ForwardedPush push{request.repository, principal.account, principal.name,  request.git_protocol,
+                                      request.stateless,  request.advertise_only, request.session_id};
+      return parts_->transport->forward(now.leader, push);
+    }
+    std::this_thread::sleep_for(kLeaderWait);
+  }
+  return Error(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
 }
 
 Result<void> ReplicaMember::before_read() { return parts_->host->wait_until_readable(parts_->reads, 0); }

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "vexorstore/store.h"
+#include "common/service.h"
 
 namespace vexor::frontend {
 
@@ -28,12 +28,15 @@ struct ReplicaSettings {
 class ReplicaMember {
  public:
   // Errors: kInvalidArgument (settings), kIo.
-  static Result<std::unique_ptr<ReplicaMember>> start(Store& store, const ReplicaSettings& settings);
+  // Pushes of other members' clients are run by `service`, which must outlive this.
+  static Result<std::unique_ptr<ReplicaMember>> start(Service& service, const ReplicaSettings& settings);
   ~ReplicaMember();
 
   // Blocks until the store may be read from: by default, until it shows all that was acknowledged anywhere.
   // Errors: kUnavailable.
   Result<void> before_read();
+  // A session at the primary, waiting a while for one to be known; null: this is the primary. Errors: kUnavailable.
+  Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request);
   // One line of JSON: role, epoch, sequences, record. Any thread.
   std::string status() const;
 

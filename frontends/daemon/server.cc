@@ -22,11 +22,12 @@ namespace {
 // The frontends that the configuration asks for.
 class Server {
  public:
-  Server(Store& store, ServerConfig config) : store_(store), service_(store), config_(std::move(config)), maintenance_(store, config_.maintenance) {}
+  Server(Store& store, ServerConfig config) : service_(store), config_(std::move(config)), maintenance_(store, config_.maintenance) {}
 
   Result<void> start() {
     if (config_.replication.node != 0) {
-      VEXOR_TRY(replica_, ReplicaMember::start(store_, config_.replication));
+      VEXOR_TRY(replica_, ReplicaMember::start(service_, config_.replication));
+      service_.set_forward([this](const Principal& principal, const GitRequest& request) { return replica_->forward(principal, request); });
       service_.set_before_read([this] { return replica_->before_read(); });
     }
     if (!config_.https_listen.empty()) {
@@ -108,7 +109,6 @@ class Server {
   net::io_context io_;
   net::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   net::steady_timer drain_timer_{io_};
-  Store& store_;
   Service service_;
   ServerConfig config_;
   std::unique_ptr<ReplicaMember> replica_;

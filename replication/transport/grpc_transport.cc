@@ -7,6 +7,7 @@
 #include "replication/host/entry_codec.h"
 #include "replication/transport/credentials.h"
 #include "replication/transport/peer_link.h"
+#include "replication/transport/session_stream.h"
 #include "replication/transport/wire.h"
 
 namespace vexor::replication {
@@ -41,6 +42,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
   void stop();
 
   grpc::Status Deliver(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::Hello, peer::Envelope>* stream) override;
+  grpc::Status RunSession(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>* stream) override;
   grpc::Status ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) override;
 
   PeerLink* link(NodeId id) {
@@ -48,9 +50,10 @@ class GrpcTransport::State final : public peer::Peer::Service {
     const auto found = links_.find(id);
     return found == links_.end() ? nullptr : found->second.get();
   }
-  void serve(ReplicaHost& host) {
+  void serve(ReplicaHost& host, OpenForwarded open) {
     const std::unique_lock lock(host_mutex);
     host_ = &host;
+    open_ = std::move(open);
   }
   // Registers a call that stop() ends.
   class Call;
@@ -65,6 +68,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
   Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials() const;
 
   ReplicaHost* host_ = nullptr;  // guarded by host_mutex
+  OpenForwarded open_;           // guarded by host_mutex
   std::shared_mutex links_mutex_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;  // guarded by links_mutex_
   std::mutex calls_mutex_;
@@ -181,6 +185,17 @@ grpc::Status GrpcTransport::State::Deliver(grpc::ServerContext* context, grpc::S
   return grpc::Status::OK;
 }
 
+grpc::Status GrpcTransport::State::RunSession(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>* stream) {
+  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  OpenForwarded open;
+  {
+    const std::shared_lock lock(host_mutex);
+    if (host_ != nullptr) open = open_;
+  }
+  if (!open) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
+  return run_forwarded(open, *stream);
+}
+
 grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) {
   if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
   const std::shared_lock lock(host_mutex);
@@ -209,12 +224,20 @@ Result<std::unique_ptr<GrpcTransport>> GrpcTransport::start(const TransportOptio
   return out;
 }
 
-void GrpcTransport::serve(ReplicaHost& host) { state_->serve(host); }
+void GrpcTransport::serve(ReplicaHost& host, OpenForwarded open) { state_->serve(host, std::move(open)); }
 void GrpcTransport::stop() { state_->stop(); }
 int GrpcTransport::port() const { return state_->port; }
 
 void GrpcTransport::send(NodeId to, const Message& message) {
   if (PeerLink* const link = state_->link(to)) link->send(to_wire(message));
+}
+
+Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId primary, const ForwardedPush& push) {
+  PeerLink* const link = state_->link(primary);
+  if (link == nullptr) return Error(Errc::kUnavailable, "the primary is not among this member's peers");
+  auto context = std::make_shared<grpc::ClientContext>();
+  context->AddMetadata("vexor-node", std::to_string(state_->options.self));
+  return make_remote_session(std::move(context), link->stub(), push);
 }
 
 Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& writer) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "replication/host/replica_host.h"
+#include "replication/transport/remote_session.h"
 
 namespace vexor::replication {
 
@@ -33,10 +34,13 @@ class GrpcTransport final : public Transport {
   ~GrpcTransport() override;
 
   // From now on messages go to the host. Call stop() before the host ends.
-  void serve(ReplicaHost& host);
+  void serve(ReplicaHost& host, OpenForwarded open);
   // Ends all connections, and calls that are under way.
   void stop();
   int port() const;
+
+  // A session at the primary, for a client of this member. Must end before the transport. Errors: kUnavailable.
+  Result<std::unique_ptr<protocol::Session>> forward(NodeId primary, const ForwardedPush& push);
 
   void send(NodeId to, const Message& message) override;
   Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override;

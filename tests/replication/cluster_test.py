@@ -81,15 +81,49 @@ class ClusterTest(unittest.TestCase):
             checked = subprocess.run([f"{BINARIES}/vexorctl", "--data", node.data, "fsck", "--all"], capture_output=True, text=True, timeout=60)
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
-    def test_a_standby_takes_no_push(self):
-        self.commit("one")
-        self.push(self.cluster.primary())
-        self.cluster.wait_for_all()
+    def test_a_push_to_the_standby_goes_to_the_primary(self):
         other = self.cluster.nodes[3 - self.cluster.primary().number]
-        self.commit("two")
-        refused = self.push(other, check=False)
-        self.assertNotEqual(refused.returncode, 0)
-        self.assertIn("not the primary", refused.stderr)
+        for size in (1, 9_000_000):  # the second one's rows go apart
+            with open(os.path.join(self.work, "large"), "wb") as out:
+                out.write(os.urandom(size))
+            tip = self.commit(f"size {size}")
+            said = git("push", "--progress", other.url("demo/r"), "main", cwd=self.work).stderr
+            self.assertRegex(said, r"stored on \d of 3 servers, .*sequence \d+")
+            self.assertIn(tip, git("ls-remote", other.url("demo/r")).stdout)
+        # Refused there as here: not a fast-forward, no permission.
+        git("reset", "-q", "--hard", "HEAD~1", cwd=self.work)
+        self.commit("another")
+        self.assertIn("non-fast-forward", self.push(other, check=False).stderr)
+        self.cluster.primary().ctl("grant", "demo/r", "demo", "read")
+        self.assertNotEqual(self.push(other, check=False).returncode, 0)
+
+    def test_pushes_go_on_while_primaries_die(self):
+        """A client of one member: the other one dies. Of what was acknowledged nothing is missing."""
+        self.commit("begin")
+        self.push(self.cluster.primary())
+        acknowledged, failed = [], 0
+        for round_number in range(4):
+            wait_until(lambda: len(self.cluster.in_sync()) >= 2, 20, "the standby is in sync")
+            primary = self.cluster.primary()
+            other = self.cluster.nodes[3 - primary.number]
+            for i in range(3):
+                branch = f"r{round_number}-{i}"
+                tip = self.commit(branch)
+                if i == 1:
+                    primary.stop(signal.SIGKILL)
+                done = git("push", "-q", other.url("demo/r"), f"HEAD:refs/heads/{branch}", cwd=self.work, check=False)
+                if done.returncode == 0:
+                    acknowledged.append((branch, tip))
+                else:
+                    failed += 1
+            primary.start()
+            self.cluster.wait_for_all()
+        self.assertGreaterEqual(len(acknowledged), 8)
+        for number in (1, 2):
+            listed = git("ls-remote", self.cluster.nodes[number].url("demo/r")).stdout
+            for branch, tip in acknowledged:
+                self.assertIn(f"{tip}\trefs/heads/{branch}\n", listed)
+        print(f"{len(acknowledged)} pushes acknowledged, {failed} failed")
 
 
 if __name__ == "__main__":
