@@ -23,8 +23,14 @@ void Node::change_answered(Millis now, std::uint64_t number, ChangeAnswer answer
 }
 
 void Node::adopt(const VersionedRecord& record) {
-  core_.change.version_seen(record.version);
   if (core_.record && record.version <= core_.record->version) return;
+  // A peer or a coordinator that was set back.
+  if (!record.record.sound() ||
+      (core_.record && record.record.epoch < core_.record->record.epoch)) {
+    core_.alarm(AlarmKind::kRecordUnsound, core_.log.last());
+    return;
+  }
+  core_.change.version_seen(record.version);
   core_.record = record;
   if (leader_ && record.record.epoch > leader_->epoch()) step_down();
   if (leader_ && record.record.primary != core_.self.id) {

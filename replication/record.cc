@@ -16,6 +16,18 @@ bool Record::is_in_sync(NodeId id) const {
   return std::find(in_sync.begin(), in_sync.end(), id) != in_sync.end();
 }
 
+bool Record::sound() const {
+  const auto unique = [](std::vector<NodeId> ids) {
+    std::sort(ids.begin(), ids.end());
+    return std::adjacent_find(ids.begin(), ids.end()) == ids.end() &&
+           std::find(ids.begin(), ids.end(), 0) == ids.end();
+  };
+  if (members.size() > kMembersMax || in_sync.size() > 2 * kMembersMax) return false;
+  std::vector<NodeId> ids;
+  for (const Member& member : members) ids.push_back(member.id);
+  return unique(ids) && unique(in_sync) && is_in_sync(primary);
+}
+
 bool Record::may_take_over(NodeId id) const {
   // A promoted off-site member that restarts is vacant (T1) and leads on.
   const Member* member = find(id);

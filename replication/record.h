@@ -33,6 +33,8 @@ struct Record {
 
   const Member* find(NodeId id) const;
   bool is_in_sync(NodeId id) const;
+  // Within the limits, and a record that the rules could have made?
+  bool sound() const;
   // May `id` lead after a takeover?
   bool may_take_over(NodeId id) const;
   // C1: how many members must have an entry.

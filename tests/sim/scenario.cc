@@ -117,6 +117,8 @@ void Scenario::strike(Kind kind) {
     case kFlap:
       return flap(host, random.chance(500) ? ~0ULL : 1ULL << any_server().host(), true,
                   world_.now_us + 3 * span);
+    case kDisaster:
+      return disaster();
     case kKinds:
       return;
   }
@@ -165,8 +167,25 @@ void Scenario::rot(Server& server) {
     stores += each.get() != &server && record.find(each->id()) != nullptr &&
               each->log().last().sequence > 0;
   const replication::Member* member = record.find(server.id());
-  if (stores == 0 || member == nullptr || !gone_.empty()) return;
-  gone_.push_back({server.id(), member->role, server.host(), false});
+  if (stores > 0 && member != nullptr && gone_.empty()) lose(server);
+}
+
+// The data center burns: all standbys at once. Operators promote the off-site member.
+void Scenario::disaster() {
+  const Record record = world_.coordinator.record().record;
+  const bool offsite =
+      std::any_of(record.members.begin(), record.members.end(), [this](auto& member) {
+        return member.role == Role::kOffsite && world_.find(member.id) != nullptr;
+      });
+  if (!offsite || !gone_.empty() || world_.random.chance(700)) return;
+  for (const auto& server : world_.servers)
+    if (const auto* member = record.find(server->id()); member && member->role == Role::kStandby)
+      lose(*server);
+}
+
+void Scenario::lose(Server& server) {
+  const Role role = world_.coordinator.record().record.find(server.id())->role;
+  gone_.push_back({server.id(), role, server.host(), false});
   world_.crash(server);
   server.destroy(world_.next_id());
   world_.after(world_.random.skewed(100'000, 2'000'000), [&server] {

@@ -36,6 +36,7 @@ class Scenario {
     kPowerCut,
     kFlap,
     kFlapSlow,
+    kDisaster,
     kKinds
   };
 
@@ -46,6 +47,8 @@ class Scenario {
   void partition();
   void flap(std::size_t host, std::uint64_t others, bool on, std::int64_t until_us);
   void rot(Server& server);
+  void lose(Server& server);
+  void disaster();
   void change_members();
   void heal();
   void keep_alive();  // operators: restart, replace what is destroyed, promote
