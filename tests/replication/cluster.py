@@ -137,6 +137,12 @@ class Cluster:
             return all(state["applied"] == last for state in states)
         wait_until(same, seconds, "all nodes have applied all")
 
+    def wait_for_all_but_load(self, seconds=30):
+        """The same while pushes go on: every node has applied what the primary had when it was asked."""
+        primary = wait_until(self.primary, seconds, "somebody leads")
+        last = (primary.status() or {"appended": 0})["appended"]
+        wait_until(lambda: all((node.status() or {"applied": 0})["applied"] >= last for node in self.nodes.values()), seconds, "all nodes follow")
+
     def stop(self):
         for node in self.nodes.values():
             if node.process is not None:
