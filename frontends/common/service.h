@@ -65,6 +65,7 @@ class Service {
   // kRefused: no account has this key. The caller makes sure that the key was proven.
   Result<Principal> login_key(const Peer& peer, Bytes key_blob);
   // kNotFound for missing and forbidden alike; kRefused when logging in could help.
+  // A push through a member of a replica set is begun again when the primary changes.
   Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
   // Logs why a session ended when that is no fault of the client: an "alarm" for a collision or damaged
   // data, else an "error".
@@ -78,6 +79,7 @@ class Service {
     unsigned count = 0;
     std::int64_t until_ms = 0;
   };
+  Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request);
   bool blocked(const std::string& key, std::int64_t now_ms);
   void add_failure(const std::string& key, std::int64_t now_ms);
 

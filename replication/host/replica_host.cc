@@ -156,10 +156,10 @@ void ReplicaHost::propose(const LogEntry& entry) {
     input([&](Millis now) { node_->propose(now, entry.position.sequence, unpacked.value()); });
     node_log_->expect_local(false);
   }
-  if (node_log_->last().sequence > before || !node_->leads() || leads_anew_) return;
+  if (node_log_->last().sequence > before || !node_->leads() || takes_back_) return;
   // Refused, and so will be all that follows on it: the store takes it back.
-  leads_anew_ = true;
-  node_log_->lead_anew(node_->head_epoch(), [this] { loop_->post([this] { leads_anew_ = false; }); });
+  takes_back_ = true;
+  node_log_->take_back([this] { loop_->post([this] { takes_back_ = false; }); });
 }
 
 void ReplicaHost::perform(Send& output) { transport_.send(output.to, output.message); }

@@ -83,7 +83,7 @@ class ReplicaHost final : public LogSink {
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<Node> node_;
   bool store_leads_ = false;      // or will, when what was posted is done
-  bool leads_anew_ = false;       // after an entry was refused
+  bool takes_back_ = false;       // entries that the node refused
   std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
   Epoch seen_promise_ = 0;
   std::set<Digest> rows_here_;    // of records that are to come

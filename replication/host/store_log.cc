@@ -122,7 +122,7 @@ LogTicket StoreLog::promise(Epoch epoch) {
 }
 
 Result<void> StoreLog::follow_and_cut(Sequence last) {
-  VEXOR_TRY(store_.follow());
+  VEXOR_TRY(store_.follow(last));
   if (store_.last().sequence > last) return store_.cut(last);
   return success();
 }
@@ -135,10 +135,11 @@ void StoreLog::end_leading() {
   write(ticket_, [this, last = last_.sequence] { return follow_and_cut(last); });
 }
 
-void StoreLog::lead_anew(Epoch epoch, std::function<void()> done) {
-  write(ticket_, [this, epoch, last = last_.sequence, done = std::move(done)]() -> Result<void> {
-    VEXOR_TRY(follow_and_cut(last));
-    VEXOR_TRY(store_.lead(epoch, sink_));
+void StoreLog::take_back(std::function<void()> done) {
+  write(ticket_, [this, last = last_.sequence, done = std::move(done)]() -> Result<void> {
+    if (store_.last().sequence > last) {
+      VEXOR_TRY(store_.take_back(last));
+    }
     done();
     return success();
   });

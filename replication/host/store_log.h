@@ -41,7 +41,7 @@ class StoreLog final : public Log {
   // what the store appended as primary and the node has not taken is cut off.
   void begin_leading(Epoch epoch);
   void end_leading();
-  void lead_anew(Epoch epoch, std::function<void()> done);
+  void take_back(std::function<void()> done);
   void run_in_order(std::function<void()> work) { writer_.post(std::move(work)); }
   void stop() { writer_.stop(); }
 

@@ -102,9 +102,15 @@ class RemoteSession final : public Session {
   std::optional<Error> failure_;
 };
 
-bool tell_end(grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>& stream, const Error* failure) {
+// `rest`: what is still to be said goes with it, so that the other end has both in one turn.
+bool tell_end(grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>& stream, const Error* failure, Session* rest = nullptr) {
   peer::SessionOutput last;
   last.set_done(true);
+  while (rest != nullptr && rest->wants() == Wants::kOutput) {
+    std::string more;
+    rest->take_output(more, 0);
+    *last.mutable_output() += more;
+  }
   if (failure != nullptr) {
     last.set_error(static_cast<std::uint32_t>(failure->code()));
     last.set_message(failure->message());
@@ -155,7 +161,13 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
         if (!stream.Write(out)) return grpc::Status::CANCELLED;
         break;
       }
-      case Wants::kWork: session.run_work(); break;
+      case Wants::kWork:
+        session.run_work();
+        if (session.failure() != nullptr) {
+          (void)tell_end(stream, session.failure(), &session);
+          return grpc::Status::OK;
+        }
+        break;
       case Wants::kInput:
         if (!take_input(stream, session)) return grpc::Status::CANCELLED;
         break;

@@ -78,9 +78,13 @@ class ReplicaLog {
   // What was appended before and not applied stays and comes first. `epoch`: not below that of any record.
   virtual Result<void> lead(std::uint64_t epoch, LogSink& sink) = 0;
   // The store takes no more changes. Whoever waits for one that was appended is told that its outcome is not
-  // known (kIndeterminate), all others that this is not the primary (kUnavailable). Also to be called whenever
+  // known (kIndeterminate); all others, and those whose records come after `sent`, that this is not the primary
+  // (kUnavailable): those records were given to nobody, and the caller cuts them off. Also to be called whenever
   // another primary is followed than before: rows without a record are dropped.
-  virtual Result<void> follow() = 0;
+  virtual Result<void> follow(std::uint64_t sent = UINT64_MAX) = 0;
+  // Of the primary: removes the records after `sequence`, which were given to nobody; who waits for them is told
+  // that nothing changed (kUnavailable).
+  virtual Result<void> take_back(std::uint64_t sequence) = 0;
 
   // Of a follower. Errors: kConflict (does not follow on last(); nothing changed), kNotFound (rows_apart,
   // and the rows are not here), kProtocol (malformed), kIo.
