@@ -12,12 +12,12 @@ THIRD_PARTY = {  # header prefix -> the only folders that may see it
     "rocksdb/": ["libvexorstore/src/backend/rocksdb"], "git2": ["libvexorstore/src/git2", "libvexorstore/include/vexorstore/git2", "examples", "tests", "bench/micro"],
     "immintrin.h": ["libvexorstore/src/crypto"], "sodium.h": ["libvexorstore/src/crypto", "libvexorstore/src/store/accounts.cc"], "libssh/": ["frontends/ssh"],
     "roaring/": ["bench/micro", "libvexorstore/src/store", "libvexorstore/src/pack", "libvexorstore/src/maintenance"], "libdeflate.h": ["libvexorstore/src/compress"],
-    "crypt.h": ["libvexorstore/src/store/accounts.cc"], "boost/asio": ["frontends"], "boost/beast": ["frontends"],
+    "grpcpp/": ["replication/transport"], "google/protobuf": ["replication/transport"], "crypt.h": ["libvexorstore/src/store/accounts.cc"], "boost/asio": ["frontends"], "boost/beast": ["frontends"],
     "openssl/": ["libvexorstore/src/crypto", "libvexorstore/src/store/keys.cc", "frontends/https", "bench/load_client", "bench/micro"],
 }
 BANNED = [  # pattern, allowed in, instead
-    (r"\bstd::thread\b", ["bench/load_client/", "frontends/", "tests/"], "threads live at the edge"),
-    (r"system_clock::now|steady_clock::now", ["libvexorstore/src/base/", "bench/load_client/", "frontends/", "tests/"], "take a sys::Clock"),
+    (r"\bstd::thread\b", ["bench/load_client/", "frontends/", "replication/host/", "replication/transport/", "tests/"], "threads live at the edge"),
+    (r"system_clock::now|steady_clock::now", ["libvexorstore/src/base/", "bench/load_client/", "frontends/", "replication/host/", "replication/transport/", "tests/"], "take a sys::Clock"),
     (r"\brand\(\)|\bgetenv\(|\bsystem\(|\bpopen\(", ["examples/", "frontends/apps/vexor-shell.cc", "tests/"], "no ambient input, no subprocess"),
     (r"\bco_await\b", ["frontends/", "replication/transport/"], "coroutines live at the edge"),
     (r"co_await[^;]*\[[&=\w, ]*\]\s*(\(|\{)", [], "name the closure before the co_await (GCC 12 frees it twice)"),
@@ -25,7 +25,7 @@ BANNED = [  # pattern, allowed in, instead
      "formats are read octet by octet"),
     (r"\breinterpret_cast\b", ["libvexorstore/src/base/", "libvexorstore/src/compress/", "libvexorstore/src/crypto/", "libvexorstore/src/git2/", "libvexorstore/src/store/keys.cc",
                                 "bench/load_client/", "frontends/", "fuzz/", "tests/"], "casts are for foreign interfaces"),
-    (r"\bthrow\b", ["tests/support/", "frontends/"], "return an Error"),
+    (r"\bthrow\b", ["tests/sim/", "tests/support/", "frontends/"], "return an Error"),
     (r"\bassert\(", [], "VEXOR_CHECK for our mistakes, Error for the peer's"),
     (r"\bstd::(cout|cerr|clog)\b", ["frontends/apps/", "examples/", "tests/", "fuzz/"], "the library does not print"),
     (r"\bTODO\b|\bFIXME\b", [], "decide, or open an issue"),
@@ -77,6 +77,8 @@ def check_source(path, text):
                 complain(path, number, f"{room} may not include {target}")
             if path.startswith("frontends/") and include[1] == '"' and target in RANK:
                 complain(path, number, "frontends see the public headers only")
+            if path.startswith("replication/") and include[1] == '"' and target not in ("replication", "vexorstore") and not target.endswith(".pb.h"):
+                complain(path, number, "replication sees itself and the public headers only")
             if path.startswith("libvexorstore/include/") and include[1] == '"' and target != "vexorstore":
                 complain(path, number, "public headers include public headers only")
         for pattern, allowed, instead in BANNED:
@@ -137,7 +139,7 @@ def check_limits():
 def check_dead_headers(sources):
     included = set(re.findall(r'#include ["<]([^">]+)[">]', "\n".join(sources.values())))
     for path in sources:
-        if path.endswith(".h") and not any(path.endswith("/" + name) for name in included):
+        if path.endswith(".h") and not any(f"/{path}".endswith(f"/{name}") for name in included):
             complain(path, 1, "nobody includes it")
 
 

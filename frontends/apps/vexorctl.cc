@@ -11,6 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "admin/cluster_commands.h"
 #include "admin/ctl_client.h"
 #include "admin/frame.h"
 
@@ -402,6 +403,26 @@ void add_rest(CLI::App& app, Arguments& args) {
   repair->add_flag("--rebuild-derived", args.rebuild, "index, graph, shapes and bitmaps from extents and refs")->required();
 }
 
+using ClusterCommand = Result<std::string> (*)(const ClusterArguments&);
+
+void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_command) {
+  CLI::App* cluster = app.add_subcommand("cluster", "the replica set, by its record in etcd")->require_subcommand(1);
+  cluster->add_option("--etcd", args.etcd, "HOST:PORT,... of its servers")->required();
+  cluster->add_option("--etcd-key", args.etcd_key, "key of the record");
+  const auto add = [&](const char* verb, const char* what, ClusterCommand command) {
+    CLI::App* sub = cluster->add_subcommand(verb, what);
+    sub->callback([&chosen_command, command] { chosen_command = command; });
+    return sub;
+  };
+  CLI::App* init = add("init", "make the record; the first member is the primary", cluster_init);
+  init->add_option("MEMBER", args.members, "ID=HOST:PORT, or ID=HOST:PORT,off-site")->required();
+  init->add_option("--copies", args.copies, "servers that must have a push before it is acknowledged")->check(CLI::IsMember({"two", "all", "local"}));
+  add("status", "print the record", cluster_status);
+  add("join", "add a member", cluster_join)->add_option("MEMBER", args.members, "ID=HOST:PORT, or ID=HOST:PORT,off-site")->required();
+  add("remove", "take a member out", cluster_remove)->add_option("ID", args.node)->required();
+  add("handover", "make a standby the primary, without a failed request", cluster_handover)->add_option("ID", args.node)->required();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -415,10 +436,19 @@ int main(int argc, char** argv) {
   add_users_and_keys(app, args);
   add_repositories(app, args);
   add_rest(app, args);
+  ClusterArguments cluster;
+  ClusterCommand cluster_command = nullptr;
+  add_cluster(app, cluster, cluster_command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (cluster_command != nullptr) {
+    const auto done = cluster_command(cluster);
+    if (done.has_error()) return fail(done.error());
+    std::printf("%s\n", done.value().c_str());
+    return 0;
   }
   if (args.socket.empty() && args.data.empty()) return fail(Error(Errc::kInvalidArgument, "give --socket PATH or --data DIR"));
   Result<std::unique_ptr<CtlClient>> client = Error(Errc::kUnavailable, "");

@@ -1,150 +1,11 @@
 // vexord: the server. Reads the configuration, opens the store, runs the frontends.
 #include <CLI/CLI.hpp>
-#include <boost/asio.hpp>
-#include <boost/json.hpp>
-#include <csignal>
 #include <cstdio>
-#include <thread>
 
-#include "common/log.h"
-#include "common/thread_worker_pool.h"
-#include "daemon/config.h"
+#include "daemon/server.h"
 
-namespace {
-
-namespace net = boost::asio;
 using namespace vexor;
 using namespace vexor::frontend;
-
-int fail(const Error& error) {
-  std::fprintf(stderr, "vexord: %s\n", error.message().c_str());
-  return error.code() == Errc::kInvalidArgument ? 2 : 1;
-}
-
-// The frontends that the configuration asks for.
-class Server {
- public:
-  Server(Store& store, ServerConfig config) : service_(store), config_(std::move(config)), maintenance_(store, config_.maintenance) {}
-
-  Result<void> start() {
-    if (!config_.https_listen.empty()) {
-      https_ = std::make_unique<HttpsServer>(io_, service_, config_.https);
-      VEXOR_TRY(https_->start());
-    }
-    if (!config_.ssh_listen.empty()) {
-      ssh_ = std::make_unique<SshServer>(service_, config_.ssh);
-      VEXOR_TRY(ssh_->start());
-    }
-    admin_ = std::make_unique<AdminServer>(service_, config_.admin);
-    VEXOR_TRY(admin_->start());
-    maintenance_.start();
-    if (!config_.monitor_listen.empty()) {
-      monitor_ = std::make_unique<MonitorServer>(io_, service_, config_.monitor, [this] { set_gauges(); });
-      VEXOR_TRY(monitor_->start());
-    }
-    return success();
-  }
-
-  std::string ready_line() const {
-    const boost::json::object line{
-        {"ready", true}, {"https", https_ ? https_->endpoint() : ""}, {"ssh", ssh_ ? ssh_->endpoint() : ""},
-        {"monitor", monitor_ ? monitor_->endpoint() : ""}, {"admin", std::filesystem::absolute(config_.admin.socket).string()},
-        {"certificate", std::filesystem::absolute(config_.https.tls_directory / "cert.pem").string()}};
-    return boost::json::serialize(line);
-  }
-
-  // Until SIGTERM or SIGINT: then no new connections, up to drain_seconds for those that are open, and
-  // the end. SIGHUP reads the certificate again.
-  void run(unsigned threads) {
-    wait_for_signal();
-    std::vector<std::thread> pool;
-    for (unsigned i = 1; i < threads; ++i) pool.emplace_back([this] { io_.run(); });
-    io_.run();
-    for (std::thread& thread : pool) thread.join();
-  }
-
- private:
-  void wait_for_signal() {
-    signals_.async_wait([this](const boost::system::error_code& failed, int signal) {
-      if (failed) return;
-      if (signal == SIGHUP) {
-        if (https_) {
-          const auto done = https_->reload_certificate();
-          log_event("reload", {{"ok", done.has_value()}, {"message", done.has_error() ? done.error().message() : "certificate read"}});
-        }
-        return wait_for_signal();
-      }
-      log_event("drain", {{"signal", signal}});
-      if (monitor_) monitor_->drain();
-      if (https_) https_->stop();
-      if (ssh_) ssh_->stop();
-      admin_->stop();
-      maintenance_.stop();
-      poll_drain(config_.drain_seconds * 1000);
-      wait_for_second_signal();
-    });
-  }
-  void wait_for_second_signal() {
-    signals_.async_wait([this](const boost::system::error_code& failed, int signal) {
-      if (failed) return;
-      if (signal == SIGHUP) return wait_for_second_signal();
-      io_.stop();  // asked twice
-    });
-  }
-  void poll_drain(int rest_ms) {
-    const unsigned open = (https_ ? https_->connections() : 0) + (ssh_ ? ssh_->connections() : 0) + admin_->connections();
-    if (open == 0 || rest_ms <= 0) return io_.stop();
-    drain_timer_.expires_after(std::chrono::milliseconds(50));
-    drain_timer_.async_wait([this, rest_ms](const boost::system::error_code&) { poll_drain(rest_ms - 50); });
-  }
-  void set_gauges() {
-    if (https_) service_.metrics().connections("https", https_->connections());
-    if (ssh_) service_.metrics().connections("ssh", ssh_->connections());
-    service_.metrics().connections("admin", admin_->connections());
-  }
-
-  net::io_context io_;
-  net::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
-  net::steady_timer drain_timer_{io_};
-  Service service_;
-  ServerConfig config_;
-  std::unique_ptr<HttpsServer> https_;
-  std::unique_ptr<SshServer> ssh_;
-  std::unique_ptr<AdminServer> admin_;
-  std::unique_ptr<MonitorServer> monitor_;
-  MaintenanceThread maintenance_;
-};
-
-int serve(const ServerConfig& config) {
-  std::signal(SIGPIPE, SIG_IGN);
-  const std::filesystem::path directory(config.data);
-  std::error_code failed;
-  std::filesystem::create_directories(directory / "tmp", failed);
-  if (failed) return fail(Error(Errc::kIo, "cannot make the data directory: " + failed.message()));
-  // Others may pass through only where sshd's user must reach the socket.
-  const auto mode = config.admin.shell_uid ? std::filesystem::perms::owner_all | std::filesystem::perms::group_exec | std::filesystem::perms::others_exec
-                                           : std::filesystem::perms::owner_all;
-  std::filesystem::permissions(directory, mode, failed);
-  for (const char* closed : {"store", "tmp"}) std::filesystem::permissions(directory / closed, std::filesystem::perms::owner_all, failed);
-  auto backend = sys::open_rocksdb_backend(directory / "store", config.rocksdb);
-  if (backend.has_error()) return fail(backend.error());
-  ThreadWorkerPool workers(ThreadWorkerPool::default_width());
-  StoreOptions options;
-  options.workers = &workers;
-  options.scratch_directory = directory / "tmp";
-  options.limits = config.limits;
-  options.maintenance = config.maintenance.policy;
-  auto store = Store::open(std::move(backend).value(), options);
-  if (store.has_error()) return fail(store.error());
-  Server server(*store.value(), config);
-  if (auto started = server.start(); started.has_error()) return fail(started.error());
-  std::printf("%s\n", server.ready_line().c_str());
-  std::fflush(stdout);
-  server.run(2);
-  return 0;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"vexord: a Git server on the vexorstore engine"};
@@ -168,17 +29,17 @@ int main(int argc, char** argv) {
   }
   ServerConfig config;
   if (!config_file.empty()) {
-    if (auto read = read_config(config_file, config); read.has_error()) return fail(read.error());
+    if (auto read = read_config(config_file, config); read.has_error()) return fail("vexord", read.error());
   }
   if (!data.empty()) config.data = data;
   if (*https_option) config.https_listen = https;
   if (*ssh_option) config.ssh_listen = ssh;
   if (*monitor_option) config.monitor_listen = monitor;
   if (drain_seconds >= 0) config.drain_seconds = drain_seconds;
-  if (auto done = complete_config(config); done.has_error()) return fail(done.error());
+  if (auto done = complete_config(config); done.has_error()) return fail("vexord", done.error());
   if (check) {
     std::printf("the configuration is good\n");
     return 0;
   }
-  return serve(config);
+  return run_server(config, "vexord");
 }

@@ -5,6 +5,7 @@
 #include "admin/commands.h"
 #include "common/log.h"
 #include "common/peer_address.h"
+#include "common/retrying_session.h"
 #include "vexorstore/protocol/receive_pack.h"
 #include "vexorstore/protocol/upload_pack.h"
 #include "vexorstore/sys/random.h"
@@ -101,7 +102,17 @@ Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {
 }
 
 Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal& principal, const GitRequest& request) {
+  VEXOR_TRY(auto session, open_once(principal, request));
+  if (!forward_ || request.is_forwarded || request.advertise_only || request.command != GitCommand::kReceivePack) return session;
+  const auto again = [this, principal, request] { return open_once(principal, request); };
+  return std::unique_ptr<protocol::Session>(std::make_unique<RetryingSession>(std::move(session), again, request.stateless));
+}
+
+Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& principal, const GitRequest& request) {
   const bool is_write = request.command == GitCommand::kReceivePack;
+  if (before_read_) {
+    VEXOR_TRY(before_read_());
+  }
   VEXOR_TRY(const auto repository, store_.find_repository(request.repository));
   Permission permission = Permission::kNone;
   if (repository) {
@@ -113,6 +124,10 @@ Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal
     return Error(Errc::kNotFound, "repository not found");
   }
   const int version = protocol::parse_protocol_version(request.git_protocol);
+  if (is_write && forward_ && !request.is_forwarded) {
+    VEXOR_TRY(auto elsewhere, forward_(principal, request));
+    if (elsewhere) return elsewhere;
+  }
   if (is_write) {
     protocol::ReceivePackOptions options;
     options.version = version == 1 ? 1 : 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -40,6 +41,7 @@ struct GitRequest {
   bool stateless = false;
   bool advertise_only = false;
   std::string session_id;    // names this request in our log and, if it logs it, in the client's
+  bool is_forwarded = false;  // by another member of the replica set: never on to a third one
 };
 
 // A new name for a request: 16 random hex digits.
@@ -51,12 +53,19 @@ class Service {
 
   Store& store() { return store_; }
   Metrics& metrics() { return metrics_; }
+  // Gives a push to the primary; a null session: this server is the primary. Set before the frontends start.
+  using Forward = std::function<Result<std::unique_ptr<protocol::Session>>(const Principal&, const GitRequest&)>;
+  void set_forward(Forward forward) { forward_ = std::move(forward); }
+  // Runs before the store is read for a client; an error is what the client is told. Set before the
+  // frontends start.
+  void set_before_read(std::function<Result<void>()> before_read) { before_read_ = std::move(before_read); }
 
   // kRefused: wrong. kUnavailable: too many failures, try later.
   Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
   // kRefused: no account has this key. The caller makes sure that the key was proven.
   Result<Principal> login_key(const Peer& peer, Bytes key_blob);
   // kNotFound for missing and forbidden alike; kRefused when logging in could help.
+  // A push through a member of a replica set is begun again when the primary changes.
   Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
   // Logs why a session ended when that is no fault of the client: an "alarm" for a collision or damaged
   // data, else an "error".
@@ -70,10 +79,13 @@ class Service {
     unsigned count = 0;
     std::int64_t until_ms = 0;
   };
+  Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request);
   bool blocked(const std::string& key, std::int64_t now_ms);
   void add_failure(const std::string& key, std::int64_t now_ms);
 
   Store& store_;
+  std::function<Result<void>()> before_read_;
+  Forward forward_;
   Metrics metrics_;
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere

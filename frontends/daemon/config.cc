@@ -60,6 +60,20 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"maintenance", "redelta_window", "objects that each one is tried against for a delta", &c.maintenance.policy.redelta_window},
       {"maintenance", "redelta_depth", "deltas upon deltas that are made, at most 250", &c.maintenance.policy.redelta_depth},
       {"maintenance", "redelta_window_bytes", "bytes of the objects held to be tried, with their indexes", &c.maintenance.policy.redelta_window_bytes, 1 << 20},
+      {"replication", "node", "number of this member of a replica set; 0: the store is no member of one", &c.replication.node, 0},
+      {"replication", "listen", "HOST:PORT for the other members", &c.replication.listen},
+      {"replication", "peers", "ID=HOST:PORT of each other member, separated by commas", &c.replication.peers},
+      {"replication", "etcd", "HOST:PORT of each etcd server, separated by commas", &c.replication.etcd},
+      {"replication", "etcd_key", "key of the set's record in etcd", &c.replication.etcd_key},
+      {"replication", "ca_file", "PEM file of the authority that signs members; empty: no TLS, for loopback addresses only", &c.replication.ca_file},
+      {"replication", "certificate_file", "PEM file of this member's certificate, for the name node-ID.vexor", &c.replication.certificate_file},
+      {"replication", "key_file", "PEM file of its key", &c.replication.key_file},
+      {"replication", "reads", "linearizable: a read shows all that was acknowledged anywhere; eventual: what is here", &c.replication.reads},
+      {"replication", "heartbeat_ms", "milliseconds between messages of the primary", &c.replication.heartbeat_ms},
+      {"replication", "lease_ms", "milliseconds that a standby promises not to take over after it heard the primary", &c.replication.lease_ms},
+      {"replication", "detector_ms", "milliseconds of silence after which a standby takes over", &c.replication.detector_ms},
+      {"replication", "offsite_wait_ms", "milliseconds that a push waits for the off-site server after it is committed", &c.replication.offsite_wait_ms, 0},
+      {"replication", "proposal_wait_ms", "milliseconds after which a push that is not committed is told that its outcome is not known", &c.replication.proposal_wait_ms},
       {"limits", "pack_bytes_max", "bytes of a received pack", &l.pack_bytes_max},
       {"limits", "object_bytes_max", "inflated bytes of one blob", &l.object_bytes_max},
       {"limits", "structured_object_bytes_max", "inflated bytes of one commit, tree or tag", &l.structured_object_bytes_max},
@@ -192,6 +206,7 @@ Result<void> complete_config(ServerConfig& config) {
   if (!config.monitor_listen.empty()) {
     VEXOR_TRY(split_endpoint("monitor.listen", config.monitor_listen, config.monitor.address, config.monitor.port));
   }
+  VEXOR_TRY(check_replica_settings(config.replication));
   VEXOR_TRY(config.maintenance.task_list, parse_task_list(config.maintenance.tasks));
   if (!config.shell_user.empty()) {
     const passwd* user = getpwnam(config.shell_user.c_str());

@@ -6,6 +6,7 @@
 
 #include "admin/admin_server.h"
 #include "daemon/maintenance_thread.h"
+#include "daemon/replica_member.h"
 #include "https/https_server.h"
 #include "monitor/monitor_server.h"
 #include "ssh/ssh_server.h"
@@ -29,6 +30,7 @@ struct ServerConfig {
   AdminOptions admin;
   MonitorOptions monitor;
   MaintenanceSettings maintenance;
+  ReplicaSettings replication;
   sys::RocksdbOptions rocksdb;
   Limits limits;
 };

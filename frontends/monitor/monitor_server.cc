@@ -19,13 +19,15 @@ constexpr std::size_t kRequestBytesMax = 8192;
 }  // namespace
 
 struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
-  Shared(net::io_context& io_in, Service& service_in, MonitorOptions options_in, std::function<void()> before)
-      : io(io_in), service(service_in), options(std::move(options_in)), before_metrics(std::move(before)), acceptor(io) {}
+  Shared(net::io_context& io_in, Service& service_in, MonitorOptions options_in, std::function<void()> before,
+         std::function<std::string()> replica_in)
+      : io(io_in), service(service_in), options(std::move(options_in)), before_metrics(std::move(before)), replica(std::move(replica_in)), acceptor(io) {}
 
   net::io_context& io;
   Service& service;
   MonitorOptions options;
   std::function<void()> before_metrics;
+  std::function<std::string()> replica;
   tcp::acceptor acceptor;
   std::atomic<bool> draining{false};
   std::atomic<unsigned> connections{0};
@@ -42,6 +44,7 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
       const bool healthy = read.has_value() && !draining.load();
       if (!healthy) out.result(http::status::service_unavailable);
       out.body() = draining.load() ? "draining\n" : read.has_value() ? "ok\n" : "the store cannot be read\n";
+      if (const std::string line = replica(); !line.empty()) out.body() += line + "\n";
     } else if (request.target() == "/metrics") {
       before_metrics();
       out.set(http::field::content_type, "text/plain; version=0.0.4");
@@ -84,8 +87,9 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
   }
 };
 
-MonitorServer::MonitorServer(net::io_context& io, Service& service, MonitorOptions options, std::function<void()> before_metrics)
-    : shared_(std::make_shared<Shared>(io, service, std::move(options), std::move(before_metrics))) {}
+MonitorServer::MonitorServer(net::io_context& io, Service& service, MonitorOptions options, std::function<void()> before_metrics,
+                             std::function<std::string()> replica)
+    : shared_(std::make_shared<Shared>(io, service, std::move(options), std::move(before_metrics), std::move(replica))) {}
 MonitorServer::~MonitorServer() { stop(); }
 
 Result<void> MonitorServer::start() {

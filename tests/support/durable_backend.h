@@ -15,7 +15,10 @@ class DurableBackend final : public sys::StorageBackend {
 
   Result<std::shared_ptr<const sys::StorageSnapshot>> snapshot() override { return live_.snapshot(); }
   // From now on nothing reaches the disk.
-  void cut_power() { is_off_ = true; }
+  void cut_power() {
+    const std::lock_guard lock(mutex_);
+    is_off_ = true;
+  }
   Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
     const std::lock_guard lock(mutex_);
     if (is_off_) return Error(Errc::kIo, "no power");

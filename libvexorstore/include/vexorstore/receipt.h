@@ -11,6 +11,7 @@ struct Receipt {
   unsigned servers = 1;        // servers of the replica set then
   bool has_off_site = false;   // whether the set has an off-site server
   bool off_site = false;       // whether that is among the copies
+  bool is_short = false;       // the policy of the set asks for more
 };
 
 }  // namespace vexor

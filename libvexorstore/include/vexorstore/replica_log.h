@@ -75,12 +75,16 @@ class ReplicaLog {
   virtual Result<LogPosition> position(std::uint64_t sequence) const = 0;
 
   // The store takes changes and gives them to `sink`, which must outlive the call of follow() that ends this.
-  // What was appended before and not applied stays and comes first. `epoch`: above that of every record.
+  // What was appended before and not applied stays and comes first. `epoch`: not below that of any record.
   virtual Result<void> lead(std::uint64_t epoch, LogSink& sink) = 0;
   // The store takes no more changes. Whoever waits for one that was appended is told that its outcome is not
-  // known (kIndeterminate), all others that this is not the primary (kUnavailable). Also to be called whenever
+  // known (kIndeterminate); all others, and those whose records come after `sent`, that this is not the primary
+  // (kUnavailable): those records were given to nobody, and the caller cuts them off. Also to be called whenever
   // another primary is followed than before: rows without a record are dropped.
-  virtual Result<void> follow() = 0;
+  virtual Result<void> follow(std::uint64_t sent = UINT64_MAX) = 0;
+  // Of the primary: removes the records after `sequence`, which were given to nobody; who waits for them is told
+  // that nothing changed (kUnavailable).
+  virtual Result<void> take_back(std::uint64_t sequence) = 0;
 
   // Of a follower. Errors: kConflict (does not follow on last(); nothing changed), kNotFound (rows_apart,
   // and the rows are not here), kProtocol (malformed), kIo.
@@ -91,6 +95,8 @@ class ReplicaLog {
   virtual Result<void> apply(std::uint64_t sequence) = 0;
   // Of the primary: tells all who wait for records up to receipt.sequence what was reached.
   virtual void settle(const Receipt& receipt) = 0;
+  // Of the primary: whoever waits for the record is told that its outcome is not known (kIndeterminate).
+  virtual void give_up(std::uint64_t sequence) = 0;
 
   // An entry as it can be sent now; its rows may have another form than when it was appended.
   // Errors: kNotFound.
@@ -102,6 +108,13 @@ class ReplicaLog {
   virtual Result<void> save_state(Bytes state) = 0;
   virtual Result<std::string> load_state() const = 0;
 };
+
+struct RecordPlace {
+  LogPosition position;
+  std::string previous_hash;
+};
+// Where an encoded journal record belongs. Errors: kCorrupt.
+Result<RecordPlace> place_of_record(Bytes record);
 
 // Makes the store a member, for good: from now on, and whenever it is opened again, it takes no changes
 // until somebody calls lead(). At most one at a time; the store must outlive it.

@@ -22,11 +22,13 @@ class StoreLog final : public ReplicaLog {
   std::uint64_t applied() const override { return core_.committer->last_sequence(); }
   Result<LogPosition> position(std::uint64_t sequence) const override;
   Result<void> lead(std::uint64_t epoch, LogSink& sink) override;
-  Result<void> follow() override;
+  Result<void> follow(std::uint64_t sent) override;
+  Result<void> take_back(std::uint64_t sequence) override;
   Result<void> append(const std::vector<LogEntry>& entries) override;
   Result<void> cut(std::uint64_t sequence) override;
   Result<void> apply(std::uint64_t sequence) override { return core_.committer->apply(sequence); }
   void settle(const Receipt& receipt) override { core_.committer->settle(receipt); }
+  void give_up(std::uint64_t sequence) override { core_.committer->give_up(sequence); }
   Result<LogEntry> read(std::uint64_t sequence) const override;
   Result<std::unique_ptr<RowsReader>> read_rows(std::uint64_t sequence) const override;
   Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record) override;
@@ -41,6 +43,7 @@ class StoreLog final : public ReplicaLog {
   Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch);
   Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const;
   Result<void> erase_record(std::uint64_t sequence) const;
+  Result<void> erase_after(std::uint64_t sequence) const;
 
   StoreCore& core_;
   std::mutex mutex_;
@@ -86,8 +89,8 @@ Result<void> StoreLog::lead(std::uint64_t epoch, LogSink& sink) {
   return core_.committer->lead_set(epoch, sink);
 }
 
-Result<void> StoreLog::follow() {
-  core_.committer->follow();
+Result<void> StoreLog::follow(std::uint64_t sent) {
+  core_.committer->follow(sent);
   return forget_staged();
 }
 
@@ -174,14 +177,21 @@ Result<void> StoreLog::erase_record(std::uint64_t sequence) const {
   return core_.backend->commit(batch, sys::Durability::kSynced);
 }
 
+Result<void> StoreLog::erase_after(std::uint64_t sequence) const {
+  for (std::uint64_t last_one = last().sequence; last_one > sequence; --last_one) {
+    VEXOR_TRY(erase_record(last_one));
+  }
+  return success();
+}
+
 Result<void> StoreLog::cut(std::uint64_t sequence) {
   VEXOR_TRY(const LogPosition to, position(sequence));
-  return core_.committer->cut([&]() -> Result<void> {
-    for (std::uint64_t last_one = last().sequence; last_one > sequence; --last_one) {
-      VEXOR_TRY(erase_record(last_one));
-    }
-    return success();
-  }, to);
+  return core_.committer->cut([&] { return erase_after(sequence); }, to);
+}
+
+Result<void> StoreLog::take_back(std::uint64_t sequence) {
+  VEXOR_TRY(const LogPosition to, position(sequence));
+  return core_.committer->take_back([&] { return erase_after(sequence); }, to);
 }
 
 Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const {
@@ -255,6 +265,12 @@ Result<std::string> StoreLog::load_state() const {
 }
 
 }  // namespace
+
+Result<RecordPlace> place_of_record(Bytes encoded) {
+  VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+  if (record.previous_hash.size() != 32) return Error(Errc::kCorrupt, "journal record: previous hash");
+  return RecordPlace{{record.epoch, record.sequence, blake2b_256(encoded)}, record.previous_hash};
+}
 
 Result<std::unique_ptr<ReplicaLog>> join_replica_set(Store& store) {
   VEXOR_TRY(store.core().committer->join());

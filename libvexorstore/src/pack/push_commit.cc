@@ -5,6 +5,7 @@
 #include "format/object_parse.h"
 #include "format/ref_name.h"
 #include "pack/push.h"
+#include "pack/select.h"
 
 namespace vexor::pack {
 
@@ -246,6 +247,14 @@ Result<bool> check_and_write(Attempt& attempt, const std::vector<ObjectNumber>& 
   return true;
 }
 
+// After a large push. A failure costs the first clone some time.
+void prepare_clones(store::StoreCore& core, RepositoryId repository) {
+  const auto now = store::open_repository_snapshot(core, repository);
+  if (now.has_error()) return;
+  ObjectReader reader(now.value().snapshot, now.value().row.pool, now.value().row.algorithm, core.options.limits);
+  (void)keep_clone_sets(core, now.value(), reader);
+}
+
 }  // namespace
 
 Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository, PackReceiver* receiver,
@@ -306,6 +315,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     auto done = core.committer->submit(std::move(change));
     if (done.has_value()) {
       source.publish_sets();
+      if (quarantined) prepare_clones(core, repository);
       commands = std::move(tried);
       outcome.receipt = done.value();
       return outcome;

@@ -1,13 +1,18 @@
 #include "pack/select.h"
 
+#include <algorithm>
 #include <deque>
 
+#include "crypto/digest.h"
 #include "format/object_parse.h"
 #include "pack/reachability_walker.h"
 
 namespace vexor::pack {
 
 namespace {
+
+// From so many tips on their common set is kept in the store's cache: clients that clone the same refs find it.
+constexpr std::size_t kKeptTipsMin = 64;
 
 Roaring set_of(const std::vector<ObjectNumber>& numbers) {
   Roaring out;
@@ -54,7 +59,12 @@ class Selector {
     VEXOR_TRY(out.boundaries, boundaries());
     Roaring have;
     VEXOR_TRY(collect(request_.common, set_of(request_.client_shallow), Roaring(), have));
-    VEXOR_TRY(collect(request_.wants, out.boundaries.cut, have, out.send));
+    if (out.boundaries.cut.isEmpty() && request_.wants.size() >= kKeptTipsMin) {
+      VEXOR_TRY(const SetPtr all, all_of(request_.wants));
+      out.send = *all;
+    } else {
+      VEXOR_TRY(collect(request_.wants, out.boundaries.cut, have, out.send));
+    }
     if (!request_.client_shallow.empty() && request_.deepen.any()) {
       // Deeper history below commits that the client has already: their parents are asked for.
       std::vector<ObjectNumber> parents;
@@ -76,6 +86,22 @@ class Selector {
       out.have = std::make_shared<const Roaring>(std::move(have));
     }
     return out;
+  }
+
+  // What many tips reach together. The cache's key names them all, and the sweeps so far, as a tip's own does.
+  Result<SetPtr> all_of(std::vector<ObjectNumber> tips) {
+    std::sort(tips.begin(), tips.end());
+    tips.erase(std::unique(tips.begin(), tips.end()), tips.end());
+    std::string numbers;
+    for (const ObjectNumber tip : tips) put_u32be(numbers, tip);
+    VEXOR_TRY(std::string key, source_.cache_key(kNoObject));
+    key += blake2b_256(numbers);
+    if (SetPtr kept = core_.sets.find(key)) return kept;
+    auto set = std::make_shared<Roaring>();
+    VEXOR_TRY(collect(tips, Roaring(), Roaring(), *set));
+    set->runOptimize();
+    core_.sets.insert(key, set);
+    return SetPtr(std::move(set));
   }
 
  private:
@@ -237,6 +263,25 @@ class Selector {
 Result<Boundaries> find_boundaries(store::StoreCore& core, const store::RepositorySnapshot& repository,
                                    ObjectReader& reader, const FetchRequest& request) {
   return Selector(core, repository, reader, request).boundaries();
+}
+
+Result<void> keep_clone_sets(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader) {
+  VEXOR_TRY(const SetPtr visible, visible_set(core, repository, reader));
+  VEXOR_TRY(const auto refs, store::read_refs(repository));
+  std::vector<ObjectNumber> all;
+  std::vector<ObjectNumber> branches_and_tags;
+  for (const store::NamedRef& ref : refs) {
+    if (!ref.row.symref_target.empty() || store::is_hidden(repository.row, ref.name)) continue;
+    all.push_back(ref.row.number);
+    if (ref.name.starts_with("refs/heads/") || ref.name.starts_with("refs/tags/")) branches_and_tags.push_back(ref.row.number);
+  }
+  const FetchRequest none;
+  Selector selector(core, repository, reader, none);
+  for (auto* tips : {&all, &branches_and_tags}) {
+    if (tips->size() < kKeptTipsMin) continue;
+    VEXOR_TRY(selector.all_of(std::move(*tips)));
+  }
+  return success();
 }
 
 Result<FetchSelection> select_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,

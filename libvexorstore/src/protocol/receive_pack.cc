@@ -51,7 +51,7 @@ class ReceivePack final : public SessionBase {
   static std::string client_text(const Error& error) {
     switch (error.code()) {
       case Errc::kProtocol: case Errc::kInvalidArgument: case Errc::kLimitExceeded: case Errc::kRefused:
-      case Errc::kNotFound: case Errc::kCollision: return error.message();
+      case Errc::kNotFound: case Errc::kCollision: case Errc::kUnavailable: return error.message();
       case Errc::kConflict: return "the repository changed meanwhile; try again";
       case Errc::kIndeterminate: return "it is not known whether the push was stored; fetch to see";
       default: return "internal error";

@@ -78,12 +78,14 @@ class Committer {
   // For ReplicaLog, which says what each does.
   Result<void> join();
   Result<void> lead_set(std::uint64_t epoch, LogSink& sink);
-  void follow();
+  void follow(std::uint64_t sent);
+  Result<void> take_back(const std::function<Result<void>()>& erase, const LogPosition& to);
   // `batch` holds the records and their rows. Waits for a write of the primary that this was.
   Result<void> append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to);
   Result<void> cut(const std::function<Result<void>()>& erase, const LogPosition& to);
   Result<void> apply(std::uint64_t sequence);
   void settle(const Receipt& receipt);
+  void give_up(std::uint64_t sequence);
   LogPosition last_position() const;
 
  private:
@@ -121,6 +123,7 @@ class Committer {
   void finish(const std::vector<Written>& written, const LogPosition& last, Outcomes& outcomes, bool broken);
   Result<void> replay_tail();
   void refuse_queue(const char* why);
+  void refuse_appended_after(std::uint64_t sequence);
   void take_writing();
   void release_writing();
 

@@ -11,12 +11,18 @@ namespace {
 
 constexpr std::size_t kApplyRecordsMax = 256;  // in one batch
 constexpr std::size_t kApplyBytesMax = 16U << 20U;
+constexpr const char* kNotPrimary = "this server is not the primary of its replica set";
 
 Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence, std::size_t* bytes = nullptr) {
   VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
   if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");
   if (bytes != nullptr) *bytes += row->bytes().size();
   return format::decode_journal_record(row->bytes());
+}
+
+Error unknown_outcome(std::uint64_t sequence, std::uint64_t epoch) {
+  return Error(Errc::kIndeterminate, "not enough servers have answered; whether journal record " + std::to_string(sequence) + " of epoch " +
+                                         std::to_string(epoch) + " is kept is not known yet");
 }
 
 }  // namespace
@@ -51,19 +57,19 @@ Result<void> Committer::join() {
   VEXOR_TRY(backend_.commit(batch, sys::Durability::kSynced));
   const std::lock_guard lock(mutex_);
   role_ = Role::kReplica;
-  refuse_queue("this server is not the primary of its replica set");
+  refuse_queue(kNotPrimary);
   return success();
 }
 
 void Committer::wait_applied() {
   std::unique_lock lock(mutex_);
   const std::uint64_t until = last_.sequence;
-  applied_wake_.wait(lock, [&] { return broken_ || role_ != Role::kPrimary || applied_ >= until; });
+  applied_wake_.wait(lock, [&] { return broken_ || role_ != Role::kPrimary || applied_ >= until || last_.sequence < until; });
 }
 
 Result<void> Committer::put_quarantine(Bytes key, Bytes row) {
   const WritingTurn turn(*this);
-  if (role() == Role::kReplica) return Error(Errc::kUnavailable, "this server is not the primary of its replica set");
+  if (role() == Role::kReplica) return Error(Errc::kUnavailable, kNotPrimary);
   sys::Batch batch;
   batch.put(Family::kQuarantine, key, row);
   return backend_.commit(batch, sys::Durability::kSynced);
@@ -94,7 +100,7 @@ Result<void> Committer::replay_tail() {
 Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
   const WritingTurn turn(*this);
   if (role() != Role::kReplica) return Error(Errc::kInvalidArgument, "the store leads already, or is no member of a set");
-  if (epoch <= last_position().epoch) return Error(Errc::kInvalidArgument, "the epoch is not above that of the last record");
+  if (epoch < last_position().epoch) return Error(Errc::kInvalidArgument, "the epoch is below that of the last record");
   VEXOR_TRY(replay_tail());
   const std::lock_guard lock(mutex_);
   if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
@@ -104,18 +110,48 @@ Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
   return success();
 }
 
-void Committer::follow() {
+// They are the last ones, and nothing of them is left.
+void Committer::refuse_appended_after(std::uint64_t sequence) {
+  while (!appended_.empty() && appended_.back().sequence > sequence) {
+    appended_.back().waiter->outcome = Error(Errc::kUnavailable, kNotPrimary);
+    appended_.pop_back();
+  }
+}
+
+Result<void> Committer::take_back(const std::function<Result<void>()>& erase, const LogPosition& to) {
+  const WritingTurn turn(*this);
+  {
+    const std::lock_guard apply_lock(apply_mutex_);
+    {
+      const std::lock_guard lock(mutex_);
+      if (role_ != Role::kPrimary) return Error(Errc::kInvalidArgument, "the store is not the primary");
+      if (to.sequence < applied_) return Error(Errc::kInvalidArgument, "journal record " + std::to_string(to.sequence + 1) + " is applied");
+    }
+    auto done = erase();
+    const std::lock_guard lock(mutex_);
+    if (done.has_error()) {
+      broken_ = true;
+      return std::move(done).error();
+    }
+    last_ = to;
+    refuse_appended_after(to.sequence);
+    applied_wake_.notify_all();
+  }
+  return replay_tail();
+}
+
+void Committer::follow(std::uint64_t sent) {
   const WritingTurn turn(*this);
   pending_.clear();
   const std::lock_guard lock(mutex_);
   if (role_ == Role::kAlone) return;
+  refuse_appended_after(sent);
   role_ = Role::kReplica;
   epoch_ = 0;
   sink_ = nullptr;
-  refuse_queue("this server is not the primary of its replica set");
+  refuse_queue(kNotPrimary);
   for (const Written& one : appended_) {
-    one.waiter->outcome = Error(Errc::kIndeterminate, "this server stopped being the primary; whether journal record " +
-                                                          std::to_string(one.sequence) + " of epoch " + std::to_string(last_.epoch) + " is kept is not known yet");
+    one.waiter->outcome = unknown_outcome(one.sequence, last_.epoch);
   }
   appended_.clear();
   applied_wake_.notify_all();
@@ -180,6 +216,16 @@ Result<void> Committer::apply(std::uint64_t sequence) {
     applied_wake_.notify_all();
   }
   return success();
+}
+
+void Committer::give_up(std::uint64_t sequence) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(appended_, [&](const Written& one) {
+    if (one.sequence != sequence) return false;
+    one.waiter->outcome = unknown_outcome(sequence, epoch_);
+    return true;
+  });
+  wake_.notify_all();
 }
 
 void Committer::settle(const Receipt& receipt) {

@@ -1,6 +1,8 @@
 // The log of a member of a replica set: appended, applied, cut off.
 #include "vexorstore/replica_log.h"
 
+#include <array>
+
 #include "format/log_rows.h"
 #include "support/replica_pair.h"
 #include "support/upkeep.h"
@@ -37,6 +39,9 @@ TEST(ReplicaLog, a_member_takes_no_changes_unless_it_leads) {
   EXPECT_EQ(member.log->last().epoch, 1U);
   ASSERT_TRUE(member.log->follow().has_value());
   EXPECT_EQ(member.store->create_repository("a/c", {}, {}).error().code(), Errc::kUnavailable);
+  lead(member, 2);
+  make_repository(member, {}, "a/c");
+  ASSERT_TRUE(member.log->follow().has_value());
   EXPECT_EQ(member.log->lead(1, member.sink).error().code(), Errc::kInvalidArgument);
 }
 
@@ -127,20 +132,16 @@ TEST(ReplicaLog, a_tail_is_cut_and_its_numbers_are_used_again) {
   const Push base = make_push(std::nullopt, 0, 3, "refs/heads/main", kNone);
   replicate(primary, {&follower}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", base.request)); });
   // Two records that only the old primary has: one small, one in files.
-  for (int i = 0; i < 2; ++i) {
-    const Push lost = make_push(base.tip, 10 + i, i == 0 ? 5 : 4100, "refs/heads/lost" + std::to_string(i), kNone);
-    std::string outcome;
-    std::thread pusher([&] { outcome = run_push(*primary.store, "a/b", lost.request) ? "ok" : "not"; });
-    primary.sink.wait_for(3 + static_cast<std::uint64_t>(i));
-    if (i == 1) {
-      ASSERT_TRUE(primary.log->follow().has_value());
-    } else {
-      pusher.detach();
-      continue;
-    }
-    pusher.join();
-    EXPECT_EQ(outcome, "not");
+  std::array<bool, 2> answers{true, true};
+  std::vector<std::thread> pushers;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Push lost = make_push(base.tip, 10 + static_cast<int>(i), i == 0 ? 5 : 4100, "refs/heads/lost" + std::to_string(i), kNone);
+    pushers.emplace_back([&answers, &primary, i, request = lost.request] { answers[i] = run_push(*primary.store, "a/b", request); });
+    primary.sink.wait_for(3 + i);
   }
+  ASSERT_TRUE(primary.log->follow().has_value());
+  for (std::thread& pusher : pushers) pusher.join();
+  EXPECT_FALSE(answers[0] || answers[1]);
   lead(follower, 2);
   const Push kept = make_push(base.tip, 20, 4, "refs/heads/main", base.tip);
   EXPECT_EQ(primary.log->append({}).has_value(), true);
@@ -275,6 +276,32 @@ TEST(ReplicaLog, malformed_entries_change_nothing) {
   }
   EXPECT_EQ(all_rows(*follower.backend), before);
   ship(*primary.log, *follower.log, good);
+}
+
+TEST(ReplicaLog, a_primary_takes_back_what_it_gave_to_nobody) {
+  Member member;
+  lead(member, 1);
+  make_repository(member, {});
+  const Push first = make_push(std::nullopt, 1, 3, "refs/heads/one", kNone);
+  const Push second = make_push(std::nullopt, 2, 3, "refs/heads/two", kNone);
+  bool one = false;
+  bool two = true;
+  std::thread first_pusher([&] { one = run_push(*member.store, "a/b", first.request); });
+  member.sink.wait_for(2);
+  std::thread second_pusher([&] { two = run_push(*member.store, "a/b", second.request); });
+  member.sink.wait_for(3);
+  ASSERT_TRUE(member.log->take_back(2).has_value());
+  second_pusher.join();
+  EXPECT_FALSE(two);
+  EXPECT_EQ(member.log->last().sequence, 2U);
+  EXPECT_TRUE(member.log->apply(2).has_value());
+  member.log->settle({.sequence = 2});
+  first_pusher.join();
+  EXPECT_TRUE(one);  // it went on waiting
+  EXPECT_EQ(member.log->take_back(1).error().code(), Errc::kInvalidArgument);
+  // The place in the log and the object numbers are used again.
+  replicate(member, {}, [&] { EXPECT_TRUE(run_push(*member.store, "a/b", second.request)); });
+  expect_sound(*member.store, 1);
 }
 
 TEST(ReplicaLog, keeps_the_state_of_replication) {

@@ -1,0 +1,108 @@
+#include "admin/cluster_commands.h"
+
+#include "replication/transport/etcd_coordinator.h"
+#include "replication/transport/record_json.h"
+
+namespace vexor::frontend {
+
+using replication::ChangeAnswer;
+using replication::Copies;
+using replication::EtcdOptions;
+using replication::Member;
+using replication::Record;
+using replication::Role;
+using replication::VersionedRecord;
+
+namespace {
+
+EtcdOptions etcd_of(const ClusterArguments& args) {
+  EtcdOptions out;
+  out.key = args.etcd_key;
+  out.call_ms_max = 3000;
+  for (std::size_t at = 0; at < args.etcd.size();) {
+    const std::size_t comma = std::min(args.etcd.find(',', at), args.etcd.size());
+    out.endpoints.push_back(args.etcd.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return out;
+}
+
+Result<Member> parse_member(const std::string& text) {
+  const auto invalid = [&] { return Error(Errc::kInvalidArgument, "a member is ID=HOST:PORT or ID=HOST:PORT,off-site, and this is none: " + text); };
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals > 18) return invalid();
+  Member out;
+  for (const char c : text.substr(0, equals)) {
+    if (c < '0' || c > '9') return invalid();
+    out.id = out.id * 10 + static_cast<replication::NodeId>(c - '0');
+  }
+  out.address = text.substr(equals + 1);
+  constexpr std::string_view kOffSite = ",off-site";
+  if (out.address.ends_with(kOffSite)) {
+    out.role = Role::kOffsite;
+    out.address.resize(out.address.size() - kOffSite.size());
+  }
+  if (out.id == 0 || out.address.find(':') == std::string::npos || out.address.find(',') != std::string::npos) return invalid();
+  return out;
+}
+
+Result<VersionedRecord> must_read(const ClusterArguments& args) {
+  VEXOR_TRY(auto record, replication::read_record(etcd_of(args)));
+  if (!record) return Error(Errc::kNotFound, "there is no replica set yet: vexorctl cluster init");
+  return std::move(*record);
+}
+
+Result<std::string> change(const ClusterArguments& args, std::uint64_t expected, const Record& record, const std::string& done) {
+  VEXOR_TRY(const ChangeAnswer answer, replication::change_record(etcd_of(args), expected, record));
+  if (answer == ChangeAnswer::kConflict) return Error(Errc::kConflict, "the record was changed meanwhile: look at it and try again");
+  if (answer == ChangeAnswer::kUnknown) return Error(Errc::kUnavailable, "etcd does not answer: the change may have happened; look with cluster status");
+  return done;
+}
+
+}  // namespace
+
+Result<std::string> cluster_init(const ClusterArguments& args) {
+  Record record;
+  for (const std::string& text : args.members) {
+    VEXOR_TRY(Member member, parse_member(text));
+    if (record.find(member.id) != nullptr) return Error(Errc::kInvalidArgument, "two members of one number: " + text);
+    record.members.push_back(std::move(member));
+  }
+  if (record.members.empty() || record.members.front().role != Role::kStandby) {
+    return Error(Errc::kInvalidArgument, "the first member is the primary, and so cannot be off-site");
+  }
+  record.primary = record.members.front().id;
+  record.in_sync = {record.primary};
+  record.copies = args.copies == "all" ? Copies::kAll : args.copies == "local" ? Copies::kLocal : Copies::kTwo;
+  return change(args, 0, record, "made a replica set of " + std::to_string(record.members.size()) + " members; member " + std::to_string(record.primary) + " begins as primary");
+}
+
+Result<std::string> cluster_status(const ClusterArguments& args) {
+  VEXOR_TRY(const VersionedRecord now, must_read(args));
+  return "version " + std::to_string(now.version) + ": " + replication::to_json(now.record);
+}
+
+Result<std::string> cluster_join(const ClusterArguments& args) {
+  VEXOR_TRY(const VersionedRecord now, must_read(args));
+  if (args.members.size() != 1) return Error(Errc::kInvalidArgument, "one member at a time");
+  VEXOR_TRY(const Member member, parse_member(args.members.front()));
+  const auto next = replication::with_member(now.record, member);
+  if (!next) return Error(Errc::kInvalidArgument, "that member is there already, or the set is full");
+  return change(args, now.version, *next, "member " + std::to_string(member.id) + " joins; it counts when it has caught up");
+}
+
+Result<std::string> cluster_remove(const ClusterArguments& args) {
+  VEXOR_TRY(const VersionedRecord now, must_read(args));
+  const auto next = replication::without_member(now.record, args.node);
+  if (!next) return Error(Errc::kInvalidArgument, "no such member, or it is the primary: hand over first");
+  return change(args, now.version, *next, "member " + std::to_string(args.node) + " is removed");
+}
+
+Result<std::string> cluster_handover(const ClusterArguments& args) {
+  VEXOR_TRY(const VersionedRecord now, must_read(args));
+  const auto next = replication::with_handover(now.record, args.node);
+  if (!next) return Error(Errc::kInvalidArgument, "that member cannot take over now: it must be a standby and in sync");
+  return change(args, now.version, *next, "asked the primary to hand over to member " + std::to_string(args.node));
+}
+
+}  // namespace vexor::frontend

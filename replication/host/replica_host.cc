@@ -1,0 +1,278 @@
+#include "replication/host/replica_host.h"
+
+#include <ctime>
+
+#include "replication/host/entry_codec.h"
+
+namespace vexor::replication {
+
+namespace {
+
+// A clock that goes on while the machine sleeps (Node's contract).
+Millis boot_time() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return Millis{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+ReplicaHost::ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport)
+    : store_(store), self_(self), options_(options), transport_(transport) {}
+
+Result<std::unique_ptr<ReplicaHost>> ReplicaHost::start(Store& store, Identity self, const Options& options, Transport& transport,
+                                                        const MakeCoordinator& make_coordinator) {
+  std::unique_ptr<ReplicaHost> out(new ReplicaHost(store, self, options, transport));
+  VEXOR_TRY(out->open(make_coordinator));
+  return out;
+}
+
+Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
+  VEXOR_TRY(log_, join_replica_set(store_));
+  StoreLog::Events events;
+  events.durable = [this](LogTicket ticket) {
+    loop_->post([this, ticket] { input([&](Millis now) { node_->log_durable(now, ticket); }); });
+  };
+  events.failed = [this](const Error&) {
+    loop_->post([this] { input([&](Millis now) { node_->log_failed(now); }); });
+  };
+  node_log_ = std::make_unique<StoreLog>(*log_, *this, std::move(events));
+  VEXOR_TRY(node_log_->open());
+  seen_promise_ = node_log_->promised_epoch();
+  applier_ = std::make_unique<WorkQueue>();
+  fetcher_ = std::make_unique<WorkQueue>();
+  loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(std::max<Millis>(1, options_.heartbeat_ms / 2)), [this] {
+    if (node_) input([&](Millis now) { node_->tick(now); });
+  });
+  loop_->post([this, make_coordinator] {
+    coordinator_ = make_coordinator([this](std::function<void()> work) { loop_->post(std::move(work)); });
+    node_ = std::make_unique<Node>(self_, options_, *node_log_, log_->applied(), boot_time());
+    coordinator_->watch([this](const VersionedRecord& record) { input([&](Millis now) { node_->record_seen(now, record); }); });
+    carry_out();
+  });
+  return success();
+}
+
+ReplicaHost::~ReplicaHost() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    answered_.notify_all();
+  }
+  if (fetcher_) fetcher_->stop();
+  if (loop_) loop_->stop();
+  coordinator_.reset();
+  if (node_log_) node_log_->stop();
+  if (applier_) applier_->stop();
+  if (log_) (void)log_->follow();
+}
+
+void ReplicaHost::input(const std::function<void(Millis now)>& work) {
+  work(boot_time());
+  carry_out();
+}
+
+void ReplicaHost::carry_out() {
+  follow_leadership();
+  for (auto outputs = node_->take_outputs(); !outputs.empty(); outputs = node_->take_outputs()) {
+    for (Output& output : outputs) std::visit([this](auto& one) { perform(one); }, output);
+    follow_leadership();
+  }
+  publish_status();
+}
+
+// Keeps the store in the role that the node has.
+void ReplicaHost::follow_leadership() {
+  if (node_log_->promised_epoch() != seen_promise_) {
+    seen_promise_ = node_log_->promised_epoch();
+    ++reigns_;
+    rows_here_.clear();
+    rows_asked_.clear();
+    store_leads_ = false;  // the promise ended it
+  }
+  if (node_->leads() == store_leads_) return;
+  store_leads_ = node_->leads();
+  if (store_leads_) node_log_->begin_leading(node_->head_epoch());
+  else node_log_->end_leading();
+}
+
+void ReplicaHost::receive(NodeId from, const Message& message) {
+  loop_->post([this, from, message] { deliver(from, message); });
+}
+
+void ReplicaHost::peer_dead(NodeId peer, Incarnation incarnation) {
+  loop_->post([this, peer, incarnation] { input([&](Millis now) { node_->peer_dead(now, peer, incarnation); }); });
+}
+
+void ReplicaHost::deliver(NodeId from, Message message) {
+  if (auto* append = std::get_if<Append>(&message)) hold_back_without_rows(from, *append);
+  input([&](Millis now) { node_->receive(now, from, message); });
+}
+
+// An entry whose rows are not here yet is as if it had been lost on the way; the leader sends it again.
+void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
+  for (std::size_t i = 0; i < append.entries.size(); ++i) {
+    const Entry& entry = append.entries[i];
+    if (!has_rows_apart(entry) || rows_here_.contains(entry.id.hash)) continue;
+    if (node_log_->id_at(entry.id.sequence) == entry.id) continue;  // taken before
+    fetch_rows(from, entry);
+    append.entries.resize(i);
+    return;
+  }
+}
+
+void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
+  if (!rows_asked_.insert(entry.id.hash).second) return;
+  // Behind what is told to the log: a writer that is made before the store follows the new primary is void.
+  node_log_->run_in_order([this, from, entry, reigns = reigns_] {
+    fetcher_->post([this, from, entry, reigns] {
+      const auto fetch = [&]() -> Result<void> {
+        VEXOR_TRY(const LogEntry decoded, to_log_entry(entry));
+        VEXOR_TRY(const auto writer, log_->write_rows(decoded.record));
+        VEXOR_TRY(transport_.fetch_rows(from, decoded.record, *writer));
+        return writer->finish();
+      };
+      const bool done = fetch().has_value();
+      loop_->post([this, entry, reigns, done] {
+        if (reigns != reigns_) return;
+        rows_asked_.erase(entry.id.hash);
+        if (done) rows_here_.insert(entry.id.hash);
+      });
+    });
+  });
+}
+
+void ReplicaHost::appended(std::vector<LogEntry> entries) {
+  loop_->post([this, entries = std::move(entries)] {
+    for (const LogEntry& entry : entries) propose(entry);
+  });
+}
+
+void ReplicaHost::propose(const LogEntry& entry) {
+  const Sequence before = node_log_->last().sequence;
+  auto unpacked = unpack_entry(std::make_shared<const std::string>(pack_entry_bytes(entry)));
+  if (unpacked.has_value()) {
+    node_log_->expect_local(true);
+    input([&](Millis now) { node_->propose(now, entry.position.sequence, unpacked.value()); });
+    node_log_->expect_local(false);
+  }
+  if (node_log_->last().sequence > before || !node_->leads() || takes_back_) return;
+  // Refused, and so will be all that follows on it: the store takes it back.
+  takes_back_ = true;
+  node_log_->take_back([this] { loop_->post([this] { takes_back_ = false; }); });
+}
+
+void ReplicaHost::perform(Send& output) { transport_.send(output.to, output.message); }
+
+void ReplicaHost::perform(ReadRecord&) {
+  coordinator_->read([this](const std::optional<VersionedRecord>& record) {
+    if (record) input([&](Millis now) { node_->record_seen(now, *record); });
+  });
+}
+
+void ReplicaHost::perform(ChangeRecord& output) {
+  coordinator_->compare_and_set(output.expected_version, output.record, [this, number = output.number](ChangeAnswer answer) {
+    input([&](Millis now) { node_->change_answered(now, number, answer); });
+  });
+}
+
+void ReplicaHost::perform(Apply& output) {
+  applier_->post([this, sequence = output.sequence] {
+    const bool done = log_->apply(sequence).has_value();
+    loop_->post([this, sequence, done] {
+      input([&](Millis now) {
+        if (done) node_->applied(now, sequence);
+        else node_->log_failed(now);
+      });
+    });
+  });
+}
+
+// Journals are whole (StoreLog::base), so no leader offers one.
+void ReplicaHost::perform(FetchSnapshot&) {
+  input([&](Millis now) { node_->snapshot_failed(now); });
+}
+
+vexor::Receipt ReplicaHost::receipt_of(const ProposalOutcome& outcome) const {
+  vexor::Receipt out;
+  out.sequence = outcome.entry.sequence;
+  out.copies = static_cast<unsigned>(outcome.receipt.members.size());
+  out.is_short = outcome.fate == Fate::kShort;
+  if (!node_->record()) return out;
+  const Record& record = node_->record()->record;
+  out.servers = static_cast<unsigned>(record.members.size());
+  for (const Member& member : record.members) out.has_off_site = out.has_off_site || member.role == Role::kOffsite;
+  for (const NodeId id : outcome.receipt.members) {
+    const Member* member = record.find(id);
+    out.off_site = out.off_site || (member != nullptr && member->role == Role::kOffsite);
+  }
+  return out;
+}
+
+void ReplicaHost::perform(ProposalOutcome& output) {
+  switch (output.fate) {
+    case Fate::kCommitted:
+    case Fate::kShort:  // behind its Apply: who is told finds it here
+      applier_->post([this, receipt = receipt_of(output)] { log_->settle(receipt); });
+      return;
+    case Fate::kUnknown: log_->give_up(output.entry.sequence); return;
+    case Fate::kNotStarted: return;  // propose() sees to it
+  }
+}
+
+void ReplicaHost::perform(ConfirmOutcome&) {}
+
+void ReplicaHost::perform(ReadOutcome& output) {
+  const std::lock_guard lock(mutex_);
+  const auto found = reads_.find(output.request);
+  if (found != reads_.end()) found->second = output.granted;
+  answered_.notify_all();
+}
+
+void ReplicaHost::perform(Alarm&) {}  // status() says that it has stopped
+
+Result<void> ReplicaHost::wait_until_readable(ReadLevel level, Sequence at_least) {
+  RequestId request = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_) return Error(Errc::kUnavailable, "the server is stopping");
+    request = next_request_++;
+    reads_.emplace(request, std::nullopt);
+  }
+  loop_->post([this, request, level, at_least] { input([&](Millis now) { node_->read(now, request, level, at_least); }); });
+  std::unique_lock lock(mutex_);
+  answered_.wait(lock, [&] { return ending_ || reads_.at(request).has_value(); });
+  const bool granted = reads_.at(request).value_or(false);
+  reads_.erase(request);
+  if (!granted) return Error(Errc::kUnavailable, "this server cannot tell whether it is up to date; try again");
+  return success();
+}
+
+void ReplicaHost::publish_status() {
+  HostStatus now;
+  now.self = self_.id;
+  now.leader = node_->leader();
+  now.leads = node_->leads();
+  now.stopped = node_->stopped();
+  now.epoch = node_->head_epoch();
+  now.last = node_->head().sequence;
+  now.commit = node_->commit();
+  now.applied = log_->applied();
+  const std::lock_guard lock(mutex_);
+  if (node_->record() && (!status_.record || status_.record->version != node_->record()->version)) now.record = node_->record();
+  else now.record = std::move(status_.record);
+  status_ = std::move(now);
+}
+
+HostStatus ReplicaHost::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+EntryFate ReplicaHost::fate(const EntryId& entry) {
+  const auto here = log_->position(entry.sequence);
+  if (here.has_error() || log_->applied() < entry.sequence) return EntryFate::kOpen;
+  return to_entry_id(here.value()) == entry ? EntryFate::kCommitted : EntryFate::kLost;
+}
+
+}  // namespace vexor::replication

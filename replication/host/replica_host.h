@@ -1,0 +1,105 @@
+// ReplicaHost: one member of a replica set, running: a node with its store, its threads and its clock.
+//
+// Threads: one runs the node, one writes its log, one applies and settles, one fetches rows. All methods from
+// any thread. Spec: docs/protocol/replication.md.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <set>
+
+#include "replication/coordinator.h"
+#include "replication/host/store_log.h"
+#include "replication/host/transport.h"
+#include "replication/node.h"
+
+namespace vexor::replication {
+
+struct HostStatus {
+  NodeId self = 0;
+  NodeId leader = 0;  // 0: nobody is known
+  bool leads = false;
+  bool stopped = false;  // its log failed or differs: it must not take part any more
+  Epoch epoch = 0;
+  Sequence last = 0;
+  Sequence commit = 0;
+  Sequence applied = 0;
+  std::optional<VersionedRecord> record;
+};
+
+class ReplicaHost final : public LogSink {
+ public:
+  // The coordinator's callbacks must come through `run` of the host that they belong to.
+  using MakeCoordinator = std::function<std::unique_ptr<Coordinator>(std::function<void(std::function<void()>)> run)>;
+
+  // The store must outlive the host and must not be given changes before start() returns.
+  static Result<std::unique_ptr<ReplicaHost>> start(Store& store, Identity self, const Options& options, Transport& transport,
+                                                    const MakeCoordinator& make_coordinator);
+  // The store takes no more changes; whoever waits is told that the outcome is not known.
+  ~ReplicaHost() override;
+
+  void receive(NodeId from, const Message& message);
+  void peer_dead(NodeId peer, Incarnation incarnation);
+
+  // Blocks until the store shows all that was acknowledged anywhere before the call (kLinearizable), and
+  // record `at_least`. Errors: kUnavailable.
+  Result<void> wait_until_readable(ReadLevel level, Sequence at_least);
+  HostStatus status() const;
+  EntryFate fate(const EntryId& entry);
+  ReplicaLog& log() { return *log_; }
+
+  void appended(std::vector<LogEntry> entries) override;
+
+ private:
+  ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport);
+  Result<void> open(const MakeCoordinator& make_coordinator);
+
+  // On the node's thread.
+  void input(const std::function<void(Millis now)>& work);
+  void carry_out();
+  void perform(Send& output);
+  void perform(ReadRecord& output);
+  void perform(ChangeRecord& output);
+  void perform(Apply& output);
+  void perform(FetchSnapshot& output);
+  void perform(ProposalOutcome& output);
+  void perform(ConfirmOutcome& output);
+  void perform(ReadOutcome& output);
+  void perform(Alarm& output);
+  void follow_leadership();
+  void propose(const LogEntry& entry);
+  void deliver(NodeId from, Message message);
+  void hold_back_without_rows(NodeId from, Append& append);
+  void fetch_rows(NodeId from, const Entry& entry);
+  vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
+  void publish_status();
+
+  Store& store_;
+  Identity self_;
+  Options options_;
+  Transport& transport_;
+  std::unique_ptr<ReplicaLog> log_;
+  std::unique_ptr<StoreLog> node_log_;
+  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<Node> node_;
+  bool store_leads_ = false;      // or will, when what was posted is done
+  bool takes_back_ = false;       // entries that the node refused
+  std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
+  Epoch seen_promise_ = 0;
+  std::set<Digest> rows_here_;    // of records that are to come
+  std::set<Digest> rows_asked_;
+  RequestId next_request_ = 1;
+
+  mutable std::mutex mutex_;
+  std::condition_variable answered_;
+  std::map<RequestId, std::optional<bool>> reads_;  // guarded by mutex_
+  HostStatus status_;                               // guarded by mutex_
+  bool ending_ = false;                             // guarded by mutex_
+
+  // Last, so that they end first.
+  std::unique_ptr<WorkQueue> applier_;
+  std::unique_ptr<WorkQueue> fetcher_;
+  std::unique_ptr<WorkQueue> loop_;
+};
+
+}  // namespace vexor::replication

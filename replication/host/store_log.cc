@@ -1,0 +1,148 @@
+#include "replication/host/store_log.h"
+
+#include "replication/host/entry_codec.h"
+
+namespace vexor::replication {
+
+namespace {
+
+constexpr std::size_t kRecentEntriesMax = 4096;
+constexpr std::size_t kRecentBytesMax = 64U << 20U;
+
+std::string encode_promise(Epoch epoch) { return "promised " + std::to_string(epoch); }
+
+Result<Epoch> decode_promise(const std::string& state) {
+  constexpr std::string_view kPrefix = "promised ";
+  if (state.empty()) return Epoch{0};
+  if (!state.starts_with(kPrefix)) return Error(Errc::kCorrupt, "the state of replication");
+  return Epoch{std::stoull(state.substr(kPrefix.size()))};
+}
+
+}  // namespace
+
+StoreLog::StoreLog(ReplicaLog& store, LogSink& sink, Events events) : store_(store), sink_(sink), events_(std::move(events)) {}
+
+Result<void> StoreLog::open() {
+  VEXOR_TRY(const std::string state, store_.load_state());
+  VEXOR_TRY(promised_, decode_promise(state));
+  last_ = to_entry_id(store_.last());
+  return success();
+}
+
+std::optional<EntryId> StoreLog::id_at(Sequence sequence) const {
+  if (sequence == 0) return EntryId{};
+  if (sequence > last_.sequence) return std::nullopt;
+  if (!recent_.empty() && sequence >= recent_.front().id.sequence) return recent_[sequence - recent_.front().id.sequence].id;
+  const auto position = store_.position(sequence);
+  if (position.has_error()) return std::nullopt;
+  return to_entry_id(position.value());
+}
+
+Result<Entry> StoreLog::read_stored(Sequence sequence) const {
+  VEXOR_TRY(const LogEntry entry, store_.read(sequence));
+  return unpack_entry(std::make_shared<const std::string>(pack_entry_bytes(entry)));
+}
+
+std::vector<Entry> StoreLog::read(Sequence first, std::size_t entries_max, std::size_t bytes_max) const {
+  std::vector<Entry> out;
+  std::size_t bytes = 0;
+  for (Sequence sequence = first; sequence <= last_.sequence && out.size() < entries_max; ++sequence) {
+    if (!recent_.empty() && sequence >= recent_.front().id.sequence) {
+      out.push_back(recent_[sequence - recent_.front().id.sequence]);
+    } else {
+      auto entry = read_stored(sequence);
+      if (entry.has_error()) break;  // swept or purged since: whoever needs it starts from a copy of the store
+      out.push_back(std::move(entry).value());
+    }
+    bytes += out.back().bytes->size();
+    if (bytes > bytes_max && out.size() > 1) {
+      out.pop_back();
+      break;
+    }
+  }
+  return out;
+}
+
+void StoreLog::remember(const Entry& entry) {
+  recent_.push_back(entry);
+  recent_bytes_ += entry.bytes->size();
+  while (recent_.size() > kRecentEntriesMax || (recent_bytes_ > kRecentBytesMax && recent_.size() > 1)) {
+    if (recent_.front().id.sequence > store_.last().sequence) break;  // nowhere else yet
+    recent_bytes_ -= recent_.front().bytes->size();
+    recent_.pop_front();
+  }
+}
+
+void StoreLog::write(LogTicket ticket, std::function<Result<void>()> work) {
+  writer_.post([this, ticket, work = std::move(work)] {
+    if (has_failed_) return;
+    if (auto done = work(); done.has_error()) {
+      has_failed_ = true;
+      events_.failed(done.error());
+      return;
+    }
+    events_.durable(ticket);
+  });
+}
+
+LogTicket StoreLog::append(std::span<const Entry> entries) {
+  for (const Entry& entry : entries) remember(entry);
+  last_ = entries.back().id;
+  std::vector<Entry> kept(entries.begin(), entries.end());
+  write(++ticket_, [this, is_local = is_local_, kept = std::move(kept)]() -> Result<void> {
+    if (is_local) return success();
+    std::vector<LogEntry> out;
+    for (const Entry& entry : kept) {
+      VEXOR_TRY(LogEntry decoded, to_log_entry(entry));
+      out.push_back(std::move(decoded));
+    }
+    return store_.append(out);
+  });
+  return ticket_;
+}
+
+LogTicket StoreLog::cut(Sequence last) {
+  last_ = id_at(last).value_or(EntryId{});
+  while (!recent_.empty() && recent_.back().id.sequence > last) {
+    recent_bytes_ -= recent_.back().bytes->size();
+    recent_.pop_back();
+  }
+  write(++ticket_, [this, last] { return store_.cut(last); });
+  return ticket_;
+}
+
+// Who promises an epoch follows another primary from then on, or will be it.
+LogTicket StoreLog::promise(Epoch epoch) {
+  promised_ = epoch;
+  write(++ticket_, [this, epoch, last = last_.sequence]() -> Result<void> {
+    VEXOR_TRY(follow_and_cut(last));
+    return store_.save_state(encode_promise(epoch));
+  });
+  return ticket_;
+}
+
+Result<void> StoreLog::follow_and_cut(Sequence last) {
+  VEXOR_TRY(store_.follow(last));
+  if (store_.last().sequence > last) return store_.cut(last);
+  return success();
+}
+
+void StoreLog::begin_leading(Epoch epoch) {
+  write(ticket_, [this, epoch] { return store_.lead(epoch, sink_); });
+}
+
+void StoreLog::end_leading() {
+  write(ticket_, [this, last = last_.sequence] { return follow_and_cut(last); });
+}
+
+void StoreLog::take_back(std::function<void()> done) {
+  write(ticket_, [this, last = last_.sequence, done = std::move(done)]() -> Result<void> {
+    if (store_.last().sequence > last) {
+      VEXOR_TRY(store_.take_back(last));
+    }
+    done();
+    return success();
+  });
+}
+
+}  // namespace vexor::replication

@@ -1,0 +1,67 @@
+// The log of a store as a node sees it: what was told to be written is seen at once, and becomes durable by a
+// thread of its own, in order.
+//
+// Threads: the methods of Log from the node's thread; the others as said. Spec: replication/log.h.
+#pragma once
+
+#include <atomic>
+#include <deque>
+
+#include "replication/host/work_queue.h"
+#include "replication/log.h"
+#include "vexorstore/replica_log.h"
+
+namespace vexor::replication {
+
+class StoreLog final : public Log {
+ public:
+  struct Events {  // called on the writing thread
+    std::function<void(LogTicket)> durable;
+    std::function<void(const Error&)> failed;
+  };
+  // `sink`: of the store while it leads.
+  StoreLog(ReplicaLog& store, LogSink& sink, Events events);
+
+  // Reads what the store holds. Errors: kCorrupt, kIo.
+  Result<void> open();
+
+  EntryId base() const override { return {}; }  // journals are kept from the first record on
+  EntryId last() const override { return last_; }
+  std::optional<EntryId> id_at(Sequence sequence) const override;
+  std::vector<Entry> read(Sequence first, std::size_t entries_max, std::size_t bytes_max) const override;
+  Epoch promised_epoch() const override { return promised_; }
+  LogTicket append(std::span<const Entry> entries) override;
+  LogTicket cut(Sequence last) override;
+  LogTicket promise(Epoch epoch) override;
+
+  // Whether append() is given entries that the store, as primary, has made durable itself.
+  void expect_local(bool is_local) { is_local_ = is_local; }
+
+  // To be run on the writing thread, after what was told before. All keep store and node alike:
+  // what the store appended as primary and the node has not taken is cut off.
+  void begin_leading(Epoch epoch);
+  void end_leading();
+  void take_back(std::function<void()> done);
+  void run_in_order(std::function<void()> work) { writer_.post(std::move(work)); }
+  void stop() { writer_.stop(); }
+
+ private:
+  void remember(const Entry& entry);
+  void write(LogTicket ticket, std::function<Result<void>()> work);
+  Result<void> follow_and_cut(Sequence last);
+  Result<Entry> read_stored(Sequence sequence) const;
+
+  ReplicaLog& store_;
+  LogSink& sink_;
+  Events events_;
+  EntryId last_;
+  Epoch promised_ = 0;
+  LogTicket ticket_ = 0;
+  bool is_local_ = false;
+  std::deque<Entry> recent_;  // up to last_, bounded
+  std::size_t recent_bytes_ = 0;
+  bool has_failed_ = false;   // the writing thread's
+  WorkQueue writer_;
+};
+
+}  // namespace vexor::replication

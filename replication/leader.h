@@ -1,0 +1,105 @@
+// The part of a node that leads: takes proposals, sends them to the members, commits them, keeps
+// the in-sync set and the lease, hands over.
+#pragma once
+
+#include "replication/core.h"
+
+#include <deque>
+#include <vector>
+
+namespace vexor::replication {
+
+// What the leader knows of another member.
+struct Progress {
+  NodeId id = 0;
+  Incarnation incarnation = 0;
+  bool dead = false;  // evidence, until it is heard again
+  bool needs_snapshot = false;
+  Sequence match = 0;          // durable there, and the same as here
+  Sequence next = 0;           // to send
+  Sequence match_at_beat = 0;  // `match` at the last heartbeat but one: did it move?
+  int beats_without_move = 0;
+  Millis heard_at = 0;
+  Millis lease_until = 0;  // the promise runs until then, by this node's clock (P1)
+  Millis moved_at = 0;     // when `match` grew, or had nothing to grow to
+};
+
+class Leader {
+ public:
+  // Requires T4. `epoch` is the record's.
+  explicit Leader(Core& core);
+
+  Epoch epoch() const { return epoch_; }
+  // Where writes should go: the hand-over target while one is served (H1), else this node.
+  bool draining() const { return draining_; }
+
+  void propose(RequestId request, const Entry& entry);
+  void confirm_head(RequestId request);
+  // Q1: the sequence that a linearizable read that has begun may be served from.
+  bool may_serve_reads() const;
+
+  void answer(NodeId from, const AppendAnswer& message);
+  void peer_dead(NodeId peer, Incarnation incarnation);
+  void record_changed();
+  void log_written();
+  void tick();
+  // Ends the reign: what was appended has an unknown fate. The node drops this object then.
+  void stop();
+
+ private:
+  struct Pending {
+    RequestId request;
+    EntryId entry;
+    Millis proposed_at;
+    Millis committed_at = 0;
+    bool committed = false;
+    bool told = false;
+  };
+  struct Confirmation {
+    RequestId request;
+    Sequence head;
+  };
+
+  Progress* find(NodeId id);
+  const Progress* find(NodeId id) const { return const_cast<Leader*>(this)->find(id); }
+  const Record& record() const { return core_.record->record; }
+  bool away(const Progress& member) const;
+  Sequence match_of(NodeId id) const;
+
+  // leader_append.cc
+  void send_entries(Progress& member);
+  void send_append(Progress& member, Sequence first, bool with_entries);
+  void heartbeat();
+  void rewind(Progress& member);
+  void use_samples(Progress& member, const std::vector<EntryId>& samples);
+  // leader_commit.cc
+  void advance_commit();
+  Sequence in_sync_has() const;
+  Sequence copies_have() const;
+  Reason refusal(const Entry& entry) const;
+  void settle();
+  bool settle_one(Pending& pending);
+  bool waits_for_copies(const Pending& pending) const;
+  Receipt receipt(Sequence sequence) const;
+  void settle_confirmations();
+  // leader_members.cc
+  void keep_members();
+  bool leaves(NodeId id) const;
+  bool rest_can_commit(NodeId without) const;
+  bool may_enter(const Member& member) const;
+  void hand_over();
+  void change(Record to);
+
+  Core& core_;
+  Epoch epoch_;
+  Sequence tail_end_;              // of the log when the reign began (Q1)
+  std::vector<Progress> members_;  // without this node
+  std::deque<Pending> pending_;    // in order of sequence
+  std::vector<Confirmation> confirmations_;
+  Millis next_beat_ = 0;
+  bool draining_ = false;
+  bool lease_dropped_ = false;  // H2
+  Millis draining_since_ = 0;
+};
+
+}  // namespace vexor::replication

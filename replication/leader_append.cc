@@ -1,0 +1,105 @@
+// The leader's side of Append: rules L5, L6, A3, P1.
+#include "replication/check.h"
+#include "replication/leader.h"
+#include "replication/limits.h"
+
+#include <algorithm>
+
+namespace vexor::replication {
+
+void Leader::heartbeat() {
+  next_beat_ = core_.now + core_.options.heartbeat_ms;
+  for (Progress& member : members_) {
+    rewind(member);
+    if (member.needs_snapshot) {
+      const auto entry = core_.log.log().id_at(core_.applied);
+      core_.send(member.id, SnapshotOffer{epoch_, *entry});
+    }
+    send_append(member, member.next, false);
+    send_entries(member);
+  }
+}
+
+// What was sent and not answered for two heartbeats is sent again.
+void Leader::rewind(Progress& member) {
+  const Sequence last = core_.log.last().sequence;
+  const bool moved = member.match != member.match_at_beat;
+  member.match_at_beat = member.match;
+  member.beats_without_move = moved ? 0 : member.beats_without_move + 1;
+  if (member.beats_without_move < 3 || member.match == last) return;
+  member.beats_without_move = 0;
+  member.next = member.match == 0 ? last + 1 : member.match + 1;
+  if (member.next <= core_.log.log().base().sequence) member.next = last + 1;
+}
+
+void Leader::send_entries(Progress& member) {
+  if (member.needs_snapshot) return;
+  const Sequence last = core_.log.last().sequence;
+  while (member.next <= last && member.next - member.match <= kInFlightEntriesMax + 1) {
+    // Its log is not known yet: the answer to the heartbeat tells from where on.
+    if (member.match == 0 && core_.log.log().base().sequence >= member.next) return;
+    const Sequence before = member.next;
+    send_append(member, member.next, true);
+    VEXOR_CHECK(member.next > before);
+  }
+}
+
+void Leader::send_append(Progress& member, Sequence first, bool with_entries) {
+  const Log& log = core_.log.log();
+  first = std::clamp(first, log.base().sequence + 1, log.last().sequence + 1);
+  Append append;
+  append.epoch = epoch_;
+  append.incarnation = core_.self.incarnation;
+  append.previous = *log.id_at(first - 1);
+  append.commit = core_.commit;
+  append.send_time = core_.now;
+  if (with_entries) {
+    append.entries = log.read(first, kAppendEntriesMax, kAppendBytesMax);
+    member.next = first + append.entries.size();
+  }
+  core_.send(member.id, std::move(append));
+}
+
+void Leader::answer(NodeId from, const AppendAnswer& message) {
+  Progress* member = find(from);
+  if (member == nullptr || message.epoch != epoch_ || message.samples.size() > kSamplesMax) return;
+  member->heard_at = core_.now;
+  member->dead = false;
+  member->incarnation = message.incarnation;
+  if (message.promised)  // P1: from when the Append was sent, by this clock
+    member->lease_until =
+        std::max(member->lease_until, std::min(message.echo_time, core_.now) +
+                                          core_.options.lease_ms - core_.options.lease_margin_ms());
+  if (message.samples.empty()) {
+    member->needs_snapshot = false;
+  } else {
+    use_samples(*member, message.samples);
+  }
+  const auto here = core_.log.log().id_at(message.match.sequence);
+  if (here == message.match && message.match.sequence > member->match) {  // A3
+    member->match = message.match.sequence;
+    member->moved_at = core_.now;
+    member->next = std::max(member->next, member->match + 1);
+    member->needs_snapshot = false;
+    advance_commit();
+  }
+  send_entries(*member);
+}
+
+void Leader::use_samples(Progress& member, const std::vector<EntryId>& samples) {
+  const Log& log = core_.log.log();
+  std::optional<Sequence> common;
+  for (const EntryId& sample : samples)
+    if (log.id_at(sample.sequence) == sample)
+      common = std::max(common.value_or(0), sample.sequence);
+  // An answer from before the member was seeded may come late.
+  if (member.match >= log.base().sequence && member.match > 0)
+    common = std::max(common.value_or(0), member.match);
+  member.needs_snapshot = !common;
+  if (!common) return;
+  member.next = std::max(member.match, *common) + 1;
+  // Too far for entries while nothing is known to match: have the common point compared first.
+  if (member.next - member.match > kInFlightEntriesMax) send_append(member, member.next, false);
+}
+
+}  // namespace vexor::replication

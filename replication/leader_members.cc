@@ -1,0 +1,83 @@
+// The in-sync set and the hand-over: rules C2-C4, H1-H4.
+#include "replication/leader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace vexor::replication {
+
+void Leader::change(Record to) {
+  core_.change.propose(*core_.record, std::move(to), core_.now, core_.outputs);
+}
+
+void Leader::keep_members() {
+  if (core_.change.on_its_way() != nullptr) return;
+  for (const NodeId id : record().in_sync) {
+    if (!leaves(id)) continue;
+    Record to = record();
+    std::erase(to.in_sync, id);
+    return change(std::move(to));
+  }
+  for (const Member& member : record().members) {
+    if (!may_enter(member)) continue;
+    Record to = record();
+    to.in_sync.push_back(member.id);
+    return change(std::move(to));
+  }
+}
+
+bool Leader::leaves(NodeId id) const {  // C4
+  if (id == core_.self.id) return false;
+  if (record().find(id) == nullptr) return true;
+  const Progress* member = find(id);
+  if (member == nullptr) return false;
+  const bool lags = member->match < core_.log.last().sequence && member->match <= core_.commit &&
+                    core_.now - member->moved_at > core_.options.member_lag_ms;
+  return (away(*member) || lags) && rest_can_commit(id);
+}
+
+bool Leader::rest_can_commit(NodeId without) const {
+  std::size_t here = 1;
+  for (const Progress& member : members_)
+    here += member.id != without && !away(member) && record().find(member.id) != nullptr;
+  return here >= record().copies_min();
+}
+
+bool Leader::may_enter(const Member& member) const {  // C2
+  if (member.role != Role::kStandby || record().is_in_sync(member.id)) return false;
+  const Progress* progress = find(member.id);
+  if (progress == nullptr || progress->dead || progress->incarnation == 0) return false;
+  if (core_.now - progress->heard_at > 3 * core_.options.heartbeat_ms) return false;
+  if (core_.faults.add_before_caught_up) return true;
+  // What others committed may be more than this node, after a start, knows to be committed.
+  return progress->match >= core_.commit &&
+         (progress->match >= tail_end_ || core_.faults.add_before_tail);
+}
+
+void Leader::hand_over() {
+  const NodeId target = record().handover_target;
+  if (target == 0 || target == core_.self.id) {
+    draining_ = false;
+    lease_dropped_ = false;
+    return;
+  }
+  if (!draining_) {
+    draining_ = true;  // H1
+    draining_since_ = core_.now;
+  }
+  if (core_.change.on_its_way() != nullptr) return;
+  lease_dropped_ = false;
+  const Progress* member = find(target);
+  const Sequence last = core_.log.last().sequence;
+  if (member != nullptr && record().may_take_over(target) && !away(*member) &&
+      member->incarnation != 0 && member->match == last && core_.commit == last) {
+    lease_dropped_ = true;  // H2
+    return change(handed_over(record(), target, member->incarnation));
+  }
+  if (core_.now - draining_since_ < core_.options.handover_wait_ms) return;
+  Record to = record();
+  to.handover_target = 0;  // H4
+  change(std::move(to));
+}
+
+}  // namespace vexor::replication

@@ -1,0 +1,167 @@
+#include "replication/node.h"
+
+#include "replication/check.h"
+
+#include <algorithm>
+
+namespace vexor::replication {
+
+Node::Node(Identity self, const Options& options, Log& log, Sequence applied, Millis now,
+           const Faults& faults)
+    : core_(self, options, faults, log, applied), follower_(core_, now) {
+  core_.now = now;
+  core_.outputs.push_back(ReadRecord{});
+  next_look_ = now + options.coordinator_wait_ms;
+}
+
+bool Node::begin(Millis now) {
+  VEXOR_CHECK(now >= core_.now);
+  core_.now = now;
+  return !stopped();
+}
+
+// What may follow from any input.
+void Node::end_of_input() {
+  if (stopped_) return;
+  if (leader_ && leader_->may_serve_reads() && reads_.wants_index()) reads_.index_all(core_.commit);
+  reads_.complete(core_.applied, core_.now, core_.outputs);
+}
+
+void Node::tick(Millis now) {
+  if (!begin(now)) return;
+  core_.change.tick(now, core_.options.coordinator_wait_ms, core_.outputs);
+  if (now >= next_look_) {
+    next_look_ = now + core_.options.coordinator_wait_ms;
+    core_.outputs.push_back(ReadRecord{});
+  }
+  if (leader_) {
+    leader_->tick();
+  } else if (!elected_) {
+    follower_.tick();
+    if (now >= next_ask_) ask_index();
+  }
+  end_of_input();
+}
+
+void Node::ask_index() {  // Q2
+  if (leader_ || follower_.leader() == 0 || !reads_.wants_index()) return;
+  next_ask_ = core_.now + core_.options.heartbeat_ms;
+  core_.send(follower_.leader(), ReadIndex{core_.self.incarnation, reads_.begin_round()});
+}
+
+void Node::receive(Millis now, NodeId from, const Message& message) {
+  if (!begin(now)) return;
+  std::visit([&](const auto& told) { handle(from, told); }, message);
+  end_of_input();
+}
+
+void Node::handle(NodeId from, const Append& message) {
+  if (message.epoch < core_.log.promised() && !core_.faults.accept_old_epochs) {  // A1
+    core_.send(from, Refusal{core_.log.promised()});
+    return;
+  }
+  if (leader_ || elected_) {
+    if (message.epoch <= core_.log.promised() && !core_.faults.accept_old_epochs) return;
+    step_down();
+  }
+  follower_.append(from, message);
+}
+
+void Node::handle(NodeId from, const AppendAnswer& message) {
+  if (leader_) leader_->answer(from, message);
+}
+
+void Node::handle(NodeId, const Refusal& message) {
+  if (!leader_ || message.promised_epoch <= leader_->epoch()) return;
+  step_down();
+  core_.outputs.push_back(ReadRecord{});
+}
+
+void Node::handle(NodeId from, const ReadIndex& message) {
+  if (leader_ && leader_->may_serve_reads())
+    core_.send(from, ReadIndexAnswer{message.incarnation, message.round, core_.commit});
+}
+
+void Node::handle(NodeId, const ReadIndexAnswer& message) {
+  if (message.incarnation == core_.self.incarnation)
+    reads_.index_round(message.round, message.commit);
+}
+
+void Node::handle(NodeId from, const SnapshotOffer& message) {
+  if (!leader_ && !elected_) follower_.snapshot_offered(from, message);
+}
+
+void Node::handle(NodeId, const Handover& message) {
+  adopt(message.record);
+}
+
+void Node::handle(NodeId, const Resignation& message) {
+  follower_.resigned(message.epoch);
+}
+
+void Node::peer_dead(Millis now, NodeId peer, Incarnation incarnation) {
+  if (!begin(now)) return;
+  follower_.peer_dead(peer, incarnation);
+  if (leader_) {
+    leader_->peer_dead(peer, incarnation);
+    leader_->tick();
+  } else if (!elected_) {
+    follower_.tick();
+  }
+  end_of_input();
+}
+
+void Node::log_durable(Millis now, LogTicket ticket) {
+  if (!begin(now)) return;
+  core_.log.written(ticket);
+  core_.apply_durable();
+  lead_if_elected();
+  if (leader_) {
+    leader_->log_written();
+  } else {
+    follower_.log_written();
+  }
+  end_of_input();
+}
+
+void Node::log_failed(Millis now) {
+  if (!begin(now)) return;
+  core_.alarm(AlarmKind::kLogFailed, core_.log.last());
+  if (leader_ && core_.record)
+    for (const Member& member : core_.record->record.members)
+      if (member.id != core_.self.id) core_.send(member.id, Resignation{leader_->epoch()});
+  step_down();
+  reads_.fail_all(core_.outputs);
+  stopped_ = true;
+}
+
+void Node::applied(Millis now, Sequence sequence) {
+  if (!begin(now)) return;
+  VEXOR_CHECK(sequence <= core_.commit);
+  core_.applied = std::max(core_.applied, sequence);
+  end_of_input();
+}
+
+void Node::snapshot_installed(Millis now) {
+  if (!begin(now)) return;
+  VEXOR_CHECK(wants_snapshot());
+  const Sequence base = core_.log.log().base().sequence;
+  VEXOR_CHECK(core_.log.last().sequence == base && base > core_.commit);
+  core_.log.replaced();
+  core_.commit = core_.applied = core_.apply_asked = base;
+  follower_.snapshot_installed();
+  end_of_input();
+}
+
+void Node::snapshot_failed(Millis now) {
+  if (begin(now)) follower_.snapshot_failed();
+}
+
+EntryFate Node::fate(const EntryId& entry) const {
+  if (entry.sequence > core_.commit) return EntryFate::kOpen;
+  const auto here = core_.log.log().id_at(entry.sequence);
+  if (!here) return EntryFate::kOpen;  // before the base: the store's journal knows
+  return *here == entry ? EntryFate::kCommitted : EntryFate::kLost;
+}
+
+}  // namespace vexor::replication

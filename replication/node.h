@@ -1,0 +1,95 @@
+// One member of a replica set: takes inputs, gives outputs, does nothing else.
+//
+// Every input carries the monotonic time, read after the input was taken in (Q5), of a clock that
+// goes on while the process or the machine is stopped. Times must not go back. After each input the
+// driver carries out take_outputs(), in order. An input never blocks, but for Log reads.
+//
+// Threads: one at a time. Ownership: the log must outlive the node.
+// Spec: docs/protocol/replication.md.
+#pragma once
+
+#include "replication/core.h"
+#include "replication/follower.h"
+#include "replication/leader.h"
+#include "replication/read_queue.h"
+
+#include <optional>
+#include <vector>
+
+namespace vexor::replication {
+
+enum class ReadLevel : std::uint8_t { kEventual, kLinearizable };
+enum class EntryFate : std::uint8_t { kCommitted, kLost, kOpen };
+
+class Node {
+ public:
+  // `applied`: what the state in the store holds. `self.incarnation` is drawn for this start.
+  Node(Identity self, const Options& options, Log& log, Sequence applied, Millis now,
+       const Faults& faults = {});
+
+  // --- inputs: time, peers, log, store, coordinator
+  void tick(Millis now);  // every heartbeat_ms / 2 or so
+  void receive(Millis now, NodeId from, const Message& message);
+  // Proof that this incarnation of a peer ended; see "Takeover".
+  void peer_dead(Millis now, NodeId peer, Incarnation incarnation);
+  void log_durable(Millis now, LogTicket ticket);  // all tickets up to it
+  // A write failed: the log is as after some earlier write. The node resigns and stops.
+  void log_failed(Millis now);
+  void applied(Millis now, Sequence sequence);
+  // State and log were replaced by the snapshot asked for; log().base() is what it holds. Durable.
+  void snapshot_installed(Millis now);
+  void snapshot_failed(Millis now);  // the leader will offer another
+  // By a read or a watch, in any order.
+  void record_seen(Millis now, const VersionedRecord& record);
+  void change_answered(Millis now, std::uint64_t number, ChangeAnswer answer);
+
+  // --- inputs: clients. Each request gets exactly one outcome, unless the node is destroyed.
+  // `entry` continues head() in head_epoch(); else the outcome is kStale, not started.
+  void propose(Millis now, RequestId request, const Entry& entry);
+  // Q4: tells when what this node, as leader, has in its log now is committed.
+  void confirm_head(Millis now, RequestId request);
+  // `at_least`: a token, or 0.
+  void read(Millis now, RequestId request, ReadLevel level, Sequence at_least);
+
+  std::vector<Output> take_outputs() { return std::exchange(core_.outputs, {}); }
+
+  bool leads() const { return leader_.has_value(); }
+  bool stopped() const { return stopped_ || follower_.quarantined(); }
+  // Still? To be asked in the moment before state and log are replaced.
+  bool wants_snapshot() const { return !leader_ && !elected_ && follower_.wants_snapshot(); }
+  NodeId leader() const { return leads() ? core_.self.id : follower_.leader(); }
+  Epoch head_epoch() const { return core_.log.promised(); }
+  EntryId head() const { return core_.log.last(); }
+  Sequence commit() const { return core_.commit; }
+  // The newest seen.
+  const std::optional<VersionedRecord>& record() const { return core_.record; }
+  // Fate of an entry whose proposal had an unknown outcome.
+  EntryFate fate(const EntryId& entry) const;
+
+ private:
+  bool begin(Millis now);  // false: stopped
+  void handle(NodeId from, const Append& message);
+  void handle(NodeId from, const AppendAnswer& message);
+  void handle(NodeId from, const Refusal& message);
+  void handle(NodeId from, const ReadIndex& message);
+  void handle(NodeId from, const ReadIndexAnswer& message);
+  void handle(NodeId from, const SnapshotOffer& message);
+  void handle(NodeId from, const Handover& message);
+  void handle(NodeId from, const Resignation& message);
+  void adopt(const VersionedRecord& record);
+  void lead_if_elected();  // T4
+  void step_down();
+  void end_of_input();
+  void ask_index();
+
+  Core core_;
+  Follower follower_;
+  std::optional<Leader> leader_;
+  ReadQueue reads_;
+  bool stopped_ = false;
+  bool elected_ = false;  // the promise of the record's epoch is on its way to the disk
+  Millis next_look_ = 0;  // at the record
+  Millis next_ask_ = 0;   // for a read index
+};
+
+}  // namespace vexor::replication

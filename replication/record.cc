@@ -1,0 +1,93 @@
+#include "replication/record.h"
+
+#include "replication/limits.h"
+
+#include <algorithm>
+
+namespace vexor::replication {
+
+const Member* Record::find(NodeId id) const {
+  const auto at = std::find_if(members.begin(), members.end(),
+                               [id](const Member& member) { return member.id == id; });
+  return at == members.end() ? nullptr : &*at;
+}
+
+bool Record::is_in_sync(NodeId id) const {
+  return std::find(in_sync.begin(), in_sync.end(), id) != in_sync.end();
+}
+
+bool Record::sound() const {
+  const auto unique = [](std::vector<NodeId> ids) {
+    std::sort(ids.begin(), ids.end());
+    return std::adjacent_find(ids.begin(), ids.end()) == ids.end() &&
+           std::find(ids.begin(), ids.end(), 0) == ids.end();
+  };
+  if (members.size() > kMembersMax || in_sync.size() > 2 * kMembersMax) return false;
+  std::vector<NodeId> ids;
+  for (const Member& member : members) ids.push_back(member.id);
+  return unique(ids) && unique(in_sync) && is_in_sync(primary);
+}
+
+bool Record::may_take_over(NodeId id) const {
+  // A promoted off-site member that restarts is vacant (T1) and leads on.
+  const Member* member = find(id);
+  return member != nullptr && is_in_sync(id) && (member->role == Role::kStandby || primary == id);
+}
+
+Record taken_over(const Record& from, NodeId taker, Incarnation incarnation) {
+  Record to = from;
+  to.epoch = from.epoch + 1;
+  to.primary = taker;
+  to.primary_incarnation = incarnation;
+  to.handover_target = 0;
+  std::erase_if(to.in_sync, [&](NodeId id) {
+    return id != taker && (id == from.primary || from.find(id) == nullptr);
+  });
+  return to;
+}
+
+Record handed_over(const Record& from, NodeId target, Incarnation incarnation) {
+  Record to = from;
+  to.epoch = from.epoch + 1;
+  to.primary = target;
+  to.primary_incarnation = incarnation;
+  to.handover_target = 0;
+  // A promoted off-site member that hands over is an archive again.
+  std::erase_if(to.in_sync, [&](NodeId id) {
+    const Member* member = from.find(id);
+    return id != target && (member == nullptr || member->role == Role::kOffsite);
+  });
+  return to;
+}
+
+std::optional<Record> with_member(const Record& from, Member member) {
+  if (member.id == 0 || from.find(member.id) != nullptr) return std::nullopt;
+  if (from.members.size() >= kMembersMax) return std::nullopt;
+  Record to = from;
+  to.members.push_back(member);
+  return to;
+}
+
+std::optional<Record> without_member(const Record& from, NodeId id) {
+  if (id == from.primary || from.find(id) == nullptr) return std::nullopt;
+  Record to = from;
+  std::erase_if(to.members, [id](const Member& member) { return member.id == id; });
+  if (to.handover_target == id) to.handover_target = 0;
+  return to;
+}
+
+std::optional<Record> with_handover(const Record& from, NodeId target) {
+  if (target == from.primary || !from.may_take_over(target)) return std::nullopt;
+  Record to = from;
+  to.handover_target = target;
+  return to;
+}
+
+std::optional<Record> promoted(const Record& from, NodeId id, Incarnation incarnation) {
+  if (from.find(id) == nullptr) return std::nullopt;
+  Record to = handed_over(from, id, incarnation);
+  to.in_sync = {id};
+  return to;
+}
+
+}  // namespace vexor::replication

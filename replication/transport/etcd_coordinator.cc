@@ -1,0 +1,198 @@
+#include "replication/transport/etcd_coordinator.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include "etcd.grpc.pb.h"
+#include "replication/host/work_queue.h"
+#include "replication/transport/credentials.h"
+#include "replication/transport/record_json.h"
+
+namespace vexor::replication {
+
+namespace {
+
+using etcdserverpb::KeyValue;
+
+Result<VersionedRecord> to_record(const KeyValue& pair) {
+  VEXOR_TRY(Record record, record_from_json(pair.value()));
+  return VersionedRecord{static_cast<std::uint64_t>(pair.version()), std::move(record)};
+}
+
+class EtcdClient {
+ public:
+  explicit EtcdClient(const EtcdOptions& options) : options_(options) {
+    const auto credentials = client_credentials(options.ca_file, options.certificate_file, options.key_file);
+    if (credentials.has_error()) return;  // no endpoint ever answers
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    for (const std::string& endpoint : options.endpoints) channels_.push_back(grpc::CreateCustomChannel(endpoint, credentials.value(), arguments));
+  }
+
+  // Nullopt: no answer.
+  std::optional<std::optional<VersionedRecord>> read() {
+    etcdserverpb::RangeRequest request;
+    request.set_key(options_.key);
+    etcdserverpb::RangeResponse response;
+    if (!call([&](grpc::ClientContext& context, auto& stub) { return stub.Range(&context, request, &response); }, true)) return std::nullopt;
+    revision_ = response.header().revision();
+    if (response.kvs_size() == 0) return std::optional<VersionedRecord>();
+    auto record = to_record(response.kvs(0));
+    if (record.has_error()) return std::nullopt;
+    return std::optional<VersionedRecord>(std::move(record).value());
+  }
+
+  ChangeAnswer change(std::uint64_t expected, const Record& record) {
+    etcdserverpb::TxnRequest request;
+    etcdserverpb::Compare& compare = *request.add_compare();
+    compare.set_target(etcdserverpb::Compare::VERSION);
+    compare.set_result(etcdserverpb::Compare::EQUAL);
+    compare.set_key(options_.key);
+    compare.set_version(static_cast<std::int64_t>(expected));
+    etcdserverpb::PutRequest& put = *request.add_success()->mutable_request_put();
+    put.set_key(options_.key);
+    put.set_value(to_json(record));
+    etcdserverpb::TxnResponse response;
+    // One try: of a second one nobody could tell what the first did.
+    if (!call([&](grpc::ClientContext& context, auto& stub) { return stub.Txn(&context, request, &response); }, false)) return ChangeAnswer::kUnknown;
+    return response.succeeded() ? ChangeAnswer::kDone : ChangeAnswer::kConflict;
+  }
+
+  bool empty() const { return channels_.empty(); }
+  std::shared_ptr<grpc::Channel> next_channel() { return channels_[next_++ % channels_.size()]; }
+  std::int64_t revision() const { return revision_; }
+
+ private:
+  template <class F>
+  bool call(F work, bool again) {
+    for (std::size_t tries = 0; tries < channels_.size(); ++tries) {
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(options_.call_ms_max));
+      const auto stub = etcdserverpb::KV::NewStub(channels_[next_ % channels_.size()]);
+      if (work(context, *stub).ok()) return true;
+      ++next_;
+      if (!again) return false;
+    }
+    return false;
+  }
+
+  EtcdOptions options_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  std::size_t next_ = 0;
+  std::int64_t revision_ = 0;
+};
+
+}  // namespace
+
+class EtcdCoordinator::State {
+ public:
+  State(const EtcdOptions& options, Run run_in) : run(std::move(run_in)), client(options), options_(options), watcher_client_(options) {}
+  ~State() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+      if (context_) context_->TryCancel();
+      wake_.notify_all();
+    }
+    if (watcher_.joinable()) watcher_.join();
+    queue.stop();
+  }
+
+  void watch(std::function<void(const VersionedRecord&)> changed) {
+    changed_ = std::move(changed);
+    watcher_ = std::thread([this] { watch_until_end(); });
+  }
+
+  Run run;
+  EtcdClient client;  // of the queue's thread
+  WorkQueue queue;
+
+ private:
+  void tell(const VersionedRecord& record) {
+    run([changed = changed_, record] { changed(record); });
+  }
+
+  void watch_until_end() {
+    while (!watcher_client_.empty()) {
+      // What is there now; the watch goes on from behind it.
+      if (const auto now = watcher_client_.read()) {
+        if (*now) tell(**now);
+        watch_once(watcher_client_.revision() + 1);
+      }
+      std::unique_lock lock(mutex_);
+      if (wake_.wait_for(lock, std::chrono::milliseconds(200), [&] { return ending_; })) return;
+    }
+  }
+
+  void watch_once(std::int64_t revision) {
+    grpc::ClientContext context;
+    {
+      const std::lock_guard lock(mutex_);
+      if (ending_) return;
+      context_ = &context;
+    }
+    const auto stub = etcdserverpb::Watch::NewStub(watcher_client_.next_channel());
+    const auto stream = stub->Watch(&context);
+    etcdserverpb::WatchRequest request;
+    request.mutable_create_request()->set_key(options_.key);
+    request.mutable_create_request()->set_start_revision(revision);
+    etcdserverpb::WatchResponse response;
+    bool open = stream->Write(request);
+    while (open && stream->Read(&response)) {
+      if (response.canceled() || response.compact_revision() != 0) break;
+      for (const etcdserverpb::Event& event : response.events()) {
+        if (event.type() != etcdserverpb::Event::PUT) continue;
+        const auto record = to_record(event.kv());
+        if (record.has_value()) tell(record.value());
+      }
+    }
+    context.TryCancel();
+    (void)stream->Finish();
+    const std::lock_guard lock(mutex_);
+    context_ = nullptr;
+  }
+
+  EtcdOptions options_;
+  EtcdClient watcher_client_;  // of the watcher's thread
+  std::function<void(const VersionedRecord&)> changed_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  grpc::ClientContext* context_ = nullptr;  // guarded by mutex_; of the watch that runs
+  bool ending_ = false;                     // guarded by mutex_
+  std::thread watcher_;
+};
+
+EtcdCoordinator::EtcdCoordinator(const EtcdOptions& options, Run run) : state_(std::make_unique<State>(options, std::move(run))) {}
+EtcdCoordinator::~EtcdCoordinator() = default;
+
+void EtcdCoordinator::read(std::function<void(std::optional<VersionedRecord>)> done) {
+  state_->queue.post([state = state_.get(), done = std::move(done)] {
+    const auto answer = state->client.read();
+    const auto record = answer ? *answer : std::optional<VersionedRecord>();
+    state->run([done, record] { done(record); });
+  });
+}
+
+void EtcdCoordinator::compare_and_set(std::uint64_t expected, const Record& record, std::function<void(ChangeAnswer)> done) {
+  state_->queue.post([state = state_.get(), expected, record, done = std::move(done)] {
+    const ChangeAnswer answer = state->client.change(expected, record);
+    state->run([done, answer] { done(answer); });
+  });
+}
+
+void EtcdCoordinator::watch(std::function<void(const VersionedRecord&)> changed) { state_->watch(std::move(changed)); }
+
+Result<std::optional<VersionedRecord>> read_record(const EtcdOptions& options) {
+  EtcdClient client(options);
+  auto answer = client.read();
+  if (!answer) return Error(Errc::kUnavailable, "etcd does not answer, or its record is damaged");
+  return std::move(*answer);
+}
+
+Result<ChangeAnswer> change_record(const EtcdOptions& options, std::uint64_t expected, const Record& record) {
+  EtcdClient client(options);
+  return client.change(expected, record);
+}
+
+}  // namespace vexor::replication

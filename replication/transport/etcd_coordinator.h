@@ -1,0 +1,47 @@
+// The coordination record in etcd, under one key. Its version is etcd's own of that key, so every change is one
+// compare-and-set; data never goes through etcd.
+//
+// Threads: one for calls, one for the watch; callbacks come through `run`.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "replication/coordinator.h"
+#include "vexorstore/result.h"
+
+namespace vexor::replication {
+
+struct EtcdOptions {
+  std::vector<std::string> endpoints;  // HOST:PORT; asked in turn
+  std::string key = "/vexorstore/replica-set";
+  // Files in PEM; empty: no TLS (loopback only).
+  std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
+  unsigned call_ms_max = 1000;
+};
+
+class EtcdCoordinator final : public Coordinator {
+ public:
+  using Run = std::function<void(std::function<void()>)>;
+  EtcdCoordinator(const EtcdOptions& options, Run run);
+  ~EtcdCoordinator() override;
+
+  void read(std::function<void(std::optional<VersionedRecord>)> done) override;
+  void compare_and_set(std::uint64_t expected, const Record& record, std::function<void(ChangeAnswer)> done) override;
+  void watch(std::function<void(const VersionedRecord&)> changed) override;
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+// For commands, blocking. Errors: kUnavailable (no answer; a change may have happened), kCorrupt.
+Result<std::optional<VersionedRecord>> read_record(const EtcdOptions& options);
+// `expected` 0: there is no record yet.
+Result<ChangeAnswer> change_record(const EtcdOptions& options, std::uint64_t expected, const Record& record);
+
+}  // namespace vexor::replication

@@ -1,0 +1,266 @@
+#include "replication/transport/grpc_transport.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <shared_mutex>
+
+#include "replication/host/entry_codec.h"
+#include "replication/transport/credentials.h"
+#include "replication/transport/peer_link.h"
+#include "replication/transport/session_stream.h"
+#include "replication/transport/wire.h"
+
+namespace vexor::replication {
+
+namespace {
+
+// A record of a push that moves very many refs is the largest that goes in one message.
+constexpr int kMessageBytesMax = 256 << 20;
+
+std::string node_name(NodeId id) { return "node-" + std::to_string(id) + ".vexor"; }
+
+grpc::ChannelArguments channel_arguments(NodeId peer) {
+  grpc::ChannelArguments out;
+  out.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  out.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+  out.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+  out.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
+  out.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
+  out.SetMaxReceiveMessageSize(kMessageBytesMax);
+  out.SetMaxSendMessageSize(kMessageBytesMax);
+  out.SetSslTargetNameOverride(node_name(peer));
+  return out;
+}
+
+}  // namespace
+
+class GrpcTransport::State final : public peer::Peer::Service {
+ public:
+  explicit State(TransportOptions options_in) : options(std::move(options_in)) {}
+
+  Result<void> start();
+  void stop();
+
+  grpc::Status Deliver(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::Hello, peer::Envelope>* stream) override;
+  grpc::Status RunSession(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>* stream) override;
+  grpc::Status ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) override;
+
+  PeerLink* link(NodeId id) {
+    const std::shared_lock lock(links_mutex_);
+    const auto found = links_.find(id);
+    return found == links_.end() ? nullptr : found->second.get();
+  }
+  void serve(ReplicaHost& host, OpenForwarded open) {
+    const std::unique_lock lock(host_mutex);
+    host_ = &host;
+    open_ = std::move(open);
+  }
+  // Registers a call that stop() ends.
+  class Call;
+
+  TransportOptions options;
+  std::shared_mutex host_mutex;
+  int port = 0;
+
+ private:
+  // Who calls; 0: nobody of the set.
+  NodeId caller(const grpc::ServerContext& context) const;
+  Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials() const;
+
+  ReplicaHost* host_ = nullptr;  // guarded by host_mutex
+  OpenForwarded open_;           // guarded by host_mutex
+  std::shared_mutex links_mutex_;
+  std::map<NodeId, std::unique_ptr<PeerLink>> links_;  // guarded by links_mutex_
+  std::mutex calls_mutex_;
+  std::set<grpc::ClientContext*> calls_;  // guarded by calls_mutex_
+  bool ending_ = false;                   // guarded by calls_mutex_
+  std::unique_ptr<grpc::Server> server_;
+};
+
+class GrpcTransport::State::Call {
+ public:
+  explicit Call(State& state) : state_(state) {
+    const std::lock_guard lock(state.calls_mutex_);
+    state.calls_.insert(&context);
+    if (state.ending_) context.TryCancel();
+  }
+  ~Call() {
+    const std::lock_guard lock(state_.calls_mutex_);
+    state_.calls_.erase(&context);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  grpc::ClientContext context;
+
+ private:
+  State& state_;
+};
+
+Result<std::shared_ptr<grpc::ServerCredentials>> GrpcTransport::State::server_credentials() const {
+  if (options.ca_file.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions out(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  VEXOR_TRY(out.pem_root_certs, read_text_file(options.ca_file));
+  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
+  VEXOR_TRY(pair.cert_chain, read_text_file(options.certificate_file));
+  VEXOR_TRY(pair.private_key, read_text_file(options.key_file));
+  out.pem_key_cert_pairs.push_back(std::move(pair));
+  return grpc::SslServerCredentials(out);
+}
+
+Result<void> GrpcTransport::State::start() {
+  VEXOR_TRY(const auto credentials, server_credentials());
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.listen, credentials, &port);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
+  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.SetMaxSendMessageSize(kMessageBytesMax);
+  builder.RegisterService(this);
+  server_ = builder.BuildAndStart();
+  if (!server_ || port == 0) return Error(Errc::kIo, "cannot listen for members of the replica set on " + options.listen);
+  VEXOR_TRY(const auto channel_credentials, client_credentials(options.ca_file, options.certificate_file, options.key_file));
+  const std::unique_lock lock(links_mutex_);
+  for (const auto& [id, address] : options.peers) {
+    const auto channel = grpc::CreateCustomChannel(address, channel_credentials, channel_arguments(id));
+    links_.emplace(id, std::make_unique<PeerLink>(channel, address, options.self, [this, id = id](Incarnation incarnation) {
+      const std::shared_lock host_lock(host_mutex);
+      if (host_ != nullptr) host_->peer_dead(id, incarnation);
+    }));
+  }
+  return success();
+}
+
+void GrpcTransport::State::stop() {
+  {
+    const std::unique_lock lock(host_mutex);
+    host_ = nullptr;
+  }
+  {
+    const std::lock_guard lock(calls_mutex_);
+    ending_ = true;
+    for (grpc::ClientContext* context : calls_) context->TryCancel();
+  }
+  {
+    const std::unique_lock lock(links_mutex_);
+    links_.clear();
+  }
+  if (server_) server_->Shutdown(std::chrono::system_clock::now());
+}
+
+NodeId GrpcTransport::State::caller(const grpc::ServerContext& context) const {
+  const auto told = context.client_metadata().find("vexor-node");
+  if (told == context.client_metadata().end()) return 0;
+  const std::string text(told->second.data(), told->second.size());
+  NodeId id = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || text.size() > 19) return 0;
+    id = id * 10 + static_cast<NodeId>(c - '0');
+  }
+  if (!options.peers.contains(id)) return 0;
+  if (options.ca_file.empty()) return id;
+  const std::string wanted = node_name(id);
+  for (const grpc::string_ref& name : context.auth_context()->FindPropertyValues("x509_subject_alternative_name")) {
+    if (std::string(name.data(), name.size()) == wanted) return id;
+  }
+  return 0;
+}
+
+grpc::Status GrpcTransport::State::Deliver(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::Hello, peer::Envelope>* stream) {
+  const NodeId from = caller(*context);
+  PeerLink* const back = link(from);
+  if (from == 0 || back == nullptr) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  peer::Hello hello;
+  hello.set_incarnation(options.incarnation);
+  stream->Write(hello);
+  back->incoming(1);
+  peer::Envelope envelope;
+  while (stream->Read(&envelope)) {
+    auto message = from_wire(envelope);
+    if (message.has_error()) continue;  // as if it were lost
+    const std::shared_lock lock(host_mutex);
+    if (host_ != nullptr) host_->receive(from, message.value());
+  }
+  if (PeerLink* const still = link(from)) still->incoming(-1);
+  return grpc::Status::OK;
+}
+
+grpc::Status GrpcTransport::State::RunSession(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>* stream) {
+  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  OpenForwarded open;
+  {
+    const std::shared_lock lock(host_mutex);
+    if (host_ != nullptr) open = open_;
+  }
+  if (!open) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
+  return run_forwarded(open, *stream);
+}
+
+grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) {
+  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  const std::shared_lock lock(host_mutex);
+  if (host_ == nullptr) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
+  const auto place = host_->log().position(request->sequence());
+  if (place.has_error() || place.value().hash != request->hash()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such record here");
+  auto reader = host_->log().read_rows(request->sequence());
+  if (reader.has_error()) return grpc::Status(grpc::StatusCode::NOT_FOUND, reader.error().message());
+  for (;;) {
+    auto piece = reader.value()->next();
+    if (piece.has_error()) return grpc::Status(grpc::StatusCode::DATA_LOSS, piece.error().message());
+    if (piece.value().empty()) return grpc::Status::OK;
+    peer::RowsPiece out;
+    out.set_rows(std::move(piece).value());
+    if (context->IsCancelled() || !writer->Write(out)) return grpc::Status::CANCELLED;
+  }
+}
+
+GrpcTransport::GrpcTransport() = default;
+GrpcTransport::~GrpcTransport() { stop(); }
+
+Result<std::unique_ptr<GrpcTransport>> GrpcTransport::start(const TransportOptions& options) {
+  std::unique_ptr<GrpcTransport> out(new GrpcTransport());
+  out->state_ = std::make_unique<State>(options);
+  VEXOR_TRY(out->state_->start());
+  return out;
+}
+
+void GrpcTransport::serve(ReplicaHost& host, OpenForwarded open) { state_->serve(host, std::move(open)); }
+void GrpcTransport::stop() { state_->stop(); }
+int GrpcTransport::port() const { return state_->port; }
+
+void GrpcTransport::send(NodeId to, const Message& message) {
+  if (PeerLink* const link = state_->link(to)) link->send(to_wire(message));
+}
+
+Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId primary, const ForwardedPush& push) {
+  PeerLink* const link = state_->link(primary);
+  if (link == nullptr) return Error(Errc::kUnavailable, "the primary is not among this member's peers");
+  auto context = std::make_shared<grpc::ClientContext>();
+  context->AddMetadata("vexor-node", std::to_string(state_->options.self));
+  return make_remote_session(std::move(context), link->stub(), push);
+}
+
+Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& writer) {
+  VEXOR_TRY(const RecordPlace place, place_of_record(record));
+  PeerLink* const link = state_->link(from);
+  if (link == nullptr) return Error(Errc::kUnavailable, "no such member");
+  State::Call call(*state_);
+  call.context.AddMetadata("vexor-node", std::to_string(state_->options.self));
+  peer::RowsRequest request;
+  request.set_sequence(place.position.sequence);
+  request.set_hash(place.position.hash);
+  const auto stream = link->stub().ReadRows(&call.context, request);
+  peer::RowsPiece piece;
+  while (stream->Read(&piece)) {
+    if (auto added = writer.add(piece.rows()); added.has_error()) {
+      call.context.TryCancel();
+      (void)stream->Finish();
+      return added;
+    }
+  }
+  const grpc::Status status = stream->Finish();
+  if (!status.ok()) return Error(Errc::kUnavailable, "rows of a large push: " + status.error_message());
+  return success();
+}
+
+}  // namespace vexor::replication

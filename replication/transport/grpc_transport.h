@@ -1,0 +1,54 @@
+// Members over gRPC with TLS on both sides: a connection in each direction for messages, and calls for rows.
+//
+// A member is who its certificate says: the name node-ID.vexor among its alternative names, signed by the CA of
+// the set. Evidence of death (docs/protocol/replication.md, "Takeover"): both connections to a process ended, and
+// its machine refuses a new one.
+//
+// Threads: two for each other member, and gRPC's. Spec: replication/transport/peer.proto.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "replication/host/replica_host.h"
+#include "replication/transport/remote_session.h"
+
+namespace vexor::replication {
+
+struct TransportOptions {
+  NodeId self = 0;
+  Incarnation incarnation = 0;
+  std::string listen;  // HOST:PORT
+  std::map<NodeId, std::string> peers;  // HOST:PORT; without self
+  // Files in PEM; all empty: no TLS, and any caller is who it says (tests on loopback only).
+  std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
+};
+
+class GrpcTransport final : public Transport {
+ public:
+  // Listens, and refuses everybody until serve(). Errors: kIo.
+  static Result<std::unique_ptr<GrpcTransport>> start(const TransportOptions& options);
+  ~GrpcTransport() override;
+
+  // From now on messages go to the host. Call stop() before the host ends.
+  void serve(ReplicaHost& host, OpenForwarded open);
+  // Ends all connections, and calls that are under way.
+  void stop();
+  int port() const;
+
+  // A session at the primary, for a client of this member. Must end before the transport. Errors: kUnavailable.
+  Result<std::unique_ptr<protocol::Session>> forward(NodeId primary, const ForwardedPush& push);
+
+  void send(NodeId to, const Message& message) override;
+  Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override;
+
+ private:
+  GrpcTransport();
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vexor::replication

@@ -1,0 +1,136 @@
+#include "replication/transport/peer_link.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace vexor::replication {
+
+namespace {
+
+constexpr std::chrono::milliseconds kRetry{20};
+constexpr int kRefusalTries = 50;  // times kRetry: how long the other direction may take to end
+constexpr int kConnectMsMax = 200;
+
+}  // namespace
+
+PeerLink::PeerLink(std::shared_ptr<grpc::Channel> channel, std::string address, NodeId self, Dead dead)
+    : stub_(peer::Peer::NewStub(channel)), address_(std::move(address)), self_(self), dead_(std::move(dead)), thread_([this] { run(); }) {}
+
+PeerLink::~PeerLink() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+    wake_.notify_all();
+  }
+  thread_.join();
+}
+
+void PeerLink::send(peer::Envelope envelope) {
+  const std::lock_guard lock(mutex_);
+  if (context_ == nullptr || queue_.size() >= kQueueMax) return;
+  queue_.push_back(std::move(envelope));
+  wake_.notify_all();
+}
+
+void PeerLink::incoming(int change) {
+  const std::lock_guard lock(mutex_);
+  incoming_ += change;
+  wake_.notify_all();
+}
+
+bool PeerLink::wait(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, time, [&] { return ending_; });
+}
+
+void PeerLink::run() {
+  do {
+    converse();
+    look_for_death();
+  } while (wait(kRetry));
+}
+
+void PeerLink::converse() {
+  grpc::ClientContext context;
+  context.AddMetadata("vexor-node", std::to_string(self_));
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_) return;
+    context_ = &context;
+    is_broken_ = false;
+    queue_.clear();
+  }
+  const auto stream = stub_->Deliver(&context);
+  std::thread reader([&] {
+    peer::Hello hello;
+    while (stream->Read(&hello)) {
+      const std::lock_guard lock(mutex_);
+      incarnation_ = hello.incarnation();
+    }
+    const std::lock_guard lock(mutex_);
+    is_broken_ = true;
+    wake_.notify_all();
+  });
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [&] { return ending_ || is_broken_ || !queue_.empty(); });
+    if (ending_ || is_broken_) break;
+    const peer::Envelope envelope = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    const bool written = stream->Write(envelope);
+    lock.lock();
+    if (!written) break;
+  }
+  context_ = nullptr;
+  lock.unlock();
+  context.TryCancel();
+  reader.join();
+  (void)stream->Finish();
+}
+
+// The process that was there ended if its machine says that nobody listens and it holds no connection any more.
+void PeerLink::look_for_death() {
+  for (int tries = 0; tries < kRefusalTries; ++tries) {
+    if (!is_refused()) return;
+    Incarnation dead = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (ending_ || incarnation_ == 0) return;
+      if (incoming_ == 0) dead = std::exchange(incarnation_, 0);
+    }
+    if (dead != 0) return dead_(dead);
+    if (!wait(std::chrono::milliseconds(5))) return;
+  }
+}
+
+bool PeerLink::is_refused() const {
+  const std::size_t colon = address_.rfind(':');
+  if (colon == std::string::npos) return false;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(address_.substr(0, colon).c_str(), address_.substr(colon + 1).c_str(), &hints, &found) != 0) return false;
+  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  bool refused = false;
+  if (fd >= 0) {
+    int error = ::connect(fd, found->ai_addr, found->ai_addrlen) == 0 ? 0 : errno;
+    pollfd poll{fd, POLLOUT, 0};
+    if (error == EINPROGRESS && ::poll(&poll, 1, kConnectMsMax) == 1) {
+      socklen_t size = sizeof error;
+      ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+    refused = error == ECONNREFUSED;
+    ::close(fd);
+  }
+  ::freeaddrinfo(found);
+  return refused;
+}
+
+}  // namespace vexor::replication

@@ -1,0 +1,154 @@
+"""A replica set of real processes on loopback, with an etcd of its own, for tests and benchmarks."""
+import json, os, shutil, signal, socket, subprocess, sys, time, urllib.request
+
+PASSWORD = "correct horse battery"
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def wait_until(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class Node:
+    def __init__(self, cluster, number, program):
+        self.cluster, self.number, self.program = cluster, number, program
+        self.data = os.path.join(cluster.directory, f"node{number}")
+        self.process = None
+
+    def start(self):
+        config = os.path.join(self.cluster.directory, f"node{self.number}.toml")
+        peers = ",".join(f"{n}=127.0.0.1:{port}" for n, port in self.cluster.peer_ports.items() if n != self.number)
+        timers = "".join(f"{name} = {value}\n" for name, value in self.cluster.timers.items())
+        with open(config, "w") as out:
+            out.write(f"""[server]
+data = "{self.data}"
+drain_seconds = 5
+[https]
+listen = "127.0.0.1:{self.cluster.https_ports[self.number]}"
+[monitor]
+listen = "127.0.0.1:{self.cluster.monitor_ports[self.number]}"
+[replication]
+node = {self.number}
+listen = "127.0.0.1:{self.cluster.peer_ports[self.number]}"
+peers = "{peers}"
+etcd = "127.0.0.1:{self.cluster.etcd_port}"
+{timers}""")
+        self.log = open(self.data + ".log", "ab")
+        self.process = subprocess.Popen([f"{self.cluster.binaries}/{self.program}", "--config", config], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(open(self.data + ".log").read()[-2000:])
+        self.ready = json.loads(line)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        if how == signal.SIGSTOP:
+            return
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+        self.log.close()
+        self.process = None
+
+    def status(self):
+        """What /healthz says of replication; None while the node is down."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.cluster.monitor_ports[self.number]}/healthz", timeout=2) as answer:
+                return json.loads(answer.read().decode().splitlines()[1])
+        except (OSError, IndexError):
+            return None
+
+    def ctl(self, *args, stdin=""):
+        done = subprocess.run([f"{self.cluster.binaries}/vexorctl", "--data", self.data, *args], input=stdin, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise AssertionError(f"{args}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def url(self, name, user="demo"):
+        return f"https://{user}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.cluster.https_ports[self.number]}/{name}.git"
+
+
+class Cluster:
+    def __init__(self, binaries, directory, timers=None):
+        self.binaries, self.directory = os.path.abspath(binaries), directory
+        self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800}
+        ports = free_ports(11)
+        self.etcd_port, self.etcd_peer_port = ports[0], ports[1]
+        self.peer_ports = dict(zip((1, 2, 3), ports[2:5]))
+        self.https_ports = dict(zip((1, 2, 3), ports[5:8]))
+        self.monitor_ports = dict(zip((1, 2, 3), ports[8:11]))
+        self.nodes = {1: Node(self, 1, "vexord"), 2: Node(self, 2, "vexord"), 3: Node(self, 3, "vexor-replicad")}
+        self.etcd = None
+
+    def start(self):
+        self.etcd_log = open(os.path.join(self.directory, "etcd.log"), "ab")
+        url, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self.etcd_peer_port}"
+        self.etcd = subprocess.Popen(["etcd", "--name", "e", "--data-dir", os.path.join(self.directory, "etcd"), "--listen-client-urls", url, "--advertise-client-urls", url,
+                                      "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"e={peer}"],
+                                     stdout=self.etcd_log, stderr=self.etcd_log)
+        members = [f"{n}=127.0.0.1:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
+        wait_until(lambda: self.try_ctl("init", *members), 20, "etcd answers")
+        for node in self.nodes.values():
+            node.start()
+        wait_until(self.primary, 20, "somebody leads")
+
+    def try_ctl(self, *args):
+        return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", f"127.0.0.1:{self.etcd_port}", *args], capture_output=True, text=True, timeout=30).returncode == 0
+
+    def ctl(self, *args):
+        done = subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", f"127.0.0.1:{self.etcd_port}", *args], capture_output=True, text=True, timeout=30)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return done.stdout
+
+    def primary(self, other_than=0):
+        for node in self.nodes.values():
+            status = node.status() if node.process is not None and node.number != other_than else None
+            if status and status["role"] == "primary":
+                return node
+        return None
+
+    def in_sync(self):
+        return json.loads(self.ctl("status").split(": ", 1)[1]).get("inSync", [])
+
+    def wait_for_all(self, seconds=30):
+        """All nodes that run have applied all that the primary has."""
+        def same():
+            states = [node.status() for node in self.nodes.values() if node.process is not None]
+            if any(state is None for state in states) or not any(state["role"] == "primary" for state in states):
+                return False
+            last = max(state["appended"] for state in states)
+            return all(state["applied"] == last for state in states)
+        wait_until(same, seconds, "all nodes have applied all")
+
+    def wait_for_all_but_load(self, seconds=30):
+        """The same while pushes go on: every node has applied what the primary had when it was asked."""
+        primary = wait_until(self.primary, seconds, "somebody leads")
+        last = (primary.status() or {"appended": 0})["appended"]
+        wait_until(lambda: all((node.status() or {"applied": 0})["applied"] >= last for node in self.nodes.values()), seconds, "all nodes follow")
+
+    def stop(self):
+        for node in self.nodes.values():
+            if node.process is not None:
+                node.process.send_signal(signal.SIGCONT)
+                node.stop(signal.SIGKILL)
+        if self.etcd is not None:
+            self.etcd.kill()
+            self.etcd.wait()
+            self.etcd_log.close()

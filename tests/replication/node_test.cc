@@ -1,0 +1,234 @@
+#include "replication/node.h"
+
+#include "replication/limits.h"
+#include "sim/machine.h"
+#include "sim/random.h"
+#include "sim/sim_log.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace vexor::replication {
+namespace {
+
+constexpr NodeId kSelf = 2, kLeader = 1;
+
+struct Standby {  // a standby that follows member 1 in epoch 3
+  sim::SimLog log;
+  Node node{{kSelf, 20}, {}, log, 0, 0};
+
+  Standby() {
+    VersionedRecord record{5, {}};
+    record.record = {3,
+                     kLeader,
+                     10,
+                     {kLeader, kSelf},
+                     {{kLeader, Role::kStandby}, {kSelf, Role::kStandby}},
+                     Copies::kTwo,
+                     0};
+    node.record_seen(0, record);
+    node.take_outputs();
+  }
+  void sync(Millis now) {
+    log.sync(log.written());
+    node.log_durable(now, log.written());
+  }
+  Append append(EntryId previous, std::vector<Entry> entries, Sequence commit = 0) const {
+    return {3, 10, previous, std::move(entries), commit, 0};
+  }
+};
+
+template <class Kind>
+const Kind* find(const std::vector<Output>& outputs) {
+  for (const Output& output : outputs)
+    if (const auto* kind = std::get_if<Kind>(&output)) return kind;
+  return nullptr;
+}
+
+TEST(Node, answers_only_what_is_durable) {
+  Standby follower;
+  const Entry entry = sim::make_entry(3, {}, {1, {}});
+  follower.node.receive(1, kLeader, follower.append({}, {entry}));
+  EXPECT_EQ(find<Send>(follower.node.take_outputs()), nullptr);  // the promise is not durable (A2)
+  follower.sync(2);
+  const auto outputs = follower.node.take_outputs();
+  const Send* send = find<Send>(outputs);
+  ASSERT_NE(send, nullptr);
+  EXPECT_EQ(std::get<AppendAnswer>(send->message).match, entry.id);
+}
+
+TEST(Node, divergence_at_or_below_the_commit_is_quarantine) {
+  Standby follower;
+  const Entry entry = sim::make_entry(3, {}, {1, {}});
+  follower.node.receive(1, kLeader, follower.append({}, {entry}, 1));
+  follower.sync(2);
+  EXPECT_EQ(follower.node.commit(), 1U);
+  follower.node.take_outputs();
+  Append other = follower.append({}, {sim::make_entry(4, {}, {2, {}})});
+  other.epoch = 4;
+  follower.node.receive(3, 7, other);
+  const auto outputs = follower.node.take_outputs();
+  const Alarm* alarm = find<Alarm>(outputs);
+  ASSERT_NE(alarm, nullptr);
+  EXPECT_EQ(alarm->kind, AlarmKind::kDivergence);
+  EXPECT_TRUE(follower.node.stopped());
+  EXPECT_EQ(follower.node.head(), entry.id);  // nothing repaired
+}
+
+TEST(Node, dead_evidence_takes_over_at_once_but_only_that_of_the_leading_incarnation) {
+  Standby follower;
+  follower.node.receive(800, kLeader, follower.append({}, {}));
+  follower.sync(801);
+  follower.node.take_outputs();
+  follower.node.peer_dead(810, kLeader, 9);  // an earlier one
+  EXPECT_EQ(find<ChangeRecord>(follower.node.take_outputs()), nullptr);
+  follower.node.peer_dead(811, kLeader, 10);
+  const auto outputs = follower.node.take_outputs();
+  const ChangeRecord* change = find<ChangeRecord>(outputs);
+  ASSERT_NE(change, nullptr);
+  EXPECT_EQ(change->record.epoch, 4U);
+  EXPECT_EQ(change->record.in_sync, std::vector<NodeId>{kSelf});
+}
+
+TEST(Node, silence_takes_over_after_the_detector_and_not_before) {
+  Standby follower;
+  follower.node.receive(800, kLeader, follower.append({}, {}));
+  follower.sync(801);
+  follower.node.take_outputs();
+  follower.node.tick(1799);
+  EXPECT_EQ(find<ChangeRecord>(follower.node.take_outputs()), nullptr);
+  follower.node.tick(1800);
+  EXPECT_NE(find<ChangeRecord>(follower.node.take_outputs()), nullptr);
+}
+
+TEST(Node, each_request_gets_an_outcome_where_nobody_leads) {
+  Standby follower;
+  follower.node.propose(1, 71, sim::make_entry(3, {}, {1, {}}));
+  follower.node.confirm_head(1, 72);
+  follower.node.read(1, 73, ReadLevel::kLinearizable, 0);
+  follower.node.read(1, 74, ReadLevel::kEventual, 0);
+  follower.node.tick(6000);
+  const auto outputs = follower.node.take_outputs();
+  const auto* outcome = find<ProposalOutcome>(outputs);
+  ASSERT_NE(outcome, nullptr);
+  EXPECT_EQ(outcome->fate, Fate::kNotStarted);
+  EXPECT_EQ(outcome->retry_at, kLeader);
+  ASSERT_NE(find<ConfirmOutcome>(outputs), nullptr);
+  EXPECT_FALSE(find<ConfirmOutcome>(outputs)->confirmed);
+  EXPECT_EQ(std::count_if(outputs.begin(), outputs.end(),
+                          [](auto& output) { return std::holds_alternative<ReadOutcome>(output); }),
+            2);
+}
+
+// Messages made of numbers that break things, mixed with ones that fit.
+class Hostile {
+ public:
+  Hostile(std::uint64_t seed, const Log& log) : random_(seed), log_(log) {}
+
+  Message message() {
+    switch (random_.below(10)) {
+      case 0:
+        return append();
+      case 1:
+        return AppendAnswer{number(), number(), id(), ids(), time(), random_.chance(500)};
+      case 2:
+        return Refusal{number()};
+      case 3:
+        return ReadIndex{number(), number()};
+      case 4:
+        return ReadIndexAnswer{number(), number(), number()};
+      case 5:
+        return SnapshotOffer{number(), id()};
+      case 6:
+        return Resignation{number()};
+      case 7:
+        return Handover{record()};
+      default:
+        return append();
+    }
+  }
+
+ private:
+  std::uint64_t number() {
+    static constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+    static constexpr std::uint64_t kNumbers[] = {0, 1, 2, 3, 4, 5, 20, 1ULL << 63, kMax - 1, kMax};
+    return kNumbers[random_.below(random_.chance(900) ? 7 : std::size(kNumbers))];
+  }
+  Millis time() { return static_cast<Millis>(number()); }
+  EntryId id() {
+    if (const auto real = log_.id_at(number()); real && random_.chance(700)) return *real;
+    return {number(), {static_cast<std::uint8_t>(random_.below(3))}};
+  }
+  std::vector<EntryId> ids() {
+    std::vector<EntryId> ids(random_.chance(500) ? 0 : random_.below(2 * kSamplesMax));
+    for (EntryId& one : ids) one = id();
+    return ids;
+  }
+  VersionedRecord record() {
+    VersionedRecord record{number(), {}};
+    record.record.epoch = number();
+    record.record.primary = number();
+    record.record.primary_incarnation = random_.chance(500) ? 20 : number();
+    record.record.handover_target = number();
+    for (std::size_t i = random_.below(random_.chance(50) ? 100 : 4); i > 0; --i) {
+      record.record.in_sync.push_back(number());
+      record.record.members.push_back(
+          {number(), random_.chance(300) ? Role::kOffsite : Role::kStandby});
+    }
+    return record;
+  }
+  Append append() {
+    Append append{number(), number(), id(), {}, number(), time()};
+    EntryId previous = append.previous;
+    for (std::size_t i = random_.below(random_.chance(20) ? 2 * kAppendEntriesMax : 4); i > 0;
+         --i) {
+      if (random_.chance(50)) previous = id();
+      Entry entry = sim::make_entry(random_.chance(900) ? 1 : number(), previous, {number(), {}});
+      if (random_.chance(20)) entry.bytes = nullptr;
+      previous = entry.id;
+      append.entries.push_back(std::move(entry));
+    }
+    return append;
+  }
+
+  sim::Random random_;
+  const Log& log_;
+};
+
+// A failed check would abort the test.
+TEST(Node, no_message_breaks_a_check) {
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    Standby follower;
+    Hostile hostile(seed, follower.log);
+    if (seed % 2 == 0) {  // a leader
+      VersionedRecord record{6, {}};
+      record.record = {4,
+                       kSelf,
+                       20,
+                       {kLeader, kSelf},
+                       {{kLeader, Role::kStandby}, {kSelf, Role::kStandby}},
+                       Copies::kTwo,
+                       0};
+      follower.node.record_seen(1, record);
+      follower.sync(1);
+      ASSERT_TRUE(follower.node.leads());
+    }
+    for (Millis now = 2; now < 200; ++now) {
+      follower.node.receive(now, now % 3 == 0 ? 7 : kLeader, hostile.message());
+      if (follower.node.leads())
+        follower.node.propose(
+            now, static_cast<RequestId>(now),
+            sim::make_entry(follower.node.head_epoch(), follower.node.head(), {1, {}}));
+      if (now % 5 == 0) follower.sync(now);
+      if (now % 7 == 0) follower.node.tick(now);
+      for (const Output& output : follower.node.take_outputs())
+        if (const auto* apply = std::get_if<Apply>(&output))
+          follower.node.applied(now, apply->sequence);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace vexor::replication

@@ -1,0 +1,146 @@
+// Replica sets of real stores in one process: who leads, what a push is told, and what is left of it.
+#include "replication/host/replica_host.h"
+
+#include "support/replica_pair.h"
+#include "support/replica_set.h"
+#include "support/session_run.h"
+#include "support/upkeep.h"
+
+namespace vexor {
+namespace {
+
+using namespace test;
+
+const ObjectId kNone = ObjectId::null(kAlgorithm);
+
+Options quick() {
+  Options options;
+  options.heartbeat_ms = 20;
+  options.lease_ms = 200;
+  options.detector_ms = 400;
+  options.member_silence_ms = 400;
+  options.member_lag_ms = 1000;
+  return options;
+}
+
+std::string receipt_of_push(Store& store, const Push& push) {
+  protocol::ReceivePackOptions options;
+  options.stateless = true;
+  const auto repository = store.find_repository("a/b").value();
+  const auto session = protocol::make_receive_pack(store, *repository, options);
+  std::string request = push.request;
+  const std::size_t at = request.find(" report-status");
+  request.replace(at, 14, " report-status side-band-64k");
+  char length[5];
+  std::snprintf(length, sizeof length, "%04zx", std::strtoul(request.substr(0, 4).c_str(), nullptr, 16) + 14);
+  request.replace(0, 4, length);
+  const std::string answer = run_session(*session.value(), request);
+  const std::size_t begin = answer.find("stored on");
+  return begin == std::string::npos ? answer : answer.substr(begin, answer.find('\n', begin) - begin);
+}
+
+TEST(ReplicaHost, a_push_is_on_all_three_servers) {
+  ReplicaSet set(3, quick());
+  const NodeId leader = set.wait_for_leader();
+  EXPECT_EQ(leader, 1U);
+  Store& store = *set.server(leader).store;
+  ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(set.wait_for_all());
+  const Push small = make_push(std::nullopt, 0, 3, "refs/heads/main", kNone);
+  EXPECT_EQ(receipt_of_push(store, small), "stored on 3 of 3 servers, off-site included, sequence 2");
+  const Push large = make_push(small.tip, 1, 4100, "refs/heads/large", kNone);  // its rows go apart
+  EXPECT_TRUE(run_push(store, "a/b", large.request));
+  ASSERT_TRUE(set.wait_for_all());
+  const auto rows = all_rows(*set.server(1).live);
+  EXPECT_EQ(all_rows(*set.server(2).live), rows);
+  EXPECT_EQ(all_rows(*set.server(3).live), rows);
+  EXPECT_FALSE(set.server(2).store->create_repository("c/d", {}, {}).has_value());
+}
+
+TEST(ReplicaHost, the_standby_takes_over_and_nothing_acknowledged_is_lost) {
+  ReplicaSet set(3, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  ASSERT_TRUE(set.server(1).store->create_repository("a/b", {}, {}).has_value());
+  std::map<std::string, ObjectId> acknowledged;
+  NodeId leader = 1;
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 5; ++i) {
+      const std::string ref = "refs/heads/r" + std::to_string(round) + "-" + std::to_string(i);
+      const Push push = make_push(std::nullopt, round * 10 + i, 3, ref, kNone);
+      if (run_push(*set.server(leader).store, "a/b", push.request)) acknowledged[ref] = push.tip;
+    }
+    // The set needs the standby in sync before it can take over.
+    for (int i = 0; i < 2000 && set.record().get().record.in_sync.size() < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const auto began = std::chrono::steady_clock::now();
+    set.kill(leader, round % 2 == 0);
+    const NodeId next = set.wait_for_leader(leader);
+    ASSERT_NE(next, 0U);
+    ASSERT_NE(next, 3U);
+    const Push push = make_push(std::nullopt, 1000 + round, 3, "refs/heads/after" + std::to_string(round), kNone);
+    ASSERT_TRUE(run_push(*set.server(next).store, "a/b", push.request));
+    acknowledged["refs/heads/after" + std::to_string(round)] = push.tip;
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began).count();
+    std::printf("%s: a push was acknowledged %lld ms after the kill\n", round % 2 == 0 ? "refused connections" : "silence", static_cast<long long>(took));
+    set.start(leader);
+    leader = next;
+    ASSERT_TRUE(set.wait_for_all());
+  }
+  EXPECT_GE(acknowledged.size(), 30U);
+  const auto rows = all_rows(*set.server(1).live);
+  for (NodeId id = 1; id <= 3; ++id) {
+    Store& store = *set.server(id).store;
+    EXPECT_EQ(all_rows(*set.server(id).live), rows);
+    const auto repository = store.find_repository("a/b").value();
+    expect_sound(store, repository->id);
+    const auto refs = store.list_refs(repository->id).value();
+    for (const auto& [name, tip] : acknowledged) {
+      const auto found = std::find_if(refs.begin(), refs.end(), [&name = name](const RefInfo& ref) { return ref.name == name; });
+      ASSERT_NE(found, refs.end()) << name;
+      EXPECT_EQ(found->id, tip);
+    }
+  }
+}
+
+TEST(ReplicaHost, a_read_anywhere_shows_what_was_acknowledged) {
+  ReplicaSet set(3, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  ASSERT_TRUE(set.server(1).store->create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(set.wait_for_all());
+  for (int i = 0; i < 30; ++i) {
+    const std::string ref = "refs/heads/b" + std::to_string(i);
+    ASSERT_TRUE(run_push(*set.server(1).store, "a/b", make_push(std::nullopt, i, 2, ref, kNone).request));
+    for (NodeId id = 1; id <= 3; ++id) {
+      const auto ready = set.host_of(id)->wait_until_readable(replication::ReadLevel::kLinearizable, 0);
+      ASSERT_TRUE(ready.has_value()) << ready.error().message();
+      const auto refs = set.server(id).store->list_refs(1).value();
+      EXPECT_TRUE(std::any_of(refs.begin(), refs.end(), [&](const RefInfo& one) { return one.name == ref; })) << ref << " at " << id;
+    }
+  }
+}
+
+// A primary that nobody hears appends and tells nobody; when it is back it takes that back.
+TEST(ReplicaHost, a_primary_that_was_cut_off_gives_up_its_tail) {
+  ReplicaSet set(3, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  ASSERT_TRUE(set.server(1).store->create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(set.wait_for_all());
+  for (int i = 0; i < 2000 && set.record().get().record.in_sync.size() < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  set.server(1).is_cut_off = true;
+  bool acknowledged = true;
+  std::thread pusher([&] { acknowledged = run_push(*set.server(1).store, "a/b", make_push(std::nullopt, 1, 3, "refs/heads/lost", kNone).request); });
+  const NodeId next = set.wait_for_leader(1);
+  ASSERT_EQ(next, 2U);
+  ASSERT_TRUE(run_push(*set.server(2).store, "a/b", make_push(std::nullopt, 2, 3, "refs/heads/kept", kNone).request));
+  pusher.join();
+  EXPECT_FALSE(acknowledged);
+  EXPECT_FALSE(set.host_of(1)->wait_until_readable(replication::ReadLevel::kLinearizable, 0).has_value());
+  set.server(1).is_cut_off = false;
+  ASSERT_TRUE(set.wait_for_all());
+  const auto rows = all_rows(*set.server(2).live);
+  EXPECT_EQ(all_rows(*set.server(1).live), rows);
+  const auto refs = set.server(1).store->list_refs(1).value();
+  EXPECT_EQ(refs.size(), 1U);
+}
+
+}  // namespace
+}  // namespace vexor
