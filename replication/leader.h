@@ -78,7 +78,8 @@ class Leader {
   Sequence copies_have() const;
   Reason refusal(const Entry& entry) const;
   void settle();
-  bool settle_one(Pending& pending);
+  bool settle_one(const Pending& pending);
+  void tell(const Pending& pending);
   bool waits_for_copies(const Pending& pending) const;
   Receipt receipt(Sequence sequence) const;
   void settle_confirmations();

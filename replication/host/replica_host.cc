@@ -55,9 +55,10 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
 
 ReplicaHost::~ReplicaHost() {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     ending_ = true;
     answered_.notify_all();
+    answered_.wait(lock, [&] { return asked_.empty(); });
   }
   if (fetcher_) fetcher_->stop();
   if (loop_) loop_->stop();
@@ -88,12 +89,19 @@ void ReplicaHost::follow_leadership() {
     ++reigns_;
     rows_here_.clear();
     rows_asked_.clear();
-    store_leads_ = false;  // the promise ended it
+    store_leads_ = store_takes_ = false;  // the promise ended it
   }
-  if (node_->leads() == store_leads_) return;
-  store_leads_ = node_->leads();
-  if (store_leads_) node_log_->begin_leading(node_->head_epoch());
-  else node_log_->end_leading();
+  if (node_->takes_proposals() == store_leads_) return;
+  store_leads_ = node_->takes_proposals();
+  store_takes_ = false;
+  ++turns_;
+  if (!store_leads_) return node_log_->end_leading();
+  node_log_->begin_leading(node_->head_epoch(), [this, turn = turns_] {
+    loop_->post([this, turn] {
+      store_takes_ = store_leads_ && turn == turns_;
+      publish_status();
+    });
+  });
 }
 
 void ReplicaHost::receive(NodeId from, const Message& message) {
@@ -220,31 +228,43 @@ void ReplicaHost::perform(ProposalOutcome& output) {
   }
 }
 
-void ReplicaHost::perform(ConfirmOutcome&) {}
-
-void ReplicaHost::perform(ReadOutcome& output) {
-  const std::lock_guard lock(mutex_);
-  const auto found = reads_.find(output.request);
-  if (found != reads_.end()) found->second = output.granted;
-  answered_.notify_all();
-}
+void ReplicaHost::perform(ConfirmOutcome& output) { tell(output.request, output.confirmed); }
+void ReplicaHost::perform(ReadOutcome& output) { tell(output.request, output.granted); }
 
 void ReplicaHost::perform(Alarm&) {}  // status() says that it has stopped
 
-Result<void> ReplicaHost::wait_until_readable(ReadLevel level, Sequence at_least) {
-  RequestId request = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (ending_) return Error(Errc::kUnavailable, "the server is stopping");
-    request = next_request_++;
-    reads_.emplace(request, std::nullopt);
-  }
-  loop_->post([this, request, level, at_least] { input([&](Millis now) { node_->read(now, request, level, at_least); }); });
+void ReplicaHost::tell(RequestId request, bool answer) {
+  const std::lock_guard lock(mutex_);
+  const auto found = asked_.find(request);
+  if (found != asked_.end()) found->second = answer;
+  answered_.notify_all();
+}
+
+bool ReplicaHost::ask(const std::function<void(Millis now, RequestId request)>& give) {
   std::unique_lock lock(mutex_);
-  answered_.wait(lock, [&] { return ending_ || reads_.at(request).has_value(); });
-  const bool granted = reads_.at(request).value_or(false);
-  reads_.erase(request);
+  if (ending_) return false;
+  const RequestId request = next_request_++;
+  std::optional<bool>& answer = asked_[request];
+  lock.unlock();
+  loop_->post([this, give, request] { input([&](Millis now) { give(now, request); }); });
+  lock.lock();
+  answered_.wait(lock, [&] { return ending_ || answer.has_value(); });
+  const bool said = answer.value_or(false);
+  asked_.erase(request);
+  answered_.notify_all();  // ~ReplicaHost
+  return said;
+}
+
+Result<void> ReplicaHost::wait_until_readable(ReadLevel level, Sequence at_least) {
+  const bool granted = ask([this, level, at_least](Millis now, RequestId request) { node_->read(now, request, level, at_least); });
   if (!granted) return Error(Errc::kUnavailable, "this server cannot tell whether it is up to date; try again");
+  return success();
+}
+
+Result<void> ReplicaHost::confirm_head() {
+  // Behind what was given to appended() before.
+  const bool confirmed = ask([this](Millis now, RequestId request) { node_->confirm_head(now, request); });
+  if (!confirmed) return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
   return success();
 }
 
@@ -253,6 +273,7 @@ void ReplicaHost::publish_status() {
   now.self = self_.id;
   now.leader = node_->leader();
   now.leads = node_->leads();
+  now.takes_pushes = store_takes_;
   now.stopped = node_->stopped();
   now.epoch = node_->head_epoch();
   now.last = node_->head().sequence;

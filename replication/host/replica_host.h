@@ -19,6 +19,7 @@ struct HostStatus {
   NodeId self = 0;
   NodeId leader = 0;  // 0: nobody is known
   bool leads = false;
+  bool takes_pushes = false;  // leads, does not hand over, and its store is ready
   bool stopped = false;  // its log failed or differs: it must not take part any more
   Epoch epoch = 0;
   Sequence last = 0;
@@ -49,6 +50,7 @@ class ReplicaHost final : public LogSink {
   ReplicaLog& log() { return *log_; }
 
   void appended(std::vector<LogEntry> entries) override;
+  Result<void> confirm_head() override;
 
  private:
   ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport);
@@ -73,6 +75,9 @@ class ReplicaHost final : public LogSink {
   void fetch_rows(NodeId from, const Entry& entry);
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
   void publish_status();
+  // Gives the node a request and waits for what it says. Any thread but the node's.
+  bool ask(const std::function<void(Millis now, RequestId request)>& give);
+  void tell(RequestId request, bool answer);
 
   Store& store_;
   Identity self_;
@@ -83,6 +88,8 @@ class ReplicaHost final : public LogSink {
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<Node> node_;
   bool store_leads_ = false;      // or will, when what was posted is done
+  bool store_takes_ = false;      // changes; it has been told to lead
+  std::uint64_t turns_ = 0;       // that it was told to lead or not to
   bool takes_back_ = false;       // entries that the node refused
   std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
   Epoch seen_promise_ = 0;
@@ -92,7 +99,7 @@ class ReplicaHost final : public LogSink {
 
   mutable std::mutex mutex_;
   std::condition_variable answered_;
-  std::map<RequestId, std::optional<bool>> reads_;  // guarded by mutex_
+  std::map<RequestId, std::optional<bool>> asked_;  // guarded by mutex_; reads and confirmations
   HostStatus status_;                               // guarded by mutex_
   bool ending_ = false;                             // guarded by mutex_
 

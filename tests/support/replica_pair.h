@@ -1,6 +1,7 @@
 // Stores that replicate to each other by hand, for tests of the log.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -19,6 +20,13 @@ class CollectingSink final : public LogSink {
     for (LogEntry& entry : entries) entries_.push_back(std::move(entry));
     wake_.notify_all();
   }
+  Result<void> confirm_head() override {
+    ++confirmations;
+    if (!confirms) return Error(Errc::kUnavailable, "not the primary any more");
+    return success();
+  }
+  std::atomic<bool> confirms = true;
+  std::atomic<int> confirmations = 0;
   // Waits for the entry.
   LogEntry wait_for(std::uint64_t sequence) {
     std::unique_lock lock(mutex_);

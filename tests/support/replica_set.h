@@ -134,7 +134,7 @@ class ReplicaSet {
     for (int i = 0; i < 3000; ++i) {
       for (auto& server : servers_) {
         const auto host = host_of(server->id);
-        if (host && server->id != other_than && host->status().leads) return server->id;
+        if (host && server->id != other_than && host->status().takes_pushes) return server->id;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,10 @@ class LogSink {
   // Entries that are durable here, in order of sequence. Called by a thread that pushes wait for: must not
   // block.
   virtual void appended(std::vector<LogEntry> entries) = 0;
+  // A change was refused because of what is appended. Blocks until that is committed, and nobody else can have
+  // become the primary before: only then the refusal may be told (docs/protocol/replication.md, Q4). Any
+  // thread. Errors: kUnavailable (the refusal may be wrong: look again at the primary).
+  virtual Result<void> confirm_head() = 0;
 };
 
 // The rows of one entry, in pieces of about kLogRowsBytesMax (one row may be larger: docs/format/extent.md).
@@ -77,11 +82,12 @@ class ReplicaLog {
   // The store takes changes and gives them to `sink`, which must outlive the call of follow() that ends this.
   // What was appended before and not applied stays and comes first. `epoch`: not below that of any record.
   virtual Result<void> lead(std::uint64_t epoch, LogSink& sink) = 0;
-  // The store takes no more changes. Whoever waits for one that was appended is told that its outcome is not
-  // known (kIndeterminate); all others, and those whose records come after `sent`, that this is not the primary
-  // (kUnavailable): those records were given to nobody, and the caller cuts them off. Also to be called whenever
-  // another primary is followed than before: rows without a record are dropped.
-  virtual Result<void> follow(std::uint64_t sent = UINT64_MAX) = 0;
+  // The store takes no more changes: who comes with one is told that this is not the primary (kUnavailable). So
+  // are those whose records come after `sent`: these were given to nobody, and the caller cuts them off. The
+  // others go on waiting for settle() or give_up(); without `sent` they are told that the outcome is not known
+  // (kIndeterminate). Also to be called whenever another primary is followed than before: rows without a record
+  // are dropped.
+  virtual Result<void> follow(std::optional<std::uint64_t> sent = std::nullopt) = 0;
   // Of the primary: removes the records after `sequence`, which were given to nobody; who waits for them is told
   // that nothing changed (kUnavailable).
   virtual Result<void> take_back(std::uint64_t sequence) = 0;

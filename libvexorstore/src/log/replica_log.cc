@@ -22,7 +22,7 @@ class StoreLog final : public ReplicaLog {
   std::uint64_t applied() const override { return core_.committer->last_sequence(); }
   Result<LogPosition> position(std::uint64_t sequence) const override;
   Result<void> lead(std::uint64_t epoch, LogSink& sink) override;
-  Result<void> follow(std::uint64_t sent) override;
+  Result<void> follow(std::optional<std::uint64_t> sent) override;
   Result<void> take_back(std::uint64_t sequence) override;
   Result<void> append(const std::vector<LogEntry>& entries) override;
   Result<void> cut(std::uint64_t sequence) override;
@@ -89,7 +89,7 @@ Result<void> StoreLog::lead(std::uint64_t epoch, LogSink& sink) {
   return core_.committer->lead_set(epoch, sink);
 }
 
-Result<void> StoreLog::follow(std::uint64_t sent) {
+Result<void> StoreLog::follow(std::optional<std::uint64_t> sent) {
   core_.committer->follow(sent);
   return forget_staged();
 }

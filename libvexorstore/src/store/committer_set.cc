@@ -140,21 +140,39 @@ Result<void> Committer::take_back(const std::function<Result<void>()>& erase, co
   return replay_tail();
 }
 
-void Committer::follow(std::uint64_t sent) {
+void Committer::follow(std::optional<std::uint64_t> sent) {
   const WritingTurn turn(*this);
   pending_.clear();
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (role_ == Role::kAlone) return;
-  refuse_appended_after(sent);
+  if (sent) refuse_appended_after(*sent);
   role_ = Role::kReplica;
   epoch_ = 0;
   sink_ = nullptr;
   refuse_queue(kNotPrimary);
-  for (const Written& one : appended_) {
-    one.waiter->outcome = unknown_outcome(one.sequence, last_.epoch);
+  if (!sent) {
+    for (const Written& one : appended_) one.waiter->outcome = unknown_outcome(one.sequence, last_.epoch);
+    appended_.clear();
   }
-  appended_.clear();
   applied_wake_.notify_all();
+  wake_.notify_all();
+  applied_wake_.wait(lock, [&] { return asking_ == 0; });  // the sink may go now
+}
+
+// Q4.
+Result<void> Committer::confirm_refusal() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] { return !leading_; });  // what it was judged by may not be with the sink yet
+  if (role_ == Role::kAlone) return success();
+  if (role_ != Role::kPrimary) return Error(Errc::kUnavailable, kNotPrimary);
+  LogSink& sink = *sink_;
+  ++asking_;
+  lock.unlock();
+  auto confirmed = sink.confirm_head();
+  lock.lock();
+  --asking_;
+  applied_wake_.notify_all();
+  return confirmed;
 }
 
 Result<void> Committer::append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to) {

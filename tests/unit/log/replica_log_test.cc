@@ -215,6 +215,41 @@ TEST(ReplicaLog, a_new_primary_commits_the_tail_first) {
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
 }
 
+// Q4: the tail that a refusal comes from may be lost.
+TEST(ReplicaLog, a_refusal_is_told_when_what_it_comes_from_is_confirmed) {
+  Member member;
+  lead(member, 1);
+  make_repository(member, {});
+  EXPECT_EQ(member.store->create_repository("a/b", {}, {}).error().code(), Errc::kConflict);
+  EXPECT_EQ(member.sink.confirmations, 1);
+  member.sink.confirms = false;
+  EXPECT_EQ(member.store->create_repository("a/b", {}, {}).error().code(), Errc::kUnavailable);
+  EXPECT_EQ(member.sink.confirmations, 2);
+}
+
+// A hand-over: what was given to the others is told by what they say, also after the end of the reign.
+TEST(ReplicaLog, who_waits_for_what_was_sent_is_told_after_the_reign) {
+  Member primary;
+  Member follower;
+  lead(primary, 1);
+  make_repository(primary, {&follower});
+  std::array<bool, 2> answers{false, true};
+  std::vector<std::thread> pushers;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Push push = make_push(std::nullopt, static_cast<int>(i), 3, "refs/heads/b" + std::to_string(i), kNone);
+    pushers.emplace_back([&answers, &primary, i, request = push.request] { answers[i] = run_push(*primary.store, "a/b", request); });
+    primary.sink.wait_for(2 + i);
+  }
+  ASSERT_TRUE(primary.log->follow(2).has_value());  // the second one was given to nobody
+  pushers[1].join();
+  EXPECT_FALSE(answers[1]);
+  ASSERT_TRUE(primary.log->cut(2).has_value());
+  EXPECT_TRUE(primary.log->apply(2).has_value());
+  primary.log->settle({2, 2, 3, true, false, false});
+  pushers[0].join();
+  EXPECT_TRUE(answers[0]);
+}
+
 // Catching up from a store that maintenance has rewritten meanwhile.
 TEST(ReplicaLog, entries_are_read_again_after_merge_and_redelta) {
   Member primary;
