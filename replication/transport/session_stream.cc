@@ -64,6 +64,7 @@ class RemoteSession final : public Session {
     if (!stream_->Read(&told)) return lost();
     output_ += told.output();
     wants_input_ = told.wants_input();
+    waits_for_input_ = waits_for_input_ || wants_input_;
     done_ = told.done();
     if (told.error() != 0) failure_.emplace(static_cast<Errc>(told.error()), told.message());
   }
@@ -80,11 +81,14 @@ class RemoteSession final : public Session {
       next.set_end(true);
     }
     wants_input_ = false;
+    waits_for_input_ = false;
     (void)stream_->Write(next);  // Read tells
   }
+  // A push is not whole while the primary waits for more of it.
   void lost() {
     done_ = true;
-    failure_.emplace(Errc::kIndeterminate, "the connection to the primary was lost in the middle of a push");
+    if (waits_for_input_) failure_.emplace(Errc::kUnavailable, "the connection to the primary was lost; try again");
+    else failure_.emplace(Errc::kIndeterminate, "the connection to the primary was lost in the middle of a push");
   }
   void clear_output() {
     output_.clear();
@@ -98,6 +102,7 @@ class RemoteSession final : public Session {
   std::string output_;
   std::size_t output_at_ = 0;
   bool wants_input_ = false;  // the primary does
+  bool waits_for_input_ = true;  // it had taken all that it was sent, and asked for more or for the first
   bool done_ = false;
   std::optional<Error> failure_;
 };
