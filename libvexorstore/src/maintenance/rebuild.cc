@@ -174,7 +174,8 @@ class PoolRebuild {
       batch_.put(Family::kGraph, format::number_key(pool_, commit), encode_graph_row(row));
       VEXOR_TRY(flush_if_large());
     }
-    for (const auto& [tip, row] : source.bitmaps()) {
+    VEXOR_TRY(const auto bitmaps, source.settled_bitmaps());
+    for (const auto& [tip, row] : bitmaps) {
       batch_.put(Family::kBitmaps, format::number_key(pool_, tip), encode_bitmap_row(row));
       ++report_.bitmaps;
       VEXOR_TRY(flush_if_large());

@@ -1,9 +1,9 @@
 // Reachability: the set of objects reachable from a commit, tag, tree or blob, as object numbers.
 // Spec: docs/format/bitmap.md, graph.md.
 //
-// A stored row of the bitmaps family is the *additions* to the set of `base` (an earlier row), so a
-// set is composed by OR along the chain. `depth` counts the bases; the base of depth d is the
-// ancestor whose depth is d with its lowest set bit cleared, so a chain has at most 32 steps.
+// A stored row of the bitmaps family is the *additions* to the set of `base` (another row), so a set is composed by
+// OR along the chain. `depth` is a row's place in it; which base a writer takes, and how long chains get, is said in
+// push_bitmaps.cc.
 #pragma once
 
 #include <functional>
