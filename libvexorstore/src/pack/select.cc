@@ -57,14 +57,8 @@ class Selector {
   Result<FetchSelection> select() {
     FetchSelection out;
     VEXOR_TRY(out.boundaries, boundaries());
-    Roaring have;
-    VEXOR_TRY(collect(request_.common, set_of(request_.client_shallow), Roaring(), have));
-    if (out.boundaries.cut.isEmpty() && request_.wants.size() >= kKeptTipsMin) {
-      VEXOR_TRY(const SetPtr all, all_of(request_.wants));
-      out.send = *all;
-    } else {
-      VEXOR_TRY(collect(request_.wants, out.boundaries.cut, have, out.send));
-    }
+    VEXOR_TRY(const SetPtr have, reached(request_.common, set_of(request_.client_shallow), Roaring()));
+    VEXOR_TRY(const SetPtr want, reached(request_.wants, out.boundaries.cut, *have));
     if (!request_.client_shallow.empty() && request_.deepen.any()) {
       // Deeper history below commits that the client has already: their parents are asked for.
       std::vector<ObjectNumber> parents;
@@ -72,23 +66,39 @@ class Selector {
         VEXOR_TRY(const GraphRow row, source_.graph(commit));
         parents.insert(parents.end(), row.parents.begin(), row.parents.end());
       }
-      VEXOR_TRY(collect(parents, out.boundaries.cut, have, out.send));
+      Roaring all = *want;
+      VEXOR_TRY(collect(parents, out.boundaries.cut, *have, all));
+      out.send = all - *have;
+    } else {
+      out.send = *want - *have;
     }
-    out.send -= have;
     if (!request_.filter.empty()) {
       VEXOR_TRY(const SetPtr visible, visible_set(core_, repository_, reader_));
       VEXOR_TRY(apply_filter(repository_, reader_, source_, *visible, request_.filter, request_.wants, out.send));
     }
     if (request_.include_tag) {
-      VEXOR_TRY(add_tags(have, out.send));
+      VEXOR_TRY(add_tags(*have, out.send));
     }
     if (request_.filter.empty() && request_.thin_pack) {
-      out.have = std::make_shared<const Roaring>(std::move(have));
+      out.have = have;
     }
     return out;
   }
 
-  // What many tips reach together. The cache's key names them all, and the sweeps so far, as a tip's own does.
+  // What `tips` reach when the parents of `cut` commits do not count; kept in the store's cache if there is no cut, for
+  // the next client has the same refs. What `known` commits reach may be left out if there is one.
+  Result<SetPtr> reached(const std::vector<ObjectNumber>& tips, const Roaring& cut, const Roaring& known) {
+    if (!tips.empty() && cut.isEmpty()) {
+      if (tips.size() > 1) return all_of(tips);
+      VEXOR_TRY(SetPtr stored, source_.stored_set(tips.front()));
+      return stored ? Result<SetPtr>(std::move(stored)) : all_of(tips);
+    }
+    auto set = std::make_shared<Roaring>();
+    VEXOR_TRY(collect(tips, cut, known, *set));
+    return SetPtr(std::move(set));
+  }
+
+  // What tips reach together. The cache's key names them all, and the sweeps so far, as a tip's own does.
   Result<SetPtr> all_of(std::vector<ObjectNumber> tips) {
     std::sort(tips.begin(), tips.end());
     tips.erase(std::unique(tips.begin(), tips.end()), tips.end());
