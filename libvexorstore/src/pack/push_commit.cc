@@ -4,8 +4,8 @@
 #include "base/check.h"
 #include "format/object_parse.h"
 #include "format/ref_name.h"
+#include "pack/kept_sets.h"
 #include "pack/push.h"
-#include "pack/select.h"
 
 namespace vexor::pack {
 

@@ -23,6 +23,9 @@ struct BitmapRow {
   std::uint32_t depth = 0;
   Roaring additions;
 };
+// A set in a row: its length, and Roaring's portable form. Errors of reading: kCorrupt.
+void put_set(std::string& out, const Roaring& set);
+Result<Roaring> read_set(ByteReader& reader);
 std::string encode_bitmap_row(const BitmapRow& row);
 Result<BitmapRow> decode_bitmap_row(Bytes value);
 
@@ -55,6 +58,8 @@ class StoreSource : public ObjectSource {
   Result<bool> add_stored(ObjectNumber number, Roaring& out, Roaring& composed) const;
   // Where the store's cache has the set of `number`: sweeps that erase bitmaps make other keys.
   Result<std::string> cache_key(ObjectNumber number);
+  Result<std::uint64_t> sweeps();  // of the pool so far
+  const ObjectReader& reader() const { return reader_; }
 
  private:
   store::StoreCore& core_;

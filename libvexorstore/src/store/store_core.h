@@ -13,6 +13,7 @@
 #include "format/state_rows.h"
 #include "store/committer.h"
 #include "store/extent_directory.h"
+#include "store/single_flight.h"
 #include "vexorstore/maintenance.h"
 #include "vexorstore/store.h"
 #include "vexorstore/sys/random.h"
@@ -195,6 +196,7 @@ class StoreCore {
   std::unique_ptr<Committer> committer;
   NumberAllocator numbers;
   SetCache sets{256U << 20U};
+  SingleFlight set_flights;  // of `sets` and `visible_sets`
   TrailerCache trailers;
   ExtentDirectory extents;
   LatestCache<FreshPayload> fresh_payloads{32U << 20U};  // by pool and number; generation: rewrites of the pool
