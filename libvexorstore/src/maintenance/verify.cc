@@ -1,7 +1,7 @@
 // Verifying a repository against its own objects.
 #include "crypto/object_hasher.h"
 #include "format/object_parse.h"
-#include "pack/reachability.h"
+#include "pack/kept_sets.h"
 #include "vexorstore/maintenance.h"
 #include "vexorstore/snapshot.h"
 
@@ -27,6 +27,7 @@ class Verifier {
   Result<VerifyReport> run(const ProgressSink& progress) {
     VEXOR_TRY(visible_, pack::visible_set(core_, repository_, reader_));
     VEXOR_TRY(check_refs());
+    VEXOR_TRY(check_kept_sets());
     const std::uint64_t total = visible_->cardinality();
     for (const ObjectNumber number : *visible_) {
       VEXOR_TRY(check_object(number));
@@ -60,6 +61,21 @@ class Verifier {
         problem("ref " + ref.name + ": its number is not the object's");
       }
       if (!store::is_hidden(repository_.row, ref.name)) reached_.add(ref.row.number);
+    }
+    return success();
+  }
+
+  // Against what the bitmaps of their tips say.
+  Result<void> check_kept_sets() {
+    for (const pack::KeptKind kind : pack::kKeptKinds) {
+      VEXOR_TRY(const auto kept, pack::read_kept_set(source_, repository_.row.number, kind));
+      if (!kept) continue;
+      std::vector<ObjectNumber> tips(kept->tips.cardinality());
+      kept->tips.toUint32Array(tips.data());
+      pack::ReachabilityWalker walker(source_, algorithm_, core_.options.limits, nullptr);
+      Roaring set;
+      VEXOR_TRY(pack::add_reached(source_, walker, tips, set));
+      if (!(set == kept->set)) problem("kept set " + std::to_string(static_cast<int>(kind)) + ": not what its tips reach");
     }
     return success();
   }
