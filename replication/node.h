@@ -57,6 +57,10 @@ class Node {
   bool leads() const { return leader_.has_value(); }
   // Leads and takes proposals: it does not hand over (H1).
   bool takes_proposals() const { return leader_ && !leader_->draining(); }
+  // Follows the leader of head_epoch(), and no entry of the log will be cut in that epoch.
+  bool follows_wholly() const {
+    return !leader_ && !elected_ && !stopped() && follower_.is_compared();
+  }
   bool stopped() const { return stopped_ || follower_.quarantined(); }
   // Still? To be asked in the moment before state and log are replaced.
   bool wants_snapshot() const { return !leader_ && !elected_ && follower_.wants_snapshot(); }

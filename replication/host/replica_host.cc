@@ -39,6 +39,9 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
   node_log_ = std::make_unique<StoreLog>(*log_, *this, std::move(events));
   VEXOR_TRY(node_log_->open());
   seen_promise_ = node_log_->promised_epoch();
+  store_reign_ = log_->reign();
+  sender_ = std::make_unique<RowsSender>(*log_, transport_);
+  shelf_ = std::make_unique<RowsShelf>(*log_);
   applier_ = std::make_unique<WorkQueue>();
   fetcher_ = std::make_unique<WorkQueue>();
   loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(std::max<Millis>(1, options_.heartbeat_ms / 2)), [this] {
@@ -60,6 +63,7 @@ ReplicaHost::~ReplicaHost() {
     answered_.notify_all();
     answered_.wait(lock, [&] { return asked_.empty(); });
   }
+  if (sender_) sender_->end();
   if (fetcher_) fetcher_->stop();
   if (loop_) loop_->stop();
   coordinator_.reset();
@@ -87,18 +91,28 @@ void ReplicaHost::follow_leadership() {
   if (node_log_->promised_epoch() != seen_promise_) {
     seen_promise_ = node_log_->promised_epoch();
     ++reigns_;
-    rows_here_.clear();
     rows_asked_.clear();
+    shelf_->clear();
+    sender_->end();
+    node_log_->run_in_order([this, reign = reigns_] {
+      loop_->post([this, reign, of_store = log_->reign()] {
+        followed_ = reign;
+        store_reign_ = of_store;
+        publish_status();
+      });
+    });
     store_leads_ = store_takes_ = false;  // the promise ended it
   }
   if (node_->takes_proposals() == store_leads_) return;
   store_leads_ = node_->takes_proposals();
   store_takes_ = false;
   ++turns_;
+  sender_->end();
   if (!store_leads_) return node_log_->end_leading();
   node_log_->begin_leading(node_->head_epoch(), [this, turn = turns_] {
     loop_->post([this, turn] {
       store_takes_ = store_leads_ && turn == turns_;
+      if (store_takes_) sender_->begin(node_->head_epoch());
       publish_status();
     });
   });
@@ -121,12 +135,21 @@ void ReplicaHost::deliver(NodeId from, Message message) {
 void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
   for (std::size_t i = 0; i < append.entries.size(); ++i) {
     const Entry& entry = append.entries[i];
-    if (!has_rows_apart(entry) || rows_here_.contains(entry.id.hash)) continue;
-    if (node_log_->id_at(entry.id.sequence) == entry.id) continue;  // taken before
-    fetch_rows(from, entry);
+    if (!has_rows_apart(entry)) continue;
+    const auto here = node_log_->id_at(entry.id.sequence);
+    if (here == entry.id || has_rows(entry)) continue;  // taken before, or ready
+    // Numbers of a tail that is about to be cut off may be the same: first that.
+    append.differs_behind = here.has_value();
+    if (!here) fetch_rows(from, entry);
     append.entries.resize(i);
     return;
   }
+}
+
+// Rows that came before the store follows the primary of now are about to be dropped.
+bool ReplicaHost::has_rows(const Entry& entry) {
+  const auto decoded = to_log_entry(entry);
+  return followed_ == reigns_ && decoded.has_value() && log_->claim_rows(decoded.value().record);
 }
 
 void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
@@ -140,11 +163,9 @@ void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
         VEXOR_TRY(transport_.fetch_rows(from, decoded.record, *writer));
         return writer->finish();
       };
-      const bool done = fetch().has_value();
-      loop_->post([this, entry, reigns, done] {
-        if (reigns != reigns_) return;
-        rows_asked_.erase(entry.id.hash);
-        if (done) rows_here_.insert(entry.id.hash);
+      (void)fetch();  // a failure: the leader sends the entry again
+      loop_->post([this, entry, reigns] {
+        if (reigns == reigns_) rows_asked_.erase(entry.id.hash);
       });
     });
   });
@@ -268,6 +289,20 @@ Result<void> ReplicaHost::confirm_head() {
   return success();
 }
 
+std::unique_ptr<StagedCopies> ReplicaHost::stage(const std::string& range) {
+  std::vector<Member> others;
+  const HostStatus now = status();
+  if (now.record) others = now.record->record.members;
+  std::erase_if(others, [&](const Member& member) { return member.id == self_.id; });
+  return sender_->stage(others, range);
+}
+
+Result<std::unique_ptr<RowsShelf::Taking>> ReplicaHost::take_rows(const RowsOffer& offer) {
+  const HostStatus now = status();
+  if (now.epoch != offer.epoch || !now.taking_reign) return Error(Errc::kUnavailable, "this member does not follow that primary, or not yet");
+  return shelf_->begin(offer.range, *now.taking_reign);
+}
+
 void ReplicaHost::publish_status() {
   HostStatus now;
   now.self = self_.id;
@@ -276,6 +311,7 @@ void ReplicaHost::publish_status() {
   now.takes_pushes = store_takes_;
   now.stopped = node_->stopped();
   now.epoch = node_->head_epoch();
+  if (followed_ == reigns_ && node_->follows_wholly()) now.taking_reign = store_reign_;
   now.last = node_->head().sequence;
   now.commit = node_->commit();
   now.applied = log_->applied();

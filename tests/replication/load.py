@@ -8,7 +8,7 @@ ZERO = "0" * 40
 
 def git(*args, cwd=None, check=True, environment={}):
     full = dict(os.environ, GIT_SSL_NO_VERIFY="1", GIT_TERMINAL_PROMPT="0", GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="a", GIT_AUTHOR_EMAIL="a@b", GIT_COMMITTER_NAME="a", GIT_COMMITTER_EMAIL="a@b", **environment)
-    done = subprocess.run(["git", *args], cwd=cwd, env=full, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(["git", *args], cwd=cwd, env=full, capture_output=True, text=True, timeout=3000)
     if check and done.returncode != 0:
         raise AssertionError(f"git {args}: {done.stderr}")
     return done

@@ -77,6 +77,27 @@ TEST(Node, divergence_at_or_below_the_commit_is_quarantine) {
   EXPECT_EQ(follower.node.head(), entry.id);  // nothing repaired
 }
 
+TEST(Node, what_differs_from_an_entry_that_is_held_back_is_cut_off) {
+  Standby follower;
+  const Entry kept = sim::make_entry(3, {}, {1, {}});
+  const Entry other = sim::make_entry(3, kept.id, {2, {}});
+  follower.node.receive(1, kLeader, follower.append({}, {kept, other}, 1));
+  follower.sync(2);
+  EXPECT_TRUE(follower.node.follows_wholly());
+  Append held = follower.append(kept.id, {});
+  held.epoch = 4;
+  follower.node.receive(3, 7, held);
+  EXPECT_FALSE(
+      follower.node.follows_wholly());  // of `other` nobody has said anything in this epoch
+  held.differs_behind = true;
+  follower.node.receive(4, 7, held);
+  EXPECT_EQ(follower.node.head(), kept.id);
+  EXPECT_TRUE(follower.node.follows_wholly());
+  held.previous = {};  // below the commit
+  follower.node.receive(5, 7, held);
+  EXPECT_TRUE(follower.node.stopped());
+}
+
 TEST(Node, dead_evidence_takes_over_at_once_but_only_that_of_the_leading_incarnation) {
   Standby follower;
   follower.node.receive(800, kLeader, follower.append({}, {}));

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -25,6 +26,8 @@ class CollectingSink final : public LogSink {
     if (!confirms) return Error(Errc::kUnavailable, "not the primary any more");
     return success();
   }
+  std::unique_ptr<StagedCopies> stage(const std::string& range) override { return on_stage ? on_stage(range) : nullptr; }
+  std::function<std::unique_ptr<StagedCopies>(const std::string& range)> on_stage;
   std::atomic<bool> confirms = true;
   std::atomic<int> confirmations = 0;
   // Waits for the entry.

@@ -38,6 +38,13 @@ struct LogEntry {
   bool rows_apart = false;
 };
 
+// Copies of the rows of a large push that members keep for its record. Destruction: the record was appended, or never
+// will be; members that have not seen it by then drop the rows.
+class StagedCopies {
+ public:
+  virtual ~StagedCopies() = default;
+};
+
 // Gets what the primary appends.
 class LogSink {
  public:
@@ -49,6 +56,11 @@ class LogSink {
   // become the primary before: only then the refusal may be told (docs/protocol/replication.md, Q4). Any
   // thread. Errors: kUnavailable (the refusal may be wrong: look again at the primary).
   virtual Result<void> confirm_head() = 0;
+  // The rows of a large push are in this store; its record is to come. Brings them to the members: blocks until they
+  // are durable there or will not be in time, or this server stops being the primary; who has not got them then asks
+  // for them when the record comes. `range`: a record that names the objects and nothing else, for
+  // ReplicaLog::read_rows_of. Any thread. May be null.
+  virtual std::unique_ptr<StagedCopies> stage(const std::string& range) = 0;
 };
 
 // The rows of one entry, in pieces of about kLogRowsBytesMax (one row may be larger: docs/format/extent.md).
@@ -108,7 +120,18 @@ class ReplicaLog {
   // Errors: kNotFound.
   virtual Result<LogEntry> read(std::uint64_t sequence) const = 0;
   virtual Result<std::unique_ptr<RowsReader>> read_rows(std::uint64_t sequence) const = 0;
-  virtual Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record) = 0;
+  // The rows of the objects that a record names, which need not be here itself.
+  virtual Result<std::unique_ptr<RowsReader>> read_rows_of(Bytes record) const = 0;
+  // Numbers the primaries that this store followed or was.
+  virtual std::uint64_t reign() const = 0;
+  // No record that may be cut off may have the same numbers. Void once another primary is followed than in `reign`
+  // (nullopt: now): kConflict.
+  virtual Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record, std::optional<std::uint64_t> reign = std::nullopt) = 0;
+  // Whether the rows of the record's objects were written; if so they stay until the record is appended, or another
+  // primary is followed.
+  virtual bool claim_rows(Bytes record) = 0;
+  // Removes rows that were written and not claimed. Errors: kIo.
+  virtual Result<void> drop_rows(Bytes record) = 0;
 
   // What replication must not forget: opaque, at most 64 KiB, synced. Empty: never saved.
   virtual Result<void> save_state(Bytes state) = 0;

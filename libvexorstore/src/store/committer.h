@@ -70,7 +70,12 @@ class Committer {
   // The row of a range of numbers whose files a large push is about to write; synced. Only where changes are
   // taken: a follower's numbers are the primary's. Errors: kUnavailable.
   Result<void> put_quarantine(Bytes key, Bytes row);
-  Result<void> release_quarantine(Bytes key);
+  // Of a large push at a primary: lets its rows in but for the index, and has the members take them, so that its
+  // record finds them there. To be kept until submit() has returned. Null: nothing of that is needed. After a conflict
+  // drop_staged() takes the rows out again. Errors: kUnavailable, kIo, kIndeterminate.
+  Result<std::unique_ptr<StagedCopies>> stage(Change& change);
+  // What put_quarantine() and stage() wrote; `range` has the pool and the numbers.
+  Result<void> drop_staged(const format::JournalRecord& range);
 
   std::uint64_t index_generation(format::PoolId pool) const;
   std::uint64_t last_sequence() const;  // that is applied: what readers see

@@ -250,6 +250,39 @@ TEST(ReplicaLog, who_waits_for_what_was_sent_is_told_after_the_reign) {
   EXPECT_TRUE(answers[0]);
 }
 
+// Rows ahead of their record, at a member: they go unless the record claims them, and are not written under it.
+TEST(ReplicaLog, rows_that_came_ahead_are_dropped_or_claimed) {
+  Member primary;
+  Member follower;
+  lead(primary, 1);
+  make_repository(primary, {&follower});
+  const Push push = make_push(std::nullopt, 1, 4100, "refs/heads/large", kNone);
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", push.request)); });
+  const LogEntry entry = primary.sink.wait_for(2);
+  ASSERT_TRUE(entry.rows_apart);
+  const auto before = all_rows(*follower.backend);
+  EXPECT_FALSE(follower.log->claim_rows(entry.record));
+  ship_rows(*primary.log, *follower.log, entry);
+  EXPECT_NE(all_rows(*follower.backend), before);
+  ASSERT_TRUE(follower.log->drop_rows(entry.record).has_value());
+  EXPECT_EQ(all_rows(*follower.backend), before);
+  EXPECT_EQ(follower.log->append({entry}).error().code(), Errc::kNotFound);
+  ship_rows(*primary.log, *follower.log, entry);
+  EXPECT_TRUE(follower.log->claim_rows(entry.record));
+  ASSERT_TRUE(follower.log->drop_rows(entry.record).has_value());  // too late
+  const auto writer = follower.log->write_rows(entry.record);
+  const auto reader = primary.log->read_rows_of(entry.record);
+  ASSERT_TRUE(writer.has_value() && reader.has_value());
+  ASSERT_TRUE(follower.log->append({entry}).has_value());
+  ASSERT_TRUE(follower.log->apply(2).has_value());
+  // A second copy that was on its way meanwhile.
+  EXPECT_EQ(writer.value()->add(reader.value()->next().value()).error().code(), Errc::kConflict);
+  EXPECT_TRUE(follower.log->drop_rows(entry.record).has_value());
+  EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
+  follower.reopen();
+  EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
+}
+
 // Catching up from a store that maintenance has rewritten meanwhile.
 TEST(ReplicaLog, entries_are_read_again_after_merge_and_redelta) {
   Member primary;
