@@ -38,6 +38,7 @@ class Node:
             out.write(f"""[server]
 data = "{self.data}"
 drain_seconds = 5
+{self.cluster.server_options}
 [https]
 listen = "127.0.0.1:{self.cluster.https_ports[self.number]}"
 [ssh]
@@ -90,7 +91,8 @@ etcd = "127.0.0.1:{self.cluster.etcd_port}"
 
 
 class Cluster:
-    def __init__(self, binaries, directory, timers=None):
+    def __init__(self, binaries, directory, timers=None, server_options=""):
+        self.server_options = server_options
         self.binaries, self.directory = os.path.abspath(binaries), directory
         self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800}
         ports = free_ports(14)

@@ -5,7 +5,7 @@ import hashlib, os, shutil, signal, subprocess, sys, tempfile, threading, time, 
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import PASSWORD, Cluster, free_ports, wait_until
-from load import RawClient, git
+from load import ZERO, RawClient, git, pkt
 
 BINARIES = sys.argv.pop(1)
 LONG = 3000  # seconds for one git command
@@ -43,7 +43,7 @@ class LargePushTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, True)
         self.source = os.environ.get("VEXOR_TEST_REPOSITORY") or make_source(os.path.join(self.directory, "source"))
         self.branch = git("symbolic-ref", "--short", "HEAD", cwd=self.source).stdout.strip()
-        self.cluster = Cluster(BINARIES, self.directory, {"heartbeat_ms": 100, "lease_ms": 700, "detector_ms": 1000})
+        self.cluster = Cluster(BINARIES, self.directory, {"heartbeat_ms": 100, "lease_ms": 700, "detector_ms": 1000}, "keep_alive_ms = 10")
         self.addCleanup(self.cluster.stop)
         self.cluster.start()
         primary = self.cluster.primary()
@@ -95,6 +95,25 @@ class LargePushTest(unittest.TestCase):
             node.stop()
         for node in self.cluster.nodes.values():
             self.check(node, wanted_refs, wanted)
+
+    def test_a_client_of_the_standby_is_kept_alive(self):
+        source = make_source(os.path.join(self.directory, "own")) if "VEXOR_TEST_REPOSITORY" in os.environ else self.source
+        pack = subprocess.run(["git", "pack-objects", "--all", "--stdout", "-q"], stdin=subprocess.DEVNULL, cwd=source, capture_output=True, check=True).stdout
+        tip = git("rev-parse", "main", cwd=source).stdout.strip()
+        client = RawClient(self.cluster.https_ports, "kept", 3 - self.cluster.primary().number)
+        answer = client.request("git-receive-pack", pkt(f"{ZERO} {tip} {client.ref}\0 report-status side-band-64k quiet".encode()) + b"0000" + pack)
+        client.forget_connections()
+        alive, at, report = 0, 0, b""
+        while answer[at:at + 4] != b"0000":
+            size = int(answer[at:at + 4], 16)
+            alive += size == 5
+            report += answer[at + 5:at + size] if answer[at + 4] == 1 else b""
+            at += size
+        self.assertEqual(at + 4, len(answer))
+        self.assertIn(b"unpack ok", report)
+        self.assertIn(f"ok {client.ref}".encode(), report)
+        print(f"{alive} keep-alives")
+        self.assertGreater(alive, 0)
 
     def check(self, node, wanted_refs, wanted):
         """What the store at rest holds, and what a server makes of it that is no member."""
