@@ -35,8 +35,10 @@ void Node::serve_index() {  // Q1
   asked_ = 0;
   if ((asked_by_.empty() && !reads_.wants_index()) || !leader_->may_serve_reads()) return;
   reads_.index_all(core_.commit);
-  for (const auto& [from, asked] : asked_by_)
+  for (const auto& [from, asked] : asked_by_) {
+    leader_->bring_commit(from);
     core_.send(from, ReadIndexAnswer{asked.incarnation, asked.round, core_.commit});
+  }
   asked_by_.clear();
 }
 

@@ -32,7 +32,7 @@ class Node:
 
     def start(self):
         config = os.path.join(self.cluster.directory, f"node{self.number}.toml")
-        peers = ",".join(f"{n}=127.0.0.1:{port}" for n, port in self.cluster.peer_ports.items() if n != self.number)
+        peers = ",".join(f"{n}=127.0.0.1:{self.cluster.routes.get((self.number, n), port)}" for n, port in self.cluster.peer_ports.items() if n != self.number)
         timers = "".join(f"{name} = {value}\n" for name, value in self.cluster.timers.items())
         with open(config, "w") as out:
             out.write(f"""[server]
@@ -93,6 +93,7 @@ etcd = "127.0.0.1:{self.cluster.etcd_port}"
 class Cluster:
     def __init__(self, binaries, directory, timers=None, server_options=""):
         self.server_options = server_options
+        self.routes = {}  # (from, to): the port that one member calls for another, if it is not the other's own
         self.binaries, self.directory = os.path.abspath(binaries), directory
         self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800}
         ports = free_ports(14)

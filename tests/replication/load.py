@@ -34,8 +34,8 @@ def pkt(line):
 class RawClient:
     """One branch, pushed to over and over and read back; over a connection to each member that stays open."""
 
-    def __init__(self, ports, name, member=1):
-        self.ports, self.name, self.ref = ports, name, f"refs/heads/load{name}"
+    def __init__(self, ports, name, member=1, timeout=15):
+        self.ports, self.name, self.timeout, self.ref = ports, name, timeout, f"refs/heads/load{name}"
         self.tip, self.count, self.member, self.pushes = ZERO, 0, member, 0
         self.connections, self.times = {}, []
         self.login = base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
@@ -48,7 +48,7 @@ class RawClient:
     def request(self, path, body, extra={}):
         connection = self.connections.get(self.member)
         if connection is None:
-            connection = http.client.HTTPSConnection("127.0.0.1", self.ports[self.member], timeout=15, context=ssl._create_unverified_context())
+            connection = http.client.HTTPSConnection("127.0.0.1", self.ports[self.member], timeout=self.timeout, context=ssl._create_unverified_context())
             self.connections[self.member] = connection
         began = time.monotonic()
         try:

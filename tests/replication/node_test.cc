@@ -220,6 +220,27 @@ TEST(Node, an_index_asked_for_before_reads_may_be_served_is_told_then) {
   EXPECT_EQ(answers, 1);
 }
 
+TEST(Node, a_member_that_asks_for_the_index_is_told_the_commit_with_it) {
+  Primary primary;
+  const Entry entry = sim::make_entry(4, {}, {1, {}});
+  primary.node.propose(2, 71, entry);
+  primary.sync(2);
+  primary.answer(3, entry.id);
+  primary.node.take_outputs();
+  for (const Millis now : {4, 5}) {
+    primary.node.receive(now, kLeader, ReadIndex{11, static_cast<std::uint64_t>(now)});
+    int appends = 0;
+    for (const Output& output : primary.node.take_outputs()) {
+      const auto* send = std::get_if<Send>(&output);
+      const auto* append = send == nullptr ? nullptr : std::get_if<Append>(&send->message);
+      if (append == nullptr) continue;
+      ++appends;
+      EXPECT_EQ(append->commit, 1U);
+    }
+    EXPECT_EQ(appends, now == 4 ? 1 : 0);  // once
+  }
+}
+
 // Messages made of numbers that break things, mixed with ones that fit.
 class Hostile {
  public:
