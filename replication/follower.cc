@@ -64,19 +64,24 @@ bool Follower::take_entries(const Append& message) {
          log.id_at(message.entries[known].id.sequence) == message.entries[known].id)
     ++known;
   const Sequence end = message.previous.sequence + message.entries.size();
+  if (message.differs_behind && known == message.entries.size() && end < log.last().sequence)
+    return cut(end, log.id_at(end + 1).value_or(EntryId{}));
   if (core_.faults.cut_without_conflict && known == message.entries.size() &&
       end < log.last().sequence && end >= core_.applied)
     core_.log.cut(end);
   if (known == message.entries.size()) return true;
   const Sequence keep = message.entries[known].id.sequence - 1;
-  if (keep < log.last().sequence) {
-    if (keep < std::max(core_.commit, compared_)) {
-      quarantine(message.entries[known].id);
-      return false;
-    }
-    core_.log.cut(keep);
-  }
+  if (keep < log.last().sequence && !cut(keep, message.entries[known].id)) return false;
   core_.log.append(std::span(message.entries).subspan(known));
+  return true;
+}
+
+bool Follower::cut(Sequence keep, const EntryId& differing) {
+  if (keep < std::max(core_.commit, compared_)) {
+    quarantine(differing);
+    return false;
+  }
+  core_.log.cut(keep);
   return true;
 }
 

@@ -30,10 +30,13 @@ class Follower {
   // Whom to ask; 0 if not known.
   NodeId leader() const { return leader_; }
   bool quarantined() const { return quarantined_; }
+  // All of the log was compared with the leader's: nothing of it is cut in this epoch.
+  bool is_compared() const { return leader_ != 0 && compared_ == core_.log.last().sequence; }
 
  private:
   void begin_epoch(NodeId from, const Append& message);
   bool take_entries(const Append& message);
+  bool cut(Sequence keep, const EntryId& differing);
   void quarantine(EntryId entry);
   void answer(std::vector<EntryId> samples);
   std::vector<EntryId> samples() const;

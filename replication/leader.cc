@@ -74,15 +74,8 @@ void Leader::tick() {
 }
 
 void Leader::stop() {
-  for (const Pending& pending : pending_) {
-    if (pending.told) continue;
-    ProposalOutcome outcome;
-    outcome.request = pending.request;
-    outcome.fate = Fate::kUnknown;
-    outcome.epoch = epoch_;
-    outcome.entry = pending.entry;
-    core_.outputs.push_back(outcome);
-  }
+  for (const Pending& pending : pending_)
+    if (!pending.told) tell(pending);
   pending_.clear();
   for (const Confirmation& confirmation : confirmations_)
     core_.outputs.push_back(ConfirmOutcome{confirmation.request, false});

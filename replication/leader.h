@@ -17,6 +17,7 @@ struct Progress {
   bool needs_snapshot = false;
   Sequence match = 0;          // durable there, and the same as here
   Sequence next = 0;           // to send
+  Sequence commit_told = 0;    // with what was sent
   Sequence match_at_beat = 0;  // `match` at the last heartbeat but one: did it move?
   int beats_without_move = 0;
   Millis heard_at = 0;
@@ -37,6 +38,9 @@ class Leader {
   void confirm_head(RequestId request);
   // Q1: the sequence that a linearizable read that has begun may be served from.
   bool may_serve_reads() const;
+
+  // A read there waits for what is committed: it is not to wait for the next heartbeat too.
+  void bring_commit(NodeId member);
 
   void answer(NodeId from, const AppendAnswer& message);
   void peer_dead(NodeId peer, Incarnation incarnation);
@@ -78,7 +82,8 @@ class Leader {
   Sequence copies_have() const;
   Reason refusal(const Entry& entry) const;
   void settle();
-  bool settle_one(Pending& pending);
+  bool settle_one(const Pending& pending);
+  void tell(const Pending& pending);
   bool waits_for_copies(const Pending& pending) const;
   Receipt receipt(Sequence sequence) const;
   void settle_confirmations();

@@ -51,13 +51,19 @@ void Leader::send_append(Progress& member, Sequence first, bool with_entries) {
   append.epoch = epoch_;
   append.incarnation = core_.self.incarnation;
   append.previous = *log.id_at(first - 1);
-  append.commit = core_.commit;
+  append.commit = member.commit_told = core_.commit;
   append.send_time = core_.now;
   if (with_entries) {
     append.entries = log.read(first, kAppendEntriesMax, kAppendBytesMax);
     member.next = first + append.entries.size();
   }
   core_.send(member.id, std::move(append));
+}
+
+void Leader::bring_commit(NodeId id) {
+  Progress* member = find(id);
+  if (member != nullptr && member->commit_told < core_.commit)
+    send_append(*member, member->next, false);
 }
 
 void Leader::answer(NodeId from, const AppendAnswer& message) {

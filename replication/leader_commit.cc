@@ -84,22 +84,27 @@ void Leader::settle() {
   settle_confirmations();
 }
 
-bool Leader::settle_one(Pending& pending) {
+bool Leader::settle_one(const Pending& pending) {
+  const bool waits = pending.committed
+                         ? waits_for_copies(pending)
+                         : core_.now - pending.proposed_at < core_.options.proposal_wait_ms;
+  if (!waits) tell(pending);
+  return !waits;
+}
+
+// What is known now. A commit stays a fact when the reign ends.
+void Leader::tell(const Pending& pending) {
   ProposalOutcome outcome;
   outcome.request = pending.request;
   outcome.epoch = epoch_;
   outcome.entry = pending.entry;
-  if (!pending.committed) {
-    if (core_.now - pending.proposed_at < core_.options.proposal_wait_ms) return false;
-    outcome.fate = Fate::kUnknown;
-  } else {
-    if (waits_for_copies(pending)) return false;
+  outcome.fate = Fate::kUnknown;
+  if (pending.committed) {
     outcome.receipt = receipt(pending.entry.sequence);
     const bool enough = record().copies != Copies::kAll || outcome.receipt.all;
     outcome.fate = enough ? Fate::kCommitted : Fate::kShort;
   }
   core_.outputs.push_back(outcome);
-  return true;
 }
 
 bool Leader::waits_for_copies(const Pending& pending) const {  // C5

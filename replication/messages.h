@@ -16,6 +16,9 @@ struct Append {
   std::vector<Entry> entries;  // whose hashes the receiver's decoder computed from their bytes
   Sequence commit = 0;
   Millis send_time = 0;  // on the leader's clock; only echoed
+  // Not sent. Set by a driver that holds back the entries which follow: the first of those differs
+  // from the one that this member has at its place.
+  bool differs_behind = false;
 };
 
 struct AppendAnswer {

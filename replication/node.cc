@@ -23,8 +23,23 @@ bool Node::begin(Millis now) {
 // What may follow from any input.
 void Node::end_of_input() {
   if (stopped_) return;
-  if (leader_ && leader_->may_serve_reads() && reads_.wants_index()) reads_.index_all(core_.commit);
+  if (leader_) {
+    serve_index();
+  } else if (follower_.leader() != asked_ && reads_.wants_index()) {
+    ask_index();  // for those who waited for somebody to ask
+  }
   reads_.complete(core_.applied, core_.now, core_.outputs);
+}
+
+void Node::serve_index() {  // Q1
+  asked_ = 0;
+  if ((asked_by_.empty() && !reads_.wants_index()) || !leader_->may_serve_reads()) return;
+  reads_.index_all(core_.commit);
+  for (const auto& [from, asked] : asked_by_) {
+    leader_->bring_commit(from);
+    core_.send(from, ReadIndexAnswer{asked.incarnation, asked.round, core_.commit});
+  }
+  asked_by_.clear();
 }
 
 void Node::tick(Millis now) {
@@ -46,6 +61,7 @@ void Node::tick(Millis now) {
 void Node::ask_index() {  // Q2
   if (leader_ || follower_.leader() == 0 || !reads_.wants_index()) return;
   next_ask_ = core_.now + core_.options.heartbeat_ms;
+  asked_ = follower_.leader();
   core_.send(follower_.leader(), ReadIndex{core_.self.incarnation, reads_.begin_round()});
 }
 
@@ -78,8 +94,10 @@ void Node::handle(NodeId, const Refusal& message) {
 }
 
 void Node::handle(NodeId from, const ReadIndex& message) {
-  if (leader_ && leader_->may_serve_reads())
-    core_.send(from, ReadIndexAnswer{message.incarnation, message.round, core_.commit});
+  if (!core_.record || core_.record->record.find(from) == nullptr) return;
+  ReadIndex& asked = asked_by_[from];
+  const bool late = asked.incarnation == message.incarnation && asked.round > message.round;
+  if (!late) asked = message;
 }
 
 void Node::handle(NodeId, const ReadIndexAnswer& message) {

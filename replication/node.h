@@ -13,6 +13,7 @@
 #include "replication/leader.h"
 #include "replication/read_queue.h"
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -54,6 +55,12 @@ class Node {
   std::vector<Output> take_outputs() { return std::exchange(core_.outputs, {}); }
 
   bool leads() const { return leader_.has_value(); }
+  // Leads and takes proposals: it does not hand over (H1).
+  bool takes_proposals() const { return leader_ && !leader_->draining(); }
+  // Follows the leader of head_epoch(), and no entry of the log will be cut in that epoch.
+  bool follows_wholly() const {
+    return !leader_ && !elected_ && !stopped() && follower_.is_compared();
+  }
   bool stopped() const { return stopped_ || follower_.quarantined(); }
   // Still? To be asked in the moment before state and log are replaced.
   bool wants_snapshot() const { return !leader_ && !elected_ && follower_.wants_snapshot(); }
@@ -81,6 +88,7 @@ class Node {
   void step_down();
   void end_of_input();
   void ask_index();
+  void serve_index();
 
   Core core_;
   Follower follower_;
@@ -90,6 +98,10 @@ class Node {
   bool elected_ = false;  // the promise of the record's epoch is on its way to the disk
   Millis next_look_ = 0;  // at the record
   Millis next_ask_ = 0;   // for a read index
+  NodeId asked_ = 0;      // whom last; 0: nobody, or this node led meanwhile
+  // Rounds of other members that wait until this node leads and may serve reads. Of a member the
+  // latest stands for all.
+  std::map<NodeId, ReadIndex> asked_by_;
 };
 
 }  // namespace vexor::replication

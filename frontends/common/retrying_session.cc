@@ -22,11 +22,10 @@ Wants RetryingSession::wants() const {
 
 std::size_t RetryingSession::feed(Bytes input) {
   const std::size_t used = inner_->feed(input);
-  if (sent_.size() + used > kReplayBytesMax) {
-    is_whole_ = false;
+  if (is_whole_ && sent_.append(input.substr(0, used)).has_error()) {
+    is_whole_ = false;  // it goes on, and is not begun again
     sent_.clear();
   }
-  if (is_whole_) sent_.append(input.substr(0, used));
   return used;
 }
 
@@ -37,7 +36,7 @@ void RetryingSession::end_of_input() {
 
 bool RetryingSession::may_begin_again() const {
   const Error* failure = inner_->failure();
-  return failure != nullptr && failure->code() == Errc::kUnavailable && is_whole_ && !sent_.empty() && tries_ < kTriesMax;
+  return failure != nullptr && failure->code() == Errc::kUnavailable && is_whole_ && (sent_.size() > 0 || !has_told_) && tries_ < kTriesMax;
 }
 
 // What the failed one wanted to say in this turn is dropped with it.
@@ -45,16 +44,17 @@ void RetryingSession::begin_again() {
   std::this_thread::sleep_for(std::min(kPauseMax, kPauseFirst * (1 << std::min(tries_, 5))));
   ++tries_;
   auto again = open_();
-  if (again.has_error()) {
-    tries_ = kTriesMax;  // the failed one's report stands
-    replaying_ = false;
-    return;
-  }
+  if (again.has_error()) return give_up();  // the failed one's report stands
   inner_ = std::move(again).value();
-  replaying_ = true;
+  replaying_ = sent_.size() > 0 || ended_;
   in_advertisement_ = !is_stateless_;
   replayed_ = 0;
   replayed_end_ = false;
+}
+
+void RetryingSession::give_up() {
+  tries_ = kTriesMax;
+  replaying_ = false;
 }
 
 void RetryingSession::run_work() {
@@ -74,7 +74,9 @@ void RetryingSession::replay() {
     case Wants::kInput:
       in_advertisement_ = false;
       if (replayed_ < sent_.size()) {
-        replayed_ += inner_->feed(Bytes(sent_).substr(replayed_, kPieceBytes));
+        const auto piece = sent_.read(replayed_, kPieceBytes);
+        if (piece.has_error()) return give_up();
+        replayed_ += inner_->feed(piece.value());
       } else if (ended_ && !replayed_end_) {
         replayed_end_ = true;
         inner_->end_of_input();

@@ -105,13 +105,13 @@ Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal
   VEXOR_TRY(auto session, open_once(principal, request));
   if (!forward_ || request.is_forwarded || request.advertise_only || request.command != GitCommand::kReceivePack) return session;
   const auto again = [this, principal, request] { return open_once(principal, request); };
-  return std::unique_ptr<protocol::Session>(std::make_unique<RetryingSession>(std::move(session), again, request.stateless));
+  return std::unique_ptr<protocol::Session>(std::make_unique<RetryingSession>(std::move(session), again, request.stateless, scratch_directory_));
 }
 
 Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& principal, const GitRequest& request) {
   const bool is_write = request.command == GitCommand::kReceivePack;
   if (before_read_) {
-    VEXOR_TRY(before_read_());
+    VEXOR_TRY(before_read_(request.command));
   }
   VEXOR_TRY(const auto repository, store_.find_repository(request.repository));
   Permission permission = Permission::kNone;
@@ -124,7 +124,8 @@ Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& p
     return Error(Errc::kNotFound, "repository not found");
   }
   const int version = protocol::parse_protocol_version(request.git_protocol);
-  if (is_write && forward_ && !request.is_forwarded) {
+  // An advertisement alone is a read.
+  if (is_write && forward_ && !request.is_forwarded && !request.advertise_only) {
     VEXOR_TRY(auto elsewhere, forward_(principal, request));
     if (elsewhere) return elsewhere;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <filesystem>
 #include <functional>
 #include <list>
 #include <memory>
@@ -55,10 +56,15 @@ class Service {
   Metrics& metrics() { return metrics_; }
   // Gives a push to the primary; a null session: this server is the primary. Set before the frontends start.
   using Forward = std::function<Result<std::unique_ptr<protocol::Session>>(const Principal&, const GitRequest&)>;
-  void set_forward(Forward forward) { forward_ = std::move(forward); }
-  // Runs before the store is read for a client; an error is what the client is told. Set before the
-  // frontends start.
-  void set_before_read(std::function<Result<void>()> before_read) { before_read_ = std::move(before_read); }
+  // `scratch_directory`: for pushes that are large and may have to be begun again.
+  void set_forward(Forward forward, std::filesystem::path scratch_directory) {
+    forward_ = std::move(forward);
+    scratch_directory_ = std::move(scratch_directory);
+  }
+  // Runs before the store is read for a client, who reads or is about to push; an error is what the client is
+  // told. Set before the frontends start.
+  using BeforeRead = std::function<Result<void>(GitCommand)>;
+  void set_before_read(BeforeRead before_read) { before_read_ = std::move(before_read); }
 
   // kRefused: wrong. kUnavailable: too many failures, try later.
   Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
@@ -84,8 +90,9 @@ class Service {
   void add_failure(const std::string& key, std::int64_t now_ms);
 
   Store& store_;
-  std::function<Result<void>()> before_read_;
+  BeforeRead before_read_;
   Forward forward_;
+  std::filesystem::path scratch_directory_;
   Metrics metrics_;
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere

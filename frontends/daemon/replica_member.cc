@@ -18,8 +18,8 @@ using replication::ReplicaHost;
 
 namespace {
 
-constexpr int kLeaderTries = 500;
-constexpr std::chrono::milliseconds kLeaderWait{20};
+constexpr int kLeaderTries = 2000;
+constexpr std::chrono::milliseconds kLeaderWait{5};
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> out;
@@ -134,8 +134,8 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
 Result<std::unique_ptr<protocol::Session>> ReplicaMember::forward(const Principal& principal, const GitRequest& request) {
   for (int tries = 0; tries < kLeaderTries; ++tries) {
     const HostStatus now = parts_->host->status();
-    if (now.leads) return std::unique_ptr<protocol::Session>();
-    if (now.leader != 0 && now.leader != now.self) {
+    if (now.takes_pushes) return std::unique_ptr<protocol::Session>();
+    if (!now.leads && now.leader != 0 && now.leader != now.self) {
       replication::ForwardedPush push{request.repository, principal.account, principal.name,  request.git_protocol,
                                       request.stateless,  request.advertise_only, request.session_id};
       return parts_->transport->forward(now.leader, push);
@@ -145,12 +145,16 @@ Result<std::unique_ptr<protocol::Session>> ReplicaMember::forward(const Principa
   return Error(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
 }
 
-Result<void> ReplicaMember::before_read() { return parts_->host->wait_until_readable(parts_->reads, 0); }
+Result<void> ReplicaMember::before_read(GitCommand command) {
+  // What a push is judged by, and told, must be the latest (docs/protocol/replication.md, Q4).
+  const ReadLevel level = command == GitCommand::kReceivePack ? ReadLevel::kLinearizable : parts_->reads;
+  return parts_->host->wait_until_readable(level, 0);
+}
 
 std::string ReplicaMember::status() const {
   const HostStatus now = parts_->host->status();
   boost::json::object out{{"node", now.self},   {"role", now.stopped ? "stopped" : now.leads ? "primary" : "follower"},
-                          {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
+                          {"takes_pushes", now.takes_pushes}, {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
                           {"committed", now.commit}, {"applied", now.applied}};
   if (now.record) {
     boost::json::array in_sync(now.record->record.in_sync.begin(), now.record->record.in_sync.end());

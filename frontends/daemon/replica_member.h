@@ -32,9 +32,9 @@ class ReplicaMember {
   static Result<std::unique_ptr<ReplicaMember>> start(Service& service, const ReplicaSettings& settings);
   ~ReplicaMember();
 
-  // Blocks until the store may be read from: by default, until it shows all that was acknowledged anywhere.
-  // Errors: kUnavailable.
-  Result<void> before_read();
+  // Blocks until the store may be read from: for pushes, and by default for reads, until it shows all that was
+  // acknowledged anywhere. Errors: kUnavailable.
+  Result<void> before_read(GitCommand command);
   // A session at the primary, waiting a while for one to be known; null: this is the primary. Errors: kUnavailable.
   Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request);
   // One line of JSON: role, epoch, sequences, record. Any thread.

@@ -39,6 +39,9 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
   node_log_ = std::make_unique<StoreLog>(*log_, *this, std::move(events));
   VEXOR_TRY(node_log_->open());
   seen_promise_ = node_log_->promised_epoch();
+  store_reign_ = log_->reign();
+  sender_ = std::make_unique<RowsSender>(*log_, transport_);
+  shelf_ = std::make_unique<RowsShelf>(*log_);
   applier_ = std::make_unique<WorkQueue>();
   fetcher_ = std::make_unique<WorkQueue>();
   loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(std::max<Millis>(1, options_.heartbeat_ms / 2)), [this] {
@@ -55,10 +58,12 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
 
 ReplicaHost::~ReplicaHost() {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     ending_ = true;
     answered_.notify_all();
+    answered_.wait(lock, [&] { return asked_.empty(); });
   }
+  if (sender_) sender_->end();
   if (fetcher_) fetcher_->stop();
   if (loop_) loop_->stop();
   coordinator_.reset();
@@ -86,14 +91,31 @@ void ReplicaHost::follow_leadership() {
   if (node_log_->promised_epoch() != seen_promise_) {
     seen_promise_ = node_log_->promised_epoch();
     ++reigns_;
-    rows_here_.clear();
     rows_asked_.clear();
-    store_leads_ = false;  // the promise ended it
+    shelf_->clear();
+    sender_->end();
+    node_log_->run_in_order([this, reign = reigns_] {
+      loop_->post([this, reign, of_store = log_->reign()] {
+        followed_ = reign;
+        store_reign_ = of_store;
+        publish_status();
+      });
+    });
+    store_leads_ = store_takes_ = false;  // the promise ended it
   }
-  if (node_->leads() == store_leads_) return;
-  store_leads_ = node_->leads();
-  if (store_leads_) node_log_->begin_leading(node_->head_epoch());
-  else node_log_->end_leading();
+  if (node_->takes_proposals() == store_leads_) return;
+  store_leads_ = node_->takes_proposals();
+  store_takes_ = false;
+  ++turns_;
+  sender_->end();
+  if (!store_leads_) return node_log_->end_leading();
+  node_log_->begin_leading(node_->head_epoch(), [this, turn = turns_] {
+    loop_->post([this, turn] {
+      store_takes_ = store_leads_ && turn == turns_;
+      if (store_takes_) sender_->begin(node_->head_epoch());
+      publish_status();
+    });
+  });
 }
 
 void ReplicaHost::receive(NodeId from, const Message& message) {
@@ -113,12 +135,21 @@ void ReplicaHost::deliver(NodeId from, Message message) {
 void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
   for (std::size_t i = 0; i < append.entries.size(); ++i) {
     const Entry& entry = append.entries[i];
-    if (!has_rows_apart(entry) || rows_here_.contains(entry.id.hash)) continue;
-    if (node_log_->id_at(entry.id.sequence) == entry.id) continue;  // taken before
-    fetch_rows(from, entry);
+    if (!has_rows_apart(entry)) continue;
+    const auto here = node_log_->id_at(entry.id.sequence);
+    if (here == entry.id || has_rows(entry)) continue;  // taken before, or ready
+    // Numbers of a tail that is about to be cut off may be the same: first that.
+    append.differs_behind = here.has_value();
+    if (!here) fetch_rows(from, entry);
     append.entries.resize(i);
     return;
   }
+}
+
+// Rows that came before the store follows the primary of now are about to be dropped.
+bool ReplicaHost::has_rows(const Entry& entry) {
+  const auto decoded = to_log_entry(entry);
+  return followed_ == reigns_ && decoded.has_value() && log_->claim_rows(decoded.value().record);
 }
 
 void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
@@ -132,11 +163,9 @@ void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
         VEXOR_TRY(transport_.fetch_rows(from, decoded.record, *writer));
         return writer->finish();
       };
-      const bool done = fetch().has_value();
-      loop_->post([this, entry, reigns, done] {
-        if (reigns != reigns_) return;
-        rows_asked_.erase(entry.id.hash);
-        if (done) rows_here_.insert(entry.id.hash);
+      (void)fetch();  // a failure: the leader sends the entry again
+      loop_->post([this, entry, reigns] {
+        if (reigns == reigns_) rows_asked_.erase(entry.id.hash);
       });
     });
   });
@@ -220,32 +249,58 @@ void ReplicaHost::perform(ProposalOutcome& output) {
   }
 }
 
-void ReplicaHost::perform(ConfirmOutcome&) {}
-
-void ReplicaHost::perform(ReadOutcome& output) {
-  const std::lock_guard lock(mutex_);
-  const auto found = reads_.find(output.request);
-  if (found != reads_.end()) found->second = output.granted;
-  answered_.notify_all();
-}
+void ReplicaHost::perform(ConfirmOutcome& output) { tell(output.request, output.confirmed); }
+void ReplicaHost::perform(ReadOutcome& output) { tell(output.request, output.granted); }
 
 void ReplicaHost::perform(Alarm&) {}  // status() says that it has stopped
 
-Result<void> ReplicaHost::wait_until_readable(ReadLevel level, Sequence at_least) {
-  RequestId request = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (ending_) return Error(Errc::kUnavailable, "the server is stopping");
-    request = next_request_++;
-    reads_.emplace(request, std::nullopt);
-  }
-  loop_->post([this, request, level, at_least] { input([&](Millis now) { node_->read(now, request, level, at_least); }); });
+void ReplicaHost::tell(RequestId request, bool answer) {
+  const std::lock_guard lock(mutex_);
+  const auto found = asked_.find(request);
+  if (found != asked_.end()) found->second = answer;
+  answered_.notify_all();
+}
+
+bool ReplicaHost::ask(const std::function<void(Millis now, RequestId request)>& give) {
   std::unique_lock lock(mutex_);
-  answered_.wait(lock, [&] { return ending_ || reads_.at(request).has_value(); });
-  const bool granted = reads_.at(request).value_or(false);
-  reads_.erase(request);
+  if (ending_) return false;
+  const RequestId request = next_request_++;
+  std::optional<bool>& answer = asked_[request];
+  lock.unlock();
+  loop_->post([this, give, request] { input([&](Millis now) { give(now, request); }); });
+  lock.lock();
+  answered_.wait(lock, [&] { return ending_ || answer.has_value(); });
+  const bool said = answer.value_or(false);
+  asked_.erase(request);
+  answered_.notify_all();  // ~ReplicaHost
+  return said;
+}
+
+Result<void> ReplicaHost::wait_until_readable(ReadLevel level, Sequence at_least) {
+  const bool granted = ask([this, level, at_least](Millis now, RequestId request) { node_->read(now, request, level, at_least); });
   if (!granted) return Error(Errc::kUnavailable, "this server cannot tell whether it is up to date; try again");
   return success();
+}
+
+Result<void> ReplicaHost::confirm_head() {
+  // Behind what was given to appended() before.
+  const bool confirmed = ask([this](Millis now, RequestId request) { node_->confirm_head(now, request); });
+  if (!confirmed) return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
+  return success();
+}
+
+std::unique_ptr<StagedCopies> ReplicaHost::stage(const std::string& range) {
+  std::vector<Member> others;
+  const HostStatus now = status();
+  if (now.record) others = now.record->record.members;
+  std::erase_if(others, [&](const Member& member) { return member.id == self_.id; });
+  return sender_->stage(others, range);
+}
+
+Result<std::unique_ptr<RowsShelf::Taking>> ReplicaHost::take_rows(const RowsOffer& offer) {
+  const HostStatus now = status();
+  if (now.epoch != offer.epoch || !now.taking_reign) return Error(Errc::kUnavailable, "this member does not follow that primary, or not yet");
+  return shelf_->begin(offer.range, *now.taking_reign);
 }
 
 void ReplicaHost::publish_status() {
@@ -253,8 +308,10 @@ void ReplicaHost::publish_status() {
   now.self = self_.id;
   now.leader = node_->leader();
   now.leads = node_->leads();
+  now.takes_pushes = store_takes_;
   now.stopped = node_->stopped();
   now.epoch = node_->head_epoch();
+  if (followed_ == reigns_ && node_->follows_wholly()) now.taking_reign = store_reign_;
   now.last = node_->head().sequence;
   now.commit = node_->commit();
   now.applied = log_->applied();

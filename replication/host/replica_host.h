@@ -9,6 +9,8 @@
 #include <set>
 
 #include "replication/coordinator.h"
+#include "replication/host/rows_sender.h"
+#include "replication/host/rows_shelf.h"
 #include "replication/host/store_log.h"
 #include "replication/host/transport.h"
 #include "replication/node.h"
@@ -19,8 +21,11 @@ struct HostStatus {
   NodeId self = 0;
   NodeId leader = 0;  // 0: nobody is known
   bool leads = false;
+  bool takes_pushes = false;  // leads, does not hand over, and its store is ready
   bool stopped = false;  // its log failed or differs: it must not take part any more
   Epoch epoch = 0;
+  // Of the store, if rows that the primary of `epoch` offers are safe there: nothing is cut off any more.
+  std::optional<std::uint64_t> taking_reign;
   Sequence last = 0;
   Sequence commit = 0;
   Sequence applied = 0;
@@ -49,6 +54,12 @@ class ReplicaHost final : public LogSink {
   ReplicaLog& log() { return *log_; }
 
   void appended(std::vector<LogEntry> entries) override;
+  Result<void> confirm_head() override;
+  std::unique_ptr<StagedCopies> stage(const std::string& range) override;
+  // For the transport: another member offers rows. Errors as of RowsShelf::begin, and kUnavailable (it does not
+  // lead this member's epoch).
+  Result<std::unique_ptr<RowsShelf::Taking>> take_rows(const RowsOffer& offer);
+  RowsShelf& shelf() { return *shelf_; }
 
  private:
   ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport);
@@ -71,8 +82,12 @@ class ReplicaHost final : public LogSink {
   void deliver(NodeId from, Message message);
   void hold_back_without_rows(NodeId from, Append& append);
   void fetch_rows(NodeId from, const Entry& entry);
+  bool has_rows(const Entry& entry);
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
   void publish_status();
+  // Gives the node a request and waits for what it says. Any thread but the node's.
+  bool ask(const std::function<void(Millis now, RequestId request)>& give);
+  void tell(RequestId request, bool answer);
 
   Store& store_;
   Identity self_;
@@ -82,17 +97,22 @@ class ReplicaHost final : public LogSink {
   std::unique_ptr<StoreLog> node_log_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<Node> node_;
+  std::unique_ptr<RowsSender> sender_;
+  std::unique_ptr<RowsShelf> shelf_;
   bool store_leads_ = false;      // or will, when what was posted is done
+  bool store_takes_ = false;      // changes; it has been told to lead
+  std::uint64_t turns_ = 0;       // that it was told to lead or not to
   bool takes_back_ = false;       // entries that the node refused
   std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
   Epoch seen_promise_ = 0;
-  std::set<Digest> rows_here_;    // of records that are to come
+  std::uint64_t followed_ = 0;    // the last of them that the store knows of
+  std::uint64_t store_reign_ = 0;  // what the store calls it
   std::set<Digest> rows_asked_;
   RequestId next_request_ = 1;
 
   mutable std::mutex mutex_;
   std::condition_variable answered_;
-  std::map<RequestId, std::optional<bool>> reads_;  // guarded by mutex_
+  std::map<RequestId, std::optional<bool>> asked_;  // guarded by mutex_; reads and confirmations
   HostStatus status_;                               // guarded by mutex_
   bool ending_ = false;                             // guarded by mutex_
 

@@ -127,8 +127,12 @@ Result<void> StoreLog::follow_and_cut(Sequence last) {
   return success();
 }
 
-void StoreLog::begin_leading(Epoch epoch) {
-  write(ticket_, [this, epoch] { return store_.lead(epoch, sink_); });
+void StoreLog::begin_leading(Epoch epoch, std::function<void()> done) {
+  write(ticket_, [this, epoch, done = std::move(done)]() -> Result<void> {
+    VEXOR_TRY(store_.lead(epoch, sink_));
+    done();
+    return success();
+  });
 }
 
 void StoreLog::end_leading() {

@@ -39,7 +39,8 @@ class StoreLog final : public Log {
 
   // To be run on the writing thread, after what was told before. All keep store and node alike:
   // what the store appended as primary and the node has not taken is cut off.
-  void begin_leading(Epoch epoch);
+  void begin_leading(Epoch epoch, std::function<void()> done);
+  // Those who wait for what the node has are still told by settle() or give_up().
   void end_leading();
   void take_back(std::function<void()> done);
   void run_in_order(std::function<void()> work) { writer_.post(std::move(work)); }

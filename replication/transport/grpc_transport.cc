@@ -7,6 +7,7 @@
 #include "replication/host/entry_codec.h"
 #include "replication/transport/credentials.h"
 #include "replication/transport/peer_link.h"
+#include "replication/transport/rows_stream.h"
 #include "replication/transport/session_stream.h"
 #include "replication/transport/wire.h"
 
@@ -44,6 +45,8 @@ class GrpcTransport::State final : public peer::Peer::Service {
   grpc::Status Deliver(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::Hello, peer::Envelope>* stream) override;
   grpc::Status RunSession(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>* stream) override;
   grpc::Status ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) override;
+
+  grpc::Status OfferRows(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>* stream) override;
 
   PeerLink* link(NodeId id) {
     const std::shared_lock lock(links_mutex_);
@@ -208,10 +211,19 @@ grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const 
     auto piece = reader.value()->next();
     if (piece.has_error()) return grpc::Status(grpc::StatusCode::DATA_LOSS, piece.error().message());
     if (piece.value().empty()) return grpc::Status::OK;
-    peer::RowsPiece out;
-    out.set_rows(std::move(piece).value());
+    const peer::RowsPiece out = to_wire(std::move(piece).value());
     if (context->IsCancelled() || !writer->Write(out)) return grpc::Status::CANCELLED;
   }
+}
+
+grpc::Status GrpcTransport::State::OfferRows(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>* stream) {
+  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  const auto with_host = [this](const std::function<void(ReplicaHost&)>& work) {
+    const std::shared_lock lock(host_mutex);
+    if (host_ != nullptr) work(*host_);
+    return host_ != nullptr;
+  };
+  return run_rows_offer(with_host, *stream);
 }
 
 GrpcTransport::GrpcTransport() = default;
@@ -240,6 +252,14 @@ Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId primary
   return make_remote_session(std::move(context), link->stub(), push);
 }
 
+std::unique_ptr<RowsCall> GrpcTransport::offer_rows(NodeId to, const RowsOffer& offer) {
+  PeerLink* const link = state_->link(to);
+  if (link == nullptr) return nullptr;
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->AddMetadata("vexor-node", std::to_string(state_->options.self));
+  return make_rows_call(std::move(context), link->stub(), offer);
+}
+
 Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& writer) {
   VEXOR_TRY(const RecordPlace place, place_of_record(record));
   PeerLink* const link = state_->link(from);
@@ -252,7 +272,8 @@ Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& wr
   const auto stream = link->stub().ReadRows(&call.context, request);
   peer::RowsPiece piece;
   while (stream->Read(&piece)) {
-    if (auto added = writer.add(piece.rows()); added.has_error()) {
+    auto added = is_intact(piece) ? writer.add(piece.rows()) : Result<void>(Error(Errc::kProtocol, "rows that changed on their way"));
+    if (added.has_error()) {
       call.context.TryCancel();
       (void)stream->Finish();
       return added;

@@ -44,6 +44,7 @@ class GrpcTransport final : public Transport {
 
   void send(NodeId to, const Message& message) override;
   Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override;
+  std::unique_ptr<RowsCall> offer_rows(NodeId to, const RowsOffer& offer) override;
 
  private:
   GrpcTransport();

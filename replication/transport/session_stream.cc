@@ -63,11 +63,13 @@ class RemoteSession final : public Session {
     peer::SessionOutput told;
     if (!stream_->Read(&told)) return lost();
     output_ += told.output();
+    keep_alive_ = told.keep_alive();
     wants_input_ = told.wants_input();
+    waits_for_input_ = waits_for_input_ || wants_input_;
     done_ = told.done();
     if (told.error() != 0) failure_.emplace(static_cast<Errc>(told.error()), told.message());
   }
-  Bytes keep_alive() const override { return {}; }
+  Bytes keep_alive() const override { return keep_alive_; }
   const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
 
  private:
@@ -80,11 +82,14 @@ class RemoteSession final : public Session {
       next.set_end(true);
     }
     wants_input_ = false;
+    waits_for_input_ = false;
     (void)stream_->Write(next);  // Read tells
   }
+  // A push is not whole while the primary waits for more of it.
   void lost() {
     done_ = true;
-    failure_.emplace(Errc::kIndeterminate, "the connection to the primary was lost in the middle of a push");
+    if (waits_for_input_) failure_.emplace(Errc::kUnavailable, "the connection to the primary was lost; try again");
+    else failure_.emplace(Errc::kIndeterminate, "the connection to the primary was lost in the middle of a push");
   }
   void clear_output() {
     output_.clear();
@@ -95,9 +100,11 @@ class RemoteSession final : public Session {
   std::unique_ptr<grpc::ClientReaderWriter<peer::SessionInput, peer::SessionOutput>> stream_;
   std::string input_;
   bool ended_ = false;
+  std::string keep_alive_;
   std::string output_;
   std::size_t output_at_ = 0;
   bool wants_input_ = false;  // the primary does
+  bool waits_for_input_ = true;  // it had taken all that it was sent, and asked for more or for the first
   bool done_ = false;
   std::optional<Error> failure_;
 };
@@ -152,9 +159,11 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
     return grpc::Status::OK;
   }
   Session& session = *opened.value();
+  std::string keep_alive;  // that the other end may use
   for (;;) {
     switch (session.wants()) {
       case Wants::kOutput: {
+        keep_alive.clear();
         peer::SessionOutput out;
         out.mutable_output()->resize(kPieceBytes);
         out.mutable_output()->resize(session.drain(std::span<char>(*out.mutable_output())));
@@ -162,6 +171,12 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
         break;
       }
       case Wants::kWork:
+        if (const Bytes now = session.keep_alive(); now != Bytes(keep_alive)) {
+          keep_alive = std::string(now);
+          peer::SessionOutput out;
+          out.set_keep_alive(keep_alive);
+          if (!stream.Write(out)) return grpc::Status::CANCELLED;
+        }
         session.run_work();
         if (session.failure() != nullptr) {
           (void)tell_end(stream, session.failure(), &session);
@@ -169,6 +184,7 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
         }
         break;
       case Wants::kInput:
+        keep_alive.clear();
         if (!take_input(stream, session)) return grpc::Status::CANCELLED;
         break;
       case Wants::kDone: (void)tell_end(stream, session.failure()); return grpc::Status::OK;

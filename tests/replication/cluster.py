@@ -32,14 +32,17 @@ class Node:
 
     def start(self):
         config = os.path.join(self.cluster.directory, f"node{self.number}.toml")
-        peers = ",".join(f"{n}=127.0.0.1:{port}" for n, port in self.cluster.peer_ports.items() if n != self.number)
+        peers = ",".join(f"{n}=127.0.0.1:{self.cluster.routes.get((self.number, n), port)}" for n, port in self.cluster.peer_ports.items() if n != self.number)
         timers = "".join(f"{name} = {value}\n" for name, value in self.cluster.timers.items())
         with open(config, "w") as out:
             out.write(f"""[server]
 data = "{self.data}"
 drain_seconds = 5
+{self.cluster.server_options}
 [https]
 listen = "127.0.0.1:{self.cluster.https_ports[self.number]}"
+[ssh]
+listen = "127.0.0.1:{self.cluster.ssh_ports[self.number]}"
 [monitor]
 listen = "127.0.0.1:{self.cluster.monitor_ports[self.number]}"
 [replication]
@@ -83,16 +86,22 @@ etcd = "127.0.0.1:{self.cluster.etcd_port}"
     def url(self, name, user="demo"):
         return f"https://{user}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.cluster.https_ports[self.number]}/{name}.git"
 
+    def ssh_url(self, name):
+        return f"ssh://git@127.0.0.1:{self.cluster.ssh_ports[self.number]}/{name}.git"
+
 
 class Cluster:
-    def __init__(self, binaries, directory, timers=None):
+    def __init__(self, binaries, directory, timers=None, server_options=""):
+        self.server_options = server_options
+        self.routes = {}  # (from, to): the port that one member calls for another, if it is not the other's own
         self.binaries, self.directory = os.path.abspath(binaries), directory
         self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800}
-        ports = free_ports(11)
+        ports = free_ports(14)
         self.etcd_port, self.etcd_peer_port = ports[0], ports[1]
         self.peer_ports = dict(zip((1, 2, 3), ports[2:5]))
         self.https_ports = dict(zip((1, 2, 3), ports[5:8]))
         self.monitor_ports = dict(zip((1, 2, 3), ports[8:11]))
+        self.ssh_ports = dict(zip((1, 2, 3), ports[11:14]))
         self.nodes = {1: Node(self, 1, "vexord"), 2: Node(self, 2, "vexord"), 3: Node(self, 3, "vexor-replicad")}
         self.etcd = None
 
@@ -120,7 +129,7 @@ class Cluster:
     def primary(self, other_than=0):
         for node in self.nodes.values():
             status = node.status() if node.process is not None and node.number != other_than else None
-            if status and status["role"] == "primary":
+            if status and status["takes_pushes"]:
                 return node
         return None
 

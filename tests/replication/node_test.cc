@@ -77,6 +77,27 @@ TEST(Node, divergence_at_or_below_the_commit_is_quarantine) {
   EXPECT_EQ(follower.node.head(), entry.id);  // nothing repaired
 }
 
+TEST(Node, what_differs_from_an_entry_that_is_held_back_is_cut_off) {
+  Standby follower;
+  const Entry kept = sim::make_entry(3, {}, {1, {}});
+  const Entry other = sim::make_entry(3, kept.id, {2, {}});
+  follower.node.receive(1, kLeader, follower.append({}, {kept, other}, 1));
+  follower.sync(2);
+  EXPECT_TRUE(follower.node.follows_wholly());
+  Append held = follower.append(kept.id, {});
+  held.epoch = 4;
+  follower.node.receive(3, 7, held);
+  EXPECT_FALSE(
+      follower.node.follows_wholly());  // of `other` nobody has said anything in this epoch
+  held.differs_behind = true;
+  follower.node.receive(4, 7, held);
+  EXPECT_EQ(follower.node.head(), kept.id);
+  EXPECT_TRUE(follower.node.follows_wholly());
+  held.previous = {};  // below the commit
+  follower.node.receive(5, 7, held);
+  EXPECT_TRUE(follower.node.stopped());
+}
+
 TEST(Node, dead_evidence_takes_over_at_once_but_only_that_of_the_leading_incarnation) {
   Standby follower;
   follower.node.receive(800, kLeader, follower.append({}, {}));
@@ -120,6 +141,104 @@ TEST(Node, each_request_gets_an_outcome_where_nobody_leads) {
   EXPECT_EQ(std::count_if(outputs.begin(), outputs.end(),
                           [](auto& output) { return std::holds_alternative<ReadOutcome>(output); }),
             2);
+}
+
+// A leader of two, for hand-overs.
+struct Primary : Standby {
+  Primary() {
+    VersionedRecord record{6, {}};
+    record.record = {4,
+                     kSelf,
+                     20,
+                     {kSelf, kLeader},
+                     {{kLeader, Role::kStandby}, {kSelf, Role::kStandby}, {9, Role::kOffsite}},
+                     Copies::kTwo,
+                     0};
+    node.record_seen(1, record);
+    sync(1);
+    node.take_outputs();
+  }
+  VersionedRecord changed(Epoch epoch, NodeId primary, NodeId target) const {
+    VersionedRecord out = *node.record();
+    ++out.version;
+    out.record.epoch = epoch;
+    out.record.primary = primary;
+    out.record.primary_incarnation = primary == kSelf ? 20 : 11;
+    out.record.handover_target = target;
+    return out;
+  }
+  void answer(Millis now, EntryId match) {
+    node.receive(now, kLeader, AppendAnswer{4, 11, match, {}, now, true});
+  }
+};
+
+TEST(Node, what_is_committed_is_told_when_the_reign_ends_though_a_copy_is_missing) {
+  Primary primary;
+  const Entry entry = sim::make_entry(4, {}, {1, {}});
+  primary.node.propose(2, 71, entry);
+  primary.sync(2);
+  primary.answer(3, entry.id);
+  EXPECT_EQ(primary.node.commit(), 1U);
+  EXPECT_EQ(find<ProposalOutcome>(primary.node.take_outputs()),
+            nullptr);  // waits for the off-site member
+  primary.node.record_seen(4, primary.changed(5, kLeader, 0));
+  const auto outputs = primary.node.take_outputs();
+  const auto* outcome = find<ProposalOutcome>(outputs);
+  ASSERT_NE(outcome, nullptr);
+  EXPECT_EQ(outcome->fate, Fate::kCommitted);
+  EXPECT_EQ(outcome->receipt.members.size(), 2U);
+}
+
+TEST(Node, a_leader_that_hands_over_takes_nothing) {
+  Primary primary;
+  EXPECT_TRUE(primary.node.takes_proposals());
+  primary.node.record_seen(2, primary.changed(4, kSelf, kLeader));
+  EXPECT_TRUE(primary.node.leads());
+  EXPECT_FALSE(primary.node.takes_proposals());
+  primary.node.propose(3, 71, sim::make_entry(4, {}, {1, {}}));
+  const auto outputs = primary.node.take_outputs();
+  ASSERT_NE(find<ProposalOutcome>(outputs), nullptr);
+  EXPECT_EQ(find<ProposalOutcome>(outputs)->reason, Reason::kHandover);
+}
+
+TEST(Node, an_index_asked_for_before_reads_may_be_served_is_told_then) {
+  Primary primary;
+  primary.node.receive(2, kLeader, ReadIndex{11, 3});
+  primary.node.receive(2, kLeader, ReadIndex{11, 2});           // a late one
+  primary.node.receive(2, 77, ReadIndex{1, 1});                 // no member
+  EXPECT_EQ(find<Send>(primary.node.take_outputs()), nullptr);  // no lease yet
+  primary.answer(3, {});
+  int answers = 0;
+  for (const Output& output : primary.node.take_outputs()) {
+    const auto* send = std::get_if<Send>(&output);
+    const auto* answer = send == nullptr ? nullptr : std::get_if<ReadIndexAnswer>(&send->message);
+    if (answer == nullptr) continue;
+    ++answers;
+    EXPECT_EQ(send->to, kLeader);
+    EXPECT_EQ(answer->round, 3U);
+  }
+  EXPECT_EQ(answers, 1);
+}
+
+TEST(Node, a_member_that_asks_for_the_index_is_told_the_commit_with_it) {
+  Primary primary;
+  const Entry entry = sim::make_entry(4, {}, {1, {}});
+  primary.node.propose(2, 71, entry);
+  primary.sync(2);
+  primary.answer(3, entry.id);
+  primary.node.take_outputs();
+  for (const Millis now : {4, 5}) {
+    primary.node.receive(now, kLeader, ReadIndex{11, static_cast<std::uint64_t>(now)});
+    int appends = 0;
+    for (const Output& output : primary.node.take_outputs()) {
+      const auto* send = std::get_if<Send>(&output);
+      const auto* append = send == nullptr ? nullptr : std::get_if<Append>(&send->message);
+      if (append == nullptr) continue;
+      ++appends;
+      EXPECT_EQ(append->commit, 1U);
+    }
+    EXPECT_EQ(appends, now == 4 ? 1 : 0);  // once
+  }
 }
 
 // Messages made of numbers that break things, mixed with ones that fit.

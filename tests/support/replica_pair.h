@@ -1,7 +1,9 @@
 // Stores that replicate to each other by hand, for tests of the log.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -19,6 +21,15 @@ class CollectingSink final : public LogSink {
     for (LogEntry& entry : entries) entries_.push_back(std::move(entry));
     wake_.notify_all();
   }
+  Result<void> confirm_head() override {
+    ++confirmations;
+    if (!confirms) return Error(Errc::kUnavailable, "not the primary any more");
+    return success();
+  }
+  std::unique_ptr<StagedCopies> stage(const std::string& range) override { return on_stage ? on_stage(range) : nullptr; }
+  std::function<std::unique_ptr<StagedCopies>(const std::string& range)> on_stage;
+  std::atomic<bool> confirms = true;
+  std::atomic<int> confirmations = 0;
   // Waits for the entry.
   LogEntry wait_for(std::uint64_t sequence) {
     std::unique_lock lock(mutex_);

@@ -77,6 +77,51 @@ class SharedCoordinator final : public Coordinator {
 
 class ReplicaSet {
  public:
+  // Rows offered to a server of the set.
+  class DirectCall final : public replication::RowsCall {
+   public:
+    DirectCall(ReplicaSet& set, NodeId from, NodeId to, replication::RowsOffer offer) : set_(set), from_(from), to_(to), offer_(std::move(offer)) { ++set_.server(from_).calls; }
+    ~DirectCall() override {
+      const auto host = set_.host_of(to_);
+      if (taking_ && host && host == host_.lock()) host->shelf().end(std::move(taking_));
+      --set_.server(from_).calls;
+    }
+    Result<std::uint64_t> begin() override {
+      VEXOR_TRY(const auto host, reach());
+      VEXOR_TRY(taking_, host->take_rows(offer_));
+      host_ = host;
+      breaks_ = set_.server(from_).calls_break > 0 && set_.server(from_).calls_break-- > 0;
+      set_.server(from_).pieces_known += static_cast<int>(taking_->pieces);
+      return taking_->pieces;
+    }
+    Result<void> send(const std::string& piece) override {
+      VEXOR_TRY(const auto host, reach());
+      if (breaks_ && ++sent_ > 2) return Error(Errc::kUnavailable, "the test breaks it off");
+      return host->shelf().add(*taking_, piece);
+    }
+    Result<void> finish() override {
+      VEXOR_TRY(const auto host, reach());
+      return host->shelf().finish(*taking_);
+    }
+    void cancel() override { is_cancelled_ = true; }
+
+   private:
+    Result<std::shared_ptr<ReplicaHost>> reach() {
+      auto host = set_.host_of(to_);
+      const bool same = !taking_ || host == host_.lock();
+      if (!host || !same || is_cancelled_ || set_.server(from_).is_cut_off || set_.server(to_).is_cut_off) return Error(Errc::kUnavailable, "not reached");
+      return host;
+    }
+    ReplicaSet& set_;
+    NodeId from_;
+    NodeId to_;
+    replication::RowsOffer offer_;
+    std::weak_ptr<ReplicaHost> host_;
+    std::unique_ptr<replication::RowsShelf::Taking> taking_;
+    std::atomic<bool> is_cancelled_ = false;
+    bool breaks_ = false;
+    int sent_ = 0;
+  };
   struct Server final : Transport {
     ReplicaSet* set = nullptr;
     NodeId id = 0;
@@ -89,7 +134,17 @@ class ReplicaSet {
     std::atomic<bool> is_cut_off = false;
 
     void send(NodeId to, const Message& message) override { set->deliver(*this, to, message); }
-    Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override { return set->fetch_rows(from, record, writer); }
+    Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override {
+      ++fetches;
+      return set->fetch_rows(from, record, writer);
+    }
+    std::unique_ptr<replication::RowsCall> offer_rows(NodeId to, const replication::RowsOffer& offer) override {
+      return std::make_unique<DirectCall>(*set, id, to, offer);
+    }
+    std::atomic<int> fetches = 0;        // of rows that were not there with their record
+    std::atomic<int> calls = 0;          // that offer rows, now
+    std::atomic<int> calls_break = 0;    // so many calls that offer rows break off after a few pieces
+    std::atomic<int> pieces_known = 0;   // that calls went on after
   };
 
   // The last one is off-site.
@@ -134,7 +189,7 @@ class ReplicaSet {
     for (int i = 0; i < 3000; ++i) {
       for (auto& server : servers_) {
         const auto host = host_of(server->id);
-        if (host && server->id != other_than && host->status().leads) return server->id;
+        if (host && server->id != other_than && host->status().takes_pushes) return server->id;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,13 @@ struct LogEntry {
   bool rows_apart = false;
 };
 
+// Copies of the rows of a large push that members keep for its record. Destruction: the record was appended, or never
+// will be; members that have not seen it by then drop the rows.
+class StagedCopies {
+ public:
+  virtual ~StagedCopies() = default;
+};
+
 // Gets what the primary appends.
 class LogSink {
  public:
@@ -44,6 +52,15 @@ class LogSink {
   // Entries that are durable here, in order of sequence. Called by a thread that pushes wait for: must not
   // block.
   virtual void appended(std::vector<LogEntry> entries) = 0;
+  // A change was refused because of what is appended. Blocks until that is committed, and nobody else can have
+  // become the primary before: only then the refusal may be told (docs/protocol/replication.md, Q4). Any
+  // thread. Errors: kUnavailable (the refusal may be wrong: look again at the primary).
+  virtual Result<void> confirm_head() = 0;
+  // The rows of a large push are in this store; its record is to come. Brings them to the members: blocks until they
+  // are durable there or will not be in time, or this server stops being the primary; who has not got them then asks
+  // for them when the record comes. `range`: a record that names the objects and nothing else, for
+  // ReplicaLog::read_rows_of. Any thread. May be null.
+  virtual std::unique_ptr<StagedCopies> stage(const std::string& range) = 0;
 };
 
 // The rows of one entry, in pieces of about kLogRowsBytesMax (one row may be larger: docs/format/extent.md).
@@ -77,11 +94,12 @@ class ReplicaLog {
   // The store takes changes and gives them to `sink`, which must outlive the call of follow() that ends this.
   // What was appended before and not applied stays and comes first. `epoch`: not below that of any record.
   virtual Result<void> lead(std::uint64_t epoch, LogSink& sink) = 0;
-  // The store takes no more changes. Whoever waits for one that was appended is told that its outcome is not
-  // known (kIndeterminate); all others, and those whose records come after `sent`, that this is not the primary
-  // (kUnavailable): those records were given to nobody, and the caller cuts them off. Also to be called whenever
-  // another primary is followed than before: rows without a record are dropped.
-  virtual Result<void> follow(std::uint64_t sent = UINT64_MAX) = 0;
+  // The store takes no more changes: who comes with one is told that this is not the primary (kUnavailable). So
+  // are those whose records come after `sent`: these were given to nobody, and the caller cuts them off. The
+  // others go on waiting for settle() or give_up(); without `sent` they are told that the outcome is not known
+  // (kIndeterminate). Also to be called whenever another primary is followed than before: rows without a record
+  // are dropped.
+  virtual Result<void> follow(std::optional<std::uint64_t> sent = std::nullopt) = 0;
   // Of the primary: removes the records after `sequence`, which were given to nobody; who waits for them is told
   // that nothing changed (kUnavailable).
   virtual Result<void> take_back(std::uint64_t sequence) = 0;
@@ -102,7 +120,18 @@ class ReplicaLog {
   // Errors: kNotFound.
   virtual Result<LogEntry> read(std::uint64_t sequence) const = 0;
   virtual Result<std::unique_ptr<RowsReader>> read_rows(std::uint64_t sequence) const = 0;
-  virtual Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record) = 0;
+  // The rows of the objects that a record names, which need not be here itself.
+  virtual Result<std::unique_ptr<RowsReader>> read_rows_of(Bytes record) const = 0;
+  // Numbers the primaries that this store followed or was.
+  virtual std::uint64_t reign() const = 0;
+  // No record that may be cut off may have the same numbers. Void once another primary is followed than in `reign`
+  // (nullopt: now): kConflict.
+  virtual Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record, std::optional<std::uint64_t> reign = std::nullopt) = 0;
+  // Whether the rows of the record's objects were written; if so they stay until the record is appended, or another
+  // primary is followed.
+  virtual bool claim_rows(Bytes record) = 0;
+  // Removes rows that were written and not claimed. Errors: kIo.
+  virtual Result<void> drop_rows(Bytes record) = 0;
 
   // What replication must not forget: opaque, at most 64 KiB, synced. Empty: never saved.
   virtual Result<void> save_state(Bytes state) = 0;

@@ -22,7 +22,7 @@ class StoreLog final : public ReplicaLog {
   std::uint64_t applied() const override { return core_.committer->last_sequence(); }
   Result<LogPosition> position(std::uint64_t sequence) const override;
   Result<void> lead(std::uint64_t epoch, LogSink& sink) override;
-  Result<void> follow(std::uint64_t sent) override;
+  Result<void> follow(std::optional<std::uint64_t> sent) override;
   Result<void> take_back(std::uint64_t sequence) override;
   Result<void> append(const std::vector<LogEntry>& entries) override;
   Result<void> cut(std::uint64_t sequence) override;
@@ -31,7 +31,14 @@ class StoreLog final : public ReplicaLog {
   void give_up(std::uint64_t sequence) override { core_.committer->give_up(sequence); }
   Result<LogEntry> read(std::uint64_t sequence) const override;
   Result<std::unique_ptr<RowsReader>> read_rows(std::uint64_t sequence) const override;
-  Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record) override;
+  Result<std::unique_ptr<RowsReader>> read_rows_of(Bytes record) const override;
+  std::uint64_t reign() const override {
+    const std::lock_guard lock(mutex_);
+    return primaries_;
+  }
+  Result<std::unique_ptr<RowsWriter>> write_rows(Bytes record, std::optional<std::uint64_t> reign) override;
+  bool claim_rows(Bytes record) override;
+  Result<void> drop_rows(Bytes record) override;
   Result<void> save_state(Bytes state) override;
   Result<std::string> load_state() const override;
 
@@ -40,15 +47,19 @@ class StoreLog final : public ReplicaLog {
   Result<std::unique_ptr<RowsReader>> rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const;
   Result<void> raise_ids() const;
   Result<void> forget_staged();
+  std::map<std::string, log::StagedRows>::iterator find_staged(const JournalRecord& record);  // with mutex_ held
   Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch);
   Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const;
   Result<void> erase_record(std::uint64_t sequence) const;
   Result<void> erase_after(std::uint64_t sequence) const;
 
   StoreCore& core_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::uint64_t led_epoch_ = 0;                    // the last one; lead() and follow() alone
   std::uint64_t primaries_ = 0;                    // guarded by mutex_; that this store followed or was
   std::map<std::string, log::StagedRows> staged_;  // guarded by mutex_; by the key of the range
+  // Ranges of records that were appended since with rows that had come before: nothing is written there any more.
+  std::set<std::string> taken_;  // guarded by mutex_
 };
 
 Result<std::string> StoreLog::encoded_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) const {
@@ -84,12 +95,14 @@ Result<void> StoreLog::raise_ids() const {
 
 Result<void> StoreLog::lead(std::uint64_t epoch, LogSink& sink) {
   VEXOR_TRY(forget_staged());
-  core_.numbers.reset();
+  // In the same reign no number is given out twice: members may hold rows of a push that came to nothing.
+  if (epoch != led_epoch_) core_.numbers.reset();
+  led_epoch_ = epoch;
   VEXOR_TRY(raise_ids());
   return core_.committer->lead_set(epoch, sink);
 }
 
-Result<void> StoreLog::follow(std::uint64_t sent) {
+Result<void> StoreLog::follow(std::optional<std::uint64_t> sent) {
   core_.committer->follow(sent);
   return forget_staged();
 }
@@ -100,6 +113,7 @@ Result<void> StoreLog::forget_staged() {
   const std::lock_guard lock(mutex_);
   ++primaries_;
   staged_.clear();
+  taken_.clear();
   return core_.sweep_quarantine();
 }
 
@@ -127,15 +141,13 @@ Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::
   if (record.object_count == 0) return success();
   if (!entry.rows_apart) return add_rows(record, entry, batch);
   // Rows in files: the index goes in now.
-  const std::string key = format::number_key(record.pool, record.first_object);
   std::unique_ptr<sys::BulkWriter> index;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = staged_.find(key);
-    if (found == staged_.end() || found->second.objects_digest != record.objects_digest) {
-      return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
-    }
+    const auto found = find_staged(record);
+    if (found == staged_.end()) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
     index = std::move(found->second.index);
+    taken_.insert(found->first);
     staged_.erase(found);
   }
   std::vector<std::unique_ptr<sys::BulkWriter>> files;
@@ -217,6 +229,39 @@ Result<std::unique_ptr<RowsReader>> StoreLog::read_rows(std::uint64_t sequence) 
   return rows_of(snapshot, std::move(record));
 }
 
+Result<std::unique_ptr<RowsReader>> StoreLog::read_rows_of(Bytes encoded) const {
+  VEXOR_TRY(JournalRecord record, format::decode_journal_record(encoded));
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  return rows_of(snapshot, std::move(record));
+}
+
+std::map<std::string, log::StagedRows>::iterator StoreLog::find_staged(const JournalRecord& record) {
+  const auto found = staged_.find(format::number_key(record.pool, record.first_object));
+  const bool same = found != staged_.end() && found->second.objects_digest == record.objects_digest;
+  return same ? found : staged_.end();
+}
+
+bool StoreLog::claim_rows(Bytes encoded) {
+  const auto record = format::decode_journal_record(encoded);
+  if (record.has_error()) return false;
+  const std::lock_guard lock(mutex_);
+  const auto found = find_staged(record.value());
+  if (found == staged_.end()) return false;
+  found->second.is_claimed = true;
+  return true;
+}
+
+Result<void> StoreLog::drop_rows(Bytes encoded) {
+  VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+  const std::lock_guard lock(mutex_);
+  const auto found = find_staged(record);
+  if (found == staged_.end() || found->second.is_claimed) return success();
+  staged_.erase(found);
+  sys::Batch batch;
+  store::erase_rows_of_range(record.pool, record.first_object, record.object_count, batch);
+  return core_.backend->commit(batch, sys::Durability::kSynced);
+}
+
 Result<LogEntry> StoreLog::read(std::uint64_t sequence) const {
   VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
   LogEntry entry;
@@ -232,22 +277,20 @@ Result<LogEntry> StoreLog::read(std::uint64_t sequence) const {
   return entry;
 }
 
-Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded) {
+Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded, std::optional<std::uint64_t> reign) {
   auto record = format::decode_journal_record(encoded);
   if (record.has_error()) return Error(Errc::kProtocol, record.error().message());
   if (record.value().object_count == 0) return Error(Errc::kProtocol, "a record without objects");
   if (core_.committer->role() != Committer::Role::kReplica) return Error(Errc::kConflict, "the store is not a follower");
-  std::uint64_t began = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    began = primaries_;
-  }
-  const auto in_turn = [this, began](const std::function<Result<void>()>& work) -> Result<void> {
+  const std::uint64_t began = reign ? *reign : this->reign();
+  const std::string key = format::number_key(record.value().pool, record.value().first_object);
+  const auto in_turn = [this, began, key](const std::function<Result<void>()>& work) -> Result<void> {
     const std::lock_guard lock(mutex_);
     if (primaries_ != began) return Error(Errc::kConflict, "the store follows another primary now");
+    if (taken_.contains(key)) return Error(Errc::kConflict, "the record of these rows is here");
     return work();
   };
-  const auto finished = [this](std::string key, log::StagedRows staged) { staged_[std::move(key)] = std::move(staged); };
+  const auto finished = [this](std::string range, log::StagedRows staged) { staged_[std::move(range)] = std::move(staged); };
   return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), in_turn, finished));
 }
 

@@ -11,6 +11,7 @@ namespace vexor::log {
 struct StagedRows {
   std::string objects_digest;
   std::unique_ptr<sys::BulkWriter> index;
+  bool is_claimed = false;  // a record that is about to be appended has them
 };
 
 class StoredRowsWriter final : public RowsWriter {

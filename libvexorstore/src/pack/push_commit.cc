@@ -308,10 +308,18 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       const bool is_new = tip >= change.record.first_object && tip - change.record.first_object < change.record.object_count;
       if (is_new) change.rows.put(Family::kBitmaps, key, encode_bitmap_row(row));
       else change.record.changes.push_back({Family::kBitmaps, key, encode_bitmap_row(row)});
-      change.preconditions.push_back({Family::kBitmaps, key, std::nullopt});  // rows are never replaced
+      if (!is_new) change.preconditions.push_back({Family::kBitmaps, key, std::nullopt});  // rows are never replaced
     }
     outcome.new_objects = change.record.object_count;
     const bool quarantined = !change.bulk.empty() && !source.new_entries().empty();
+    format::JournalRecord range;
+    range.pool = change.record.pool;
+    range.first_object = change.record.first_object;
+    range.object_count = change.record.object_count;
+    std::unique_ptr<StagedCopies> staged;  // until the outcome is known
+    if (quarantined) {
+      VEXOR_TRY(staged, core.committer->stage(change));
+    }
     auto done = core.committer->submit(std::move(change));
     if (done.has_value()) {
       source.publish_sets();
@@ -320,9 +328,9 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       outcome.receipt = done.value();
       return outcome;
     }
-    // A conflict is told before any file went in: the range is as good as never reserved.
+    // A conflict is told before any index row went in: nobody has seen the range.
     if (quarantined && done.error().code() == Errc::kConflict) {
-      VEXOR_TRY(core.committer->release_quarantine(format::number_key(now.row.pool, source.first())));
+      VEXOR_TRY(core.committer->drop_staged(range));
     }
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
     core.committer->wait_applied();

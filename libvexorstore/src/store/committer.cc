@@ -93,6 +93,15 @@ std::vector<Committer::Waiter*> Committer::take_group() {
 }
 
 Result<Receipt> Committer::submit(Change change) {
+  const bool is_recorded = change.is_recorded;
+  auto outcome = submit_once(std::move(change));
+  if (is_recorded && outcome.has_error() && outcome.error().code() == Errc::kConflict) {
+    VEXOR_TRY(confirm_refusal());
+  }
+  return outcome;
+}
+
+Result<Receipt> Committer::submit_once(Change change) {
   Waiter self{std::move(change), std::nullopt};
   std::unique_lock lock(mutex_);
   if (broken_) return Error(Errc::kUnavailable, kBroken);

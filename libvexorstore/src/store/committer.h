@@ -58,7 +58,8 @@ class Committer {
 
   // Errors: kConflict (a precondition failed; nothing changed), kUnavailable (not the primary; nothing
   // changed), kIo before the write, kIndeterminate when the write itself failed or the record was appended
-  // and this server stopped being the primary. After an indeterminate write the committer refuses all
+  // and this server stopped being the primary. A primary tells a conflict once what it was judged by is
+  // committed (kUnavailable: it is not the primary any more). After an indeterminate write the committer refuses all
   // further changes (kUnavailable): reopen the store. The receipt of a change without record has the
   // sequence of the last.
   Result<Receipt> submit(Change change);
@@ -69,7 +70,12 @@ class Committer {
   // The row of a range of numbers whose files a large push is about to write; synced. Only where changes are
   // taken: a follower's numbers are the primary's. Errors: kUnavailable.
   Result<void> put_quarantine(Bytes key, Bytes row);
-  Result<void> release_quarantine(Bytes key);
+  // Of a large push at a primary: lets its rows in but for the index, and has the members take them, so that its
+  // record finds them there. To be kept until submit() has returned. Null: nothing of that is needed. After a conflict
+  // drop_staged() takes the rows out again. Errors: kUnavailable, kIo, kIndeterminate.
+  Result<std::unique_ptr<StagedCopies>> stage(Change& change);
+  // What put_quarantine() and stage() wrote; `range` has the pool and the numbers.
+  Result<void> drop_staged(const format::JournalRecord& range);
 
   std::uint64_t index_generation(format::PoolId pool) const;
   std::uint64_t last_sequence() const;  // that is applied: what readers see
@@ -78,7 +84,7 @@ class Committer {
   // For ReplicaLog, which says what each does.
   Result<void> join();
   Result<void> lead_set(std::uint64_t epoch, LogSink& sink);
-  void follow(std::uint64_t sent);
+  void follow(std::optional<std::uint64_t> sent);
   Result<void> take_back(const std::function<Result<void>()>& erase, const LogPosition& to);
   // `batch` holds the records and their rows. Waits for a write of the primary that this was.
   Result<void> append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to);
@@ -122,6 +128,8 @@ class Committer {
   void append(Change& change, LogPosition& last, sys::Batch& batch, std::vector<LogEntry>& entries);
   void finish(const std::vector<Written>& written, const LogPosition& last, Outcomes& outcomes, bool broken);
   Result<void> replay_tail();
+  Result<Receipt> submit_once(Change change);
+  Result<void> confirm_refusal();
   void refuse_queue(const char* why);
   void refuse_appended_after(std::uint64_t sequence);
   void take_writing();
@@ -140,6 +148,7 @@ class Committer {
   Role role_ = Role::kAlone;             // guarded by mutex_; changes while nobody writes
   std::uint64_t epoch_ = 0;              // guarded by mutex_; of the primary
   LogSink* sink_ = nullptr;              // guarded by mutex_; of the primary
+  unsigned asking_ = 0;                  // guarded by mutex_; threads inside sink_->confirm_head()
   LogPosition last_;                     // guarded by mutex_
   std::uint64_t applied_ = 0;            // guarded by mutex_
   PendingRows pending_;                  // the leader's alone

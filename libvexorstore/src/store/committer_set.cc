@@ -1,7 +1,12 @@
 // Committer, second half: what a member of a replica set does besides. Spec: docs/protocol/replication.md.
+#include "store/committer.h"
+
+#include <algorithm>
+#include <iterator>
+
 #include "base/check.h"
 #include "format/log_rows.h"
-#include "store/committer.h"
+#include "store/store_core.h"
 
 namespace vexor::store {
 
@@ -75,11 +80,41 @@ Result<void> Committer::put_quarantine(Bytes key, Bytes row) {
   return backend_.commit(batch, sys::Durability::kSynced);
 }
 
-Result<void> Committer::release_quarantine(Bytes key) {
+Result<std::unique_ptr<StagedCopies>> Committer::stage(Change& change) {
+  std::unique_ptr<StagedCopies> out;
+  if (role() == Role::kAlone || change.record.object_count == 0) return out;
+  LogSink* sink = nullptr;
+  {
+    const WritingTurn turn(*this);
+    if (role() != Role::kPrimary) return Error(Errc::kUnavailable, kNotPrimary);
+    const auto last = std::stable_partition(change.bulk.begin(), change.bulk.end(), [](const auto& file) { return file->family() == Family::kIndex; });
+    std::vector<std::unique_ptr<sys::BulkWriter>> files(std::make_move_iterator(last), std::make_move_iterator(change.bulk.end()));
+    change.bulk.erase(last, change.bulk.end());
+    VEXOR_TRY(backend_.ingest(std::move(files)));
+    VEXOR_TRY(backend_.commit(change.rows, sys::Durability::kSynced));
+    const std::lock_guard lock(mutex_);
+    sink = sink_;
+    ++asking_;
+  }
+  format::JournalRecord range;
+  range.repository = change.record.repository;
+  range.pool = change.record.pool;
+  range.first_object = change.record.first_object;
+  range.object_count = change.record.object_count;
+  range.objects_digest = change.record.objects_digest;
+  range.previous_hash = LogPosition().hash;
+  out = sink->stage(format::encode_journal_record(range));
+  const std::lock_guard lock(mutex_);
+  --asking_;
+  applied_wake_.notify_all();
+  return out;
+}
+
+Result<void> Committer::drop_staged(const format::JournalRecord& range) {
   const WritingTurn turn(*this);
   if (role() == Role::kReplica) return success();  // whoever follows has swept it
   sys::Batch batch;
-  batch.erase(Family::kQuarantine, key);
+  erase_rows_of_range(range.pool, range.first_object, range.object_count, batch);
   return backend_.commit(batch, sys::Durability::kBuffered);
 }
 
@@ -140,21 +175,39 @@ Result<void> Committer::take_back(const std::function<Result<void>()>& erase, co
   return replay_tail();
 }
 
-void Committer::follow(std::uint64_t sent) {
+void Committer::follow(std::optional<std::uint64_t> sent) {
   const WritingTurn turn(*this);
   pending_.clear();
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (role_ == Role::kAlone) return;
-  refuse_appended_after(sent);
+  if (sent) refuse_appended_after(*sent);
   role_ = Role::kReplica;
   epoch_ = 0;
   sink_ = nullptr;
   refuse_queue(kNotPrimary);
-  for (const Written& one : appended_) {
-    one.waiter->outcome = unknown_outcome(one.sequence, last_.epoch);
+  if (!sent) {
+    for (const Written& one : appended_) one.waiter->outcome = unknown_outcome(one.sequence, last_.epoch);
+    appended_.clear();
   }
-  appended_.clear();
   applied_wake_.notify_all();
+  wake_.notify_all();
+  applied_wake_.wait(lock, [&] { return asking_ == 0; });  // the sink may go now
+}
+
+// Q4.
+Result<void> Committer::confirm_refusal() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] { return !leading_; });  // what it was judged by may not be with the sink yet
+  if (role_ == Role::kAlone) return success();
+  if (role_ != Role::kPrimary) return Error(Errc::kUnavailable, kNotPrimary);
+  LogSink& sink = *sink_;
+  ++asking_;
+  lock.unlock();
+  auto confirmed = sink.confirm_head();
+  lock.lock();
+  --asking_;
+  applied_wake_.notify_all();
+  return confirmed;
 }
 
 Result<void> Committer::append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to) {

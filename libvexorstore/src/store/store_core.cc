@@ -182,12 +182,17 @@ Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId
     }
   }
   VEXOR_TRY(cursor->status());
+  erase_rows_of_range(pool, first, count, batch);
+  return success();
+}
+
+void erase_rows_of_range(PoolId pool, ObjectNumber first, std::uint32_t count, sys::Batch& batch) {
+  const auto end = static_cast<ObjectNumber>(first + count);
   batch.erase_range(Family::kExtents, format::extent_key(pool, first), format::extent_key(pool, end));
   for (const Family family : {Family::kGraph, Family::kBitmaps, Family::kShapes}) {
     batch.erase_range(family, format::number_key(pool, first), format::number_key(pool, end));
   }
   batch.erase(Family::kQuarantine, format::number_key(pool, first));
-  return success();
 }
 
 Result<void> StoreCore::sweep_quarantine() {

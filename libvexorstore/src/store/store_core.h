@@ -227,6 +227,9 @@ class StoreCore {
 Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId pool, HashAlgorithm algorithm,
                                     ObjectNumber first, std::uint32_t count, sys::Batch& batch);
 
+// The same for rows that no index row names.
+void erase_rows_of_range(PoolId pool, ObjectNumber first, std::uint32_t count, sys::Batch& batch);
+
 // One repository as of one moment: what sessions and readers work on.
 struct RepositorySnapshot {
   SnapshotPtr snapshot;

@@ -215,6 +215,74 @@ TEST(ReplicaLog, a_new_primary_commits_the_tail_first) {
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
 }
 
+// Q4: the tail that a refusal comes from may be lost.
+TEST(ReplicaLog, a_refusal_is_told_when_what_it_comes_from_is_confirmed) {
+  Member member;
+  lead(member, 1);
+  make_repository(member, {});
+  EXPECT_EQ(member.store->create_repository("a/b", {}, {}).error().code(), Errc::kConflict);
+  EXPECT_EQ(member.sink.confirmations, 1);
+  member.sink.confirms = false;
+  EXPECT_EQ(member.store->create_repository("a/b", {}, {}).error().code(), Errc::kUnavailable);
+  EXPECT_EQ(member.sink.confirmations, 2);
+}
+
+// A hand-over: what was given to the others is told by what they say, also after the end of the reign.
+TEST(ReplicaLog, who_waits_for_what_was_sent_is_told_after_the_reign) {
+  Member primary;
+  Member follower;
+  lead(primary, 1);
+  make_repository(primary, {&follower});
+  std::array<bool, 2> answers{false, true};
+  std::vector<std::thread> pushers;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Push push = make_push(std::nullopt, static_cast<int>(i), 3, "refs/heads/b" + std::to_string(i), kNone);
+    pushers.emplace_back([&answers, &primary, i, request = push.request] { answers[i] = run_push(*primary.store, "a/b", request); });
+    primary.sink.wait_for(2 + i);
+  }
+  ASSERT_TRUE(primary.log->follow(2).has_value());  // the second one was given to nobody
+  pushers[1].join();
+  EXPECT_FALSE(answers[1]);
+  ASSERT_TRUE(primary.log->cut(2).has_value());
+  EXPECT_TRUE(primary.log->apply(2).has_value());
+  primary.log->settle({2, 2, 3, true, false, false});
+  pushers[0].join();
+  EXPECT_TRUE(answers[0]);
+}
+
+// Rows ahead of their record, at a member: they go unless the record claims them, and are not written under it.
+TEST(ReplicaLog, rows_that_came_ahead_are_dropped_or_claimed) {
+  Member primary;
+  Member follower;
+  lead(primary, 1);
+  make_repository(primary, {&follower});
+  const Push push = make_push(std::nullopt, 1, 4100, "refs/heads/large", kNone);
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", push.request)); });
+  const LogEntry entry = primary.sink.wait_for(2);
+  ASSERT_TRUE(entry.rows_apart);
+  const auto before = all_rows(*follower.backend);
+  EXPECT_FALSE(follower.log->claim_rows(entry.record));
+  ship_rows(*primary.log, *follower.log, entry);
+  EXPECT_NE(all_rows(*follower.backend), before);
+  ASSERT_TRUE(follower.log->drop_rows(entry.record).has_value());
+  EXPECT_EQ(all_rows(*follower.backend), before);
+  EXPECT_EQ(follower.log->append({entry}).error().code(), Errc::kNotFound);
+  ship_rows(*primary.log, *follower.log, entry);
+  EXPECT_TRUE(follower.log->claim_rows(entry.record));
+  ASSERT_TRUE(follower.log->drop_rows(entry.record).has_value());  // too late
+  const auto writer = follower.log->write_rows(entry.record);
+  const auto reader = primary.log->read_rows_of(entry.record);
+  ASSERT_TRUE(writer.has_value() && reader.has_value());
+  ASSERT_TRUE(follower.log->append({entry}).has_value());
+  ASSERT_TRUE(follower.log->apply(2).has_value());
+  // A second copy that was on its way meanwhile.
+  EXPECT_EQ(writer.value()->add(reader.value()->next().value()).error().code(), Errc::kConflict);
+  EXPECT_TRUE(follower.log->drop_rows(entry.record).has_value());
+  EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
+  follower.reopen();
+  EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
+}
+
 // Catching up from a store that maintenance has rewritten meanwhile.
 TEST(ReplicaLog, entries_are_read_again_after_merge_and_redelta) {
   Member primary;

@@ -1,6 +1,7 @@
 // Replica sets of real stores in one process: who leads, what a push is told, and what is left of it.
 #include "replication/host/replica_host.h"
 
+#include "support/leftovers.h"
 #include "support/replica_pair.h"
 #include "support/replica_set.h"
 #include "support/session_run.h"
@@ -55,6 +56,59 @@ TEST(ReplicaHost, a_push_is_on_all_three_servers) {
   EXPECT_EQ(all_rows(*set.server(2).live), rows);
   EXPECT_EQ(all_rows(*set.server(3).live), rows);
   EXPECT_FALSE(set.server(2).store->create_repository("c/d", {}, {}).has_value());
+}
+
+void expect_no_leftovers(ReplicaSet& set) {
+  for (NodeId id = 1; id <= 3; ++id) EXPECT_EQ(Leftovers(set.server(id).live->snapshot().value()).run().value(), 0U) << "server " << id;
+}
+
+TEST(ReplicaHost, rows_of_large_pushes_are_there_before_their_records) {
+  ReplicaSet set(3, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  Store& store = *set.server(1).store;
+  ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(set.wait_for_all());
+  set.server(1).calls_break = 2;  // the next ones go on where these stopped
+  for (int i = 0; i < 3; ++i) {
+    const Push large = make_push(std::nullopt, i, 9000, "refs/heads/large" + std::to_string(i), kNone);
+    EXPECT_EQ(receipt_of_push(store, large), "stored on 3 of 3 servers, off-site included, sequence " + std::to_string(2 + i));
+  }
+  EXPECT_EQ(set.server(1).calls_break, 0);
+  EXPECT_GE(set.server(1).pieces_known, 4);
+  for (NodeId id = 1; id <= 3; ++id) EXPECT_EQ(set.server(id).fetches, 0);
+  // One that is away when the rows go asks for them when the record comes.
+  set.server(3).is_cut_off = true;
+  EXPECT_TRUE(run_push(store, "a/b", make_push(std::nullopt, 7, 4100, "refs/heads/away", kNone).request));
+  set.server(3).is_cut_off = false;
+  ASSERT_TRUE(set.wait_for_all());
+  EXPECT_EQ(set.server(2).fetches, 0);
+  EXPECT_GE(set.server(3).fetches, 1);
+  const auto rows = all_rows(*set.server(1).live);
+  EXPECT_EQ(all_rows(*set.server(2).live), rows);
+  EXPECT_EQ(all_rows(*set.server(3).live), rows);
+  expect_no_leftovers(set);
+}
+
+// Two large pushes at once: one meets what the other added and begins anew.
+TEST(ReplicaHost, rows_of_a_push_that_came_to_nothing_are_dropped) {
+  ReplicaSet set(3, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  Store& store = *set.server(1).store;
+  ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(set.wait_for_all());
+  std::atomic<int> done = 0;
+  std::vector<std::thread> pushers;
+  for (int i = 0; i < 4; ++i) {
+    pushers.emplace_back([&, i] { done += run_push(store, "a/b", make_push(std::nullopt, i, 4100, "refs/heads/b" + std::to_string(i), kNone).request); });
+  }
+  for (std::thread& pusher : pushers) pusher.join();
+  EXPECT_EQ(done, 4);
+  ASSERT_TRUE(set.wait_for_all());
+  for (int i = 0; i < 400 && set.server(1).calls > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  expect_no_leftovers(set);
+  const auto rows = all_rows(*set.server(1).live);
+  EXPECT_EQ(all_rows(*set.server(2).live), rows);
+  EXPECT_EQ(all_rows(*set.server(3).live), rows);
 }
 
 TEST(ReplicaHost, the_standby_takes_over_and_nothing_acknowledged_is_lost) {

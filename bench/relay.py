@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""A TCP relay that delays: what arrives goes on DELAY milliseconds later, in both directions, at any rate.
+
+    bench/relay.py DELAY LISTEN=TARGET...        ports on loopback; runs until it is killed"""
+import asyncio, sys
+
+
+async def carry(reader, writer, delay):
+    """Octets wait their time in a queue, so that delay does not limit the rate."""
+    queue, loop = asyncio.Queue(), asyncio.get_running_loop()
+
+    async def deliver():
+        while True:
+            due, piece = await queue.get()
+            await asyncio.sleep(max(0, due - loop.time()))
+            if piece is None:
+                writer.close()
+                return
+            writer.write(piece)
+            await writer.drain()
+
+    task = asyncio.create_task(deliver())
+    try:
+        while piece := await reader.read(1 << 16):
+            queue.put_nowait((loop.time() + delay, piece))
+    except OSError:
+        pass
+    queue.put_nowait((loop.time() + delay, None))
+    try:
+        await task
+    except OSError:
+        writer.close()
+
+
+async def serve(listen, target, delay):
+    async def connected(reader, writer):
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", target)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(carry(reader, back, delay), carry(there, writer, delay))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", listen) as server:
+        await server.serve_forever()
+
+
+async def main():
+    delay = float(sys.argv[1]) / 1000
+    await asyncio.gather(*(serve(*map(int, pair.split("=")), delay) for pair in sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,115 @@
+// Pushes that are begun again when the primary changes.
+#include "common/retrying_session.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <optional>
+
+namespace vexor::frontend {
+namespace {
+
+using protocol::Wants;
+
+// Advertises, takes `bytes`, then ends as it is told to.
+class Script final : public protocol::Session {
+ public:
+  Script(std::size_t bytes, std::optional<Errc> failure, std::string& got) : bytes_(bytes), code_(failure), got_(got) { got_.clear(); }
+  Wants wants() const override {
+    if (!output_.empty()) return Wants::kOutput;
+    if (done_) return Wants::kDone;
+    return got_.size() < bytes_ ? Wants::kInput : Wants::kWork;
+  }
+  std::size_t feed(Bytes input) override {
+    const Bytes taken = input.substr(0, bytes_ - got_.size());
+    got_.append(taken);
+    return taken.size();
+  }
+  void end_of_input() override {}
+  std::size_t drain(std::span<char> room) override {
+    const std::size_t count = std::min(room.size(), output_.size());
+    std::copy_n(output_.begin(), count, room.begin());
+    output_.erase(0, count);
+    return count;
+  }
+  void take_output(std::string& out, std::size_t front) override {
+    out.assign(front, '\0');
+    out.append(output_);
+    output_.clear();
+  }
+  void run_work() override {
+    done_ = true;
+    output_ = code_ ? "bad" : "good";
+    if (code_) failure_.emplace(*code_, "as told");
+  }
+  Bytes keep_alive() const override { return {}; }
+  const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
+
+ private:
+  std::size_t bytes_;
+  std::optional<Errc> code_;
+  std::string& got_;
+  std::string output_ = "refs";
+  bool done_ = false;
+  std::optional<Error> failure_;
+};
+
+struct Told {
+  std::string told;
+  std::string got;  // by the last session
+  int opened = 1;
+};
+
+// `failures`: of one session after the other; then one that is good.
+Told run(std::size_t bytes, std::vector<Errc> failures, const std::filesystem::path& scratch = "/tmp") {
+  Told out;
+  const auto next = [&]() -> std::optional<Errc> {
+    if (failures.empty()) return std::nullopt;
+    const Errc first = failures.front();
+    failures.erase(failures.begin());
+    return first;
+  };
+  const auto open = [&]() -> Result<std::unique_ptr<protocol::Session>> {
+    ++out.opened;
+    return std::unique_ptr<protocol::Session>(std::make_unique<Script>(bytes, next(), out.got));
+  };
+  RetryingSession session(std::make_unique<Script>(bytes, next(), out.got), open, false, scratch);
+  std::string input(bytes, 'x');
+  for (std::size_t i = 0; i < bytes; ++i) input[i] = static_cast<char>(i * 2654435761U >> 13U);
+  std::size_t fed = 0;
+  std::array<char, 1000> room{};
+  for (;;) {
+    switch (session.wants()) {
+      case Wants::kDone:
+        EXPECT_EQ(out.got, input);
+        return out;
+      case Wants::kWork: session.run_work(); break;
+      case Wants::kOutput: out.told.append(room.data(), session.drain(room)); break;
+      case Wants::kInput: fed += session.feed(Bytes(input).substr(fed, 50'000)); break;
+    }
+  }
+}
+
+TEST(RetryingSession, begins_again_unseen_by_the_client) {
+  for (const std::size_t bytes : {1U, 70'000U, 1'000'000U, 20'000'000U}) {
+    const Told done = run(bytes, {Errc::kUnavailable, Errc::kUnavailable});
+    EXPECT_EQ(done.told, "refsgood") << bytes;
+    EXPECT_EQ(done.opened, 3);
+  }
+}
+
+TEST(RetryingSession, does_not_begin_again_what_may_have_happened_or_was_refused) {
+  for (const Errc code : {Errc::kIndeterminate, Errc::kRefused, Errc::kIo}) {
+    const Told done = run(100, {code});
+    EXPECT_EQ(done.told, "refsbad");
+    EXPECT_EQ(done.opened, 1);
+  }
+}
+
+TEST(RetryingSession, goes_on_without_room_for_what_was_sent) {
+  EXPECT_EQ(run(1'000'000, {}, "/nonexistent").told, "refsgood");
+  EXPECT_EQ(run(1'000'000, {Errc::kUnavailable}, "/nonexistent").told, "refsbad");
+}
+
+}  // namespace
+}  // namespace vexor::frontend
