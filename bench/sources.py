@@ -115,6 +115,18 @@ class Source:
         haves = self.git("rev-list", "--max-count=16", chain[-1]).split()  # as many as git sends at first
         return [f"want {self.head}"], [f"have {commit}" for commit in haves]
 
+    def steps(self, directory, count):
+        """HEAD's last first-parent commits, a thin pack of what each adds, as a client that just made it would send: (the commit before them, [(old, new, pack file)])."""
+        chain = self.git("rev-list", "--first-parent", f"--max-count={count + 1}", self.head).split()[::-1]
+        steps = []
+        for number, (old, new) in enumerate(zip(chain, chain[1:])):
+            pack = f"{directory}/step-{number}.pack"
+            made = self.site.git("pack-objects", "--revs", "--thin", "--delta-base-offset", "--no-use-bitmap-index", "--no-reuse-delta", "--stdout", "-q", cwd=self.path, stdin=f"{new}\n^{old}\n".encode(), text=False)
+            with open(pack, "wb") as out:
+                out.write(made)
+            steps.append((old, new, pack))
+        return chain[0], steps
+
     def chains(self, directory, label, pushers, count):
         """For each pusher a chain of commits upon HEAD that change one file each: [[(old, new, pack file)]]. The first old is 0."""
         scratch = f"{directory}/{label}.git"

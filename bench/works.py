@@ -109,6 +109,25 @@ class Bench:
                 self.stock.copy("packed", name, settings)
         self.once("push targets", make)
 
+    def grown_pushes(self):
+        return 1000 if self.full else 100
+
+    def grown_targets(self):
+        """The main branch as it grows on a hosting site: its last commits arrive in pushes of their own."""
+        def make():
+            self.calm.clear()
+            base, steps = self.source.steps(self.directory, self.grown_pushes())
+            for server in (self.vexord, self.stock):
+                server.create("grown", self.source.branch)
+                self.site.git("push", "-q", server.url("grown"), f"{base}:refs/heads/{self.source.branch}", cwd=self.source.path)
+                with open(self.directory + "/plan", "w") as out:
+                    for old, new, pack in steps:
+                        out.write(f"0 /demo/grown.git refs/heads/{self.source.branch} {old} {new} {pack}\n")
+                self.load("push", server.base(), "--plan", self.directory + "/plan")
+            self.stock.copy("grown", "grown-packed")
+            self.stock.maintain("grown-packed")
+        self.once("grown targets", make)
+
     def own_targets(self):
         def make():
             self.calm.clear()
@@ -228,6 +247,11 @@ def fetch_behind(commits, requests):
         figures = bench.load("fetch", side.url(), "--lines", path, "-n", requests, *bench.pack_option(side))
         return bench.checked_pack(figures, side, [line.split()[1] for line in wants], [line.split()[1] for line in haves])
     return work
+
+
+def grown_sides(bench):
+    bench.grown_targets()
+    return [Side(bench.vexord, "grown", ""), Side(bench.stock, "grown", AS_PUSHED), Side(bench.stock, "grown-packed", REPACKED)]
 
 
 def import_sides(bench):
@@ -350,6 +374,8 @@ WORKS = [
     Work("partial", lambda bench: "clone --filter=blob:none, raw client" + ("" if bench.full else ", x10"), raw_clone("--filter", "blob:none", partial=True, filter_spec="blob:none"), both),
     Work("fetch10", "fetch, 10 commits behind, x10", fetch_behind(10, 10), both),
     Work("fetch1000", "fetch, 1000 commits behind, x3", fetch_behind(1000, 3), both),
+    Work("grown10", "history from small pushes: fetch, 10 commits behind, x10", fetch_behind(10, 10), grown_sides),
+    Work("grown", lambda bench: f"history from small pushes: fetch, {bench.grown_pushes()} commits behind, x3", lambda bench, side: fetch_behind(bench.grown_pushes(), 3)(bench, side), grown_sides),
     Work("lsrefs", "ls-refs, all, x50", ls_refs(50), both),
     Work("lsrefs200k", "ls-refs, 200,000 refs, x3", ls_refs(3), refs_sides),
     Work("prefix200k", "ls-refs, 200 of 200,000 refs, x50", ls_refs(50, "--prefix", "refs/changes/042/"), refs_sides),

@@ -2,7 +2,11 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/ssl3.h>
+#include <optional>
+#include <sys/socket.h>
 
 namespace vexor::frontend {
 
@@ -11,7 +15,24 @@ using tcp = net::ip::tcp;
 
 namespace {
 constexpr auto kToken = net::as_tuple(net::use_awaitable);
-}
+
+// Between, the kernel sends full segments only: OpenSSL writes each record of 16 KiB by a call of its own, which
+// would leave as a segment of its own.
+class FullSegments {
+ public:
+  explicit FullSegments(tcp::socket& socket) : socket_(socket) { set(1); }
+  ~FullSegments() { set(0); }  // sends what is left
+  FullSegments(const FullSegments&) = delete;
+  FullSegments& operator=(const FullSegments&) = delete;
+
+ private:
+  // A failure costs speed only. A closed socket's number may be another connection's.
+  void set(int on) const {
+    if (socket_.is_open()) (void)setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+  }
+  tcp::socket& socket_;
+};
+}  // namespace
 
 TlsStream::TlsStream(tcp::socket socket, SSL_CTX* context) : socket_(std::move(socket)), ssl_(SSL_new(context)) {
   boost::system::error_code failed;
@@ -67,6 +88,8 @@ net::awaitable<std::size_t> TlsStream::read_some(std::span<char> room) {
 }
 
 net::awaitable<bool> TlsStream::write_all(Bytes bytes) {
+  std::optional<FullSegments> segments;
+  if (bytes.size() > SSL3_RT_MAX_PLAIN_LENGTH) segments.emplace(socket_);
   while (!bytes.empty()) {
     if (is_broken_ || !socket_.is_open()) co_return false;
     ERR_clear_error();

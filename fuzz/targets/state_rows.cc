@@ -2,7 +2,7 @@
 #include "format/account_rows.h"
 #include "format/pool_rows.h"
 #include "format/state_rows.h"
-#include "pack/reachability.h"
+#include "pack/kept_sets.h"
 #include "targets/decoders.h"
 
 namespace {
@@ -34,5 +34,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   // The set is the library's: a damaged one may be read as another set, which encodes to other bytes.
   const auto bitmap = pack::decode_bitmap_row(input);
   if (bitmap.has_value()) must(pack::decode_bitmap_row(pack::encode_bitmap_row(bitmap.value())).has_value());
+  const auto kept = pack::decode_kept_set(input);
+  if (kept.has_value()) must(pack::decode_kept_set(pack::encode_kept_set(kept.value())).has_value());
   return 0;
 }

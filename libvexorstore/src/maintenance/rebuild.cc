@@ -3,6 +3,7 @@
 #include <set>
 
 #include "format/object_parse.h"
+#include "pack/kept_sets.h"
 #include "pack/push.h"
 #include "vexorstore/maintenance.h"
 
@@ -32,10 +33,16 @@ class PoolRebuild {
     VEXOR_TRY(write_graph());
     core_.sets.clear();
     for (const format::RepositoryRow& user : users) {
+      batch_.erase_range(Family::kMeta, "v" + format::pool_key(user.number), "v" + format::pool_key(user.number + 1));
       VEXOR_TRY(write_bitmaps(user.number));
     }
     core_.sets.clear();
-    return success();
+    for (const format::RepositoryRow& user : users) {
+      VEXOR_TRY(const auto repository, store::open_repository_snapshot(core_, user.number));
+      pack::ObjectReader reader(repository.snapshot, pool_, algorithm_, core_.options.limits);
+      VEXOR_TRY(pack::compose_kept_sets(core_, repository, reader, batch_));
+    }
+    return flush();
   }
 
  private:
@@ -174,7 +181,8 @@ class PoolRebuild {
       batch_.put(Family::kGraph, format::number_key(pool_, commit), encode_graph_row(row));
       VEXOR_TRY(flush_if_large());
     }
-    for (const auto& [tip, row] : source.bitmaps()) {
+    VEXOR_TRY(const auto bitmaps, source.settled_bitmaps());
+    for (const auto& [tip, row] : bitmaps) {
       batch_.put(Family::kBitmaps, format::number_key(pool_, tip), encode_bitmap_row(row));
       ++report_.bitmaps;
       VEXOR_TRY(flush_if_large());

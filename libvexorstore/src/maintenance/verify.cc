@@ -3,7 +3,7 @@
 
 #include "format/object_parse.h"
 #include "maintenance/hashed_reads.h"
-#include "pack/reachability.h"
+#include "pack/kept_sets.h"
 #include "vexorstore/maintenance.h"
 
 namespace vexor {
@@ -35,6 +35,7 @@ class Verifier {
     const std::uint64_t total = visible_->cardinality();
     VEXOR_TRY(load(progress, total));
     VEXOR_TRY(check_refs());
+    VEXOR_TRY(check_kept_sets());
     VEXOR_TRY(check_index());
     VEXOR_TRY(check_objects(progress, total));
     report_.objects = total;
@@ -87,6 +88,21 @@ class Verifier {
       }
       if (store::is_hidden(repository_.row, ref.name)) continue;
       if (const auto place = table_.find(ref.row.id.raw())) reached_[*place] = true;
+    }
+    return success();
+  }
+
+  // Against what the bitmaps of their tips say.
+  Result<void> check_kept_sets() {
+    for (const pack::KeptKind kind : pack::kKeptKinds) {
+      VEXOR_TRY(const auto kept, pack::read_kept_set(source_, repository_.row.number, kind));
+      if (!kept) continue;
+      std::vector<ObjectNumber> tips(kept->tips.cardinality());
+      kept->tips.toUint32Array(tips.data());
+      pack::ReachabilityWalker walker(source_, algorithm_, core_.options.limits, nullptr);
+      Roaring set;
+      VEXOR_TRY(pack::add_reached(source_, walker, tips, set));
+      if (!(set == kept->set)) problem("kept set " + std::to_string(static_cast<int>(kind)) + ": not what its tips reach");
     }
     return success();
   }

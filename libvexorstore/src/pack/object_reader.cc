@@ -33,9 +33,9 @@ void ObjectCache::insert(ObjectNumber number, std::shared_ptr<const std::string>
 }
 
 ObjectReader::ObjectReader(store::SnapshotPtr snapshot, PoolId pool, HashAlgorithm algorithm,
-                           const Limits& limits)
-    : snapshot_(std::move(snapshot)), pool_(pool), algorithm_(algorithm), limits_(limits),
-      cursor_(snapshot_->cursor(Family::kExtents)), cache_(limits.fetch_cache_bytes - limits.fetch_cache_bytes / kExtentsShare) {}
+                           const Limits& limits, store::ExtentDirectory* directory)
+    : snapshot_(std::move(snapshot)), pool_(pool), algorithm_(algorithm), limits_(limits), directory_(directory),
+      cache_(limits.fetch_cache_bytes - limits.fetch_cache_bytes / kExtentsShare) {}
 
 Result<std::optional<ObjectNumber>> ObjectReader::find(const ObjectId& id) const {
   VEXOR_TRY(const auto row, snapshot_->get(Family::kIndex, format::index_key(pool_, id)));
@@ -44,15 +44,41 @@ Result<std::optional<ObjectNumber>> ObjectReader::find(const ObjectId& id) const
   return std::optional<ObjectNumber>(number);
 }
 
-Result<std::shared_ptr<const ObjectReader::LoadedExtent>> ObjectReader::load_extent(ObjectNumber number) {
+Result<ExtentPtr> ObjectReader::extent(ObjectNumber number) {
   auto found = extents_by_first_.upper_bound(number);
   if (found != extents_by_first_.begin()) {
     --found;
-    if (number - found->first < (*found->second)->header.objects.size()) {
+    if ((*found->second)->holds(number)) {
       extents_.splice(extents_.begin(), extents_, found->second);
       return extents_.front();
     }
   }
+  VEXOR_TRY(ExtentPtr loaded, load_noted(number));
+  if (!loaded) {
+    VEXOR_TRY(loaded, search(number));
+  }
+  keep(loaded);
+  return loaded;
+}
+
+// Null: none is noted, or the snapshot has other extents there.
+Result<ExtentPtr> ObjectReader::load_noted(ObjectNumber number) const {
+  if (directory_ == nullptr) return ExtentPtr();
+  const auto first = directory_->find(pool_, number);
+  if (!first) return ExtentPtr();
+  VEXOR_TRY(const auto row, snapshot_->get(Family::kExtents, format::extent_key(pool_, *first)));
+  if (!row) return ExtentPtr();
+  auto loaded = std::make_shared<LoadedExtent>();
+  loaded->first = *first;
+  loaded->bytes = row->bytes();
+  loaded->owner = row->owner();
+  VEXOR_TRY(loaded->header, format::decode_extent_header(loaded->first, algorithm_, loaded->bytes));
+  if (!loaded->holds(number)) return ExtentPtr();
+  return ExtentPtr(std::move(loaded));
+}
+
+Result<ExtentPtr> ObjectReader::search(ObjectNumber number) {
+  if (!cursor_) cursor_ = snapshot_->cursor(Family::kExtents);
   cursor_->seek_for_prev(format::extent_key(pool_, number));
   VEXOR_TRY(cursor_->status());
   const std::string pool = format::pool_key(pool_);
@@ -62,29 +88,33 @@ Result<std::shared_ptr<const ObjectReader::LoadedExtent>> ObjectReader::load_ext
   }
   auto loaded = std::make_shared<LoadedExtent>();
   VEXOR_TRY(loaded->first, format::number_of_key(cursor_->key()));
-  loaded->bytes = std::make_shared<const std::string>(cursor_->value());
-  VEXOR_TRY(loaded->header, format::decode_extent_header(loaded->first, algorithm_, *loaded->bytes));
-  if (number - loaded->first >= loaded->header.objects.size()) {
-    return Error(Errc::kCorrupt, "object number behind its extent");
-  }
-  extents_.push_front(loaded);
-  extents_by_first_[loaded->first] = extents_.begin();
-  extents_bytes_ += loaded->memory_bytes();
+  auto bytes = std::make_shared<const std::string>(cursor_->value());
+  loaded->bytes = *bytes;
+  loaded->owner = std::move(bytes);
+  VEXOR_TRY(loaded->header, format::decode_extent_header(loaded->first, algorithm_, loaded->bytes));
+  if (!loaded->holds(number)) return Error(Errc::kCorrupt, "object number behind its extent");
+  if (directory_ != nullptr) directory_->note(pool_, loaded->first, loaded->header.objects.size());
+  return ExtentPtr(std::move(loaded));
+}
+
+void ObjectReader::keep(const ExtentPtr& extent) {
+  extents_.push_front(extent);
+  extents_by_first_[extent->first] = extents_.begin();
+  extents_bytes_ += extent->memory_bytes();
   while (extents_.size() > 1 && extents_bytes_ > limits_.fetch_cache_bytes / kExtentsShare) {
     extents_bytes_ -= extents_.back()->memory_bytes();
     extents_by_first_.erase(extents_.back()->first);
     extents_.pop_back();
   }
-  return std::shared_ptr<const LoadedExtent>(std::move(loaded));
 }
 
 Result<StoredEntry> ObjectReader::entry(ObjectNumber number) {
-  VEXOR_TRY(const auto extent, load_extent(number));
+  VEXOR_TRY(const ExtentPtr extent, this->extent(number));
   StoredEntry out;
   out.object = extent->header.objects[number - extent->first];
   if (out.object.is_absent) return Error(Errc::kCorrupt, "object number without an object");
   out.number = number;
-  const Bytes bytes(*extent->bytes);
+  const Bytes bytes = extent->bytes;
   const std::size_t start = extent->header.header_bytes + out.object.payload_offset;
   out.payload = bytes.substr(start, out.object.payload_bytes);
   out.chunked = out.payload.size() < out.object.payload_bytes;

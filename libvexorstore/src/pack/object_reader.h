@@ -44,13 +44,26 @@ class ObjectCache {
   std::unordered_map<ObjectNumber, std::list<Item>::iterator> by_number_;
 };
 
+struct LoadedExtent {
+  ObjectNumber first = 0;
+  format::ExtentHeader header;
+  Bytes bytes;                        // of the extent's row
+  std::shared_ptr<const void> owner;  // keeps `bytes` readable
+  bool holds(ObjectNumber number) const { return number >= first && number - first < header.objects.size(); }
+  std::size_t memory_bytes() const { return bytes.size() + header.objects.size() * sizeof(format::ExtentObject); }
+};
+using ExtentPtr = std::shared_ptr<const LoadedExtent>;
+
 class ObjectReader {
  public:
+  // `directory`: finds extents faster, learns those that are found otherwise; must outlive the reader. Null: none.
   ObjectReader(store::SnapshotPtr snapshot, PoolId pool, HashAlgorithm algorithm,
-               const Limits& limits);
+               const Limits& limits, store::ExtentDirectory* directory = nullptr);
 
   Result<std::optional<ObjectNumber>> find(const ObjectId& id) const;
   Result<StoredEntry> entry(ObjectNumber number);
+  // The extent that holds `number`, by a read of its own: for readers that go through few extents.
+  Result<ExtentPtr> extent(ObjectNumber number);
   Result<std::shared_ptr<const std::string>> read(ObjectNumber number);
   // Calls sink(piece) with the content in order, in bounded memory for objects that are not deltas; an error of
   // the sink ends it.
@@ -62,23 +75,21 @@ class ObjectReader {
   PoolId pool() const { return pool_; }
   const store::SnapshotPtr& snapshot() const { return snapshot_; }
   const Limits& limits() const { return limits_; }
+  store::ExtentDirectory* directory() const { return directory_; }
 
  private:
-  struct LoadedExtent {
-    ObjectNumber first;
-    format::ExtentHeader header;
-    std::shared_ptr<const std::string> bytes;
-    std::size_t memory_bytes() const { return bytes->size() + header.objects.size() * sizeof(format::ExtentObject); }
-  };
-  using LoadedList = std::list<std::shared_ptr<const LoadedExtent>>;
-  Result<std::shared_ptr<const LoadedExtent>> load_extent(ObjectNumber number);
+  using LoadedList = std::list<ExtentPtr>;
+  Result<ExtentPtr> load_noted(ObjectNumber number) const;
+  Result<ExtentPtr> search(ObjectNumber number);
+  void keep(const ExtentPtr& extent);
   Result<std::string> inflate(const StoredEntry& entry) const;
 
   store::SnapshotPtr snapshot_;
   PoolId pool_;
   HashAlgorithm algorithm_;
   Limits limits_;
-  std::unique_ptr<sys::Cursor> cursor_;
+  store::ExtentDirectory* directory_;
+  std::unique_ptr<sys::Cursor> cursor_;  // null until extents are searched for
   LoadedList extents_;  // most recent first
   std::map<ObjectNumber, LoadedList::iterator> extents_by_first_;
   std::size_t extents_bytes_ = 0;

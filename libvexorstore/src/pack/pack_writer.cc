@@ -12,7 +12,9 @@ using sys::Family;
 namespace {
 
 constexpr int kFreshLevel = 1;  // objects that must be deflated anew while a client waits
+constexpr std::size_t kKeptPayloadBytesMax = 1U << 20U;
 constexpr std::uint64_t kSparseFactor = 8;
+constexpr std::uint64_t kNearNumbers = 64;  // behind an extent: what the next one likely holds
 
 std::vector<ObjectNumber> numbers_of(const Roaring& set) {
   std::vector<ObjectNumber> out(set.cardinality());
@@ -77,7 +79,8 @@ Result<void> PackWriter::begin(PackOutput& out) {
   put_u64be(trailer_key_, reader_.pool());
   // A rewrite of the pool's payloads makes other bytes of the same sets.
   VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
-  put_u64be(trailer_key_, upkeep.rewrites);
+  rewrites_ = upkeep.rewrites;
+  put_u64be(trailer_key_, rewrites_);
   put_u8(trailer_key_, options_.ofs_delta ? 1 : 0);
   std::string sets;
   put_bytes(sets, serialized(send_));
@@ -102,26 +105,60 @@ Result<void> PackWriter::end(PackOutput& out) {
   return success();
 }
 
-// Objects go out in the order of their numbers, so the next extent is nearly always the next row.
+// Objects go out in the order of their numbers. For a clone the next extent is nearly always the next row; a fetch
+// jumps from one to another.
 Result<void> PackWriter::go_to_extent(ObjectNumber number) {
-  const auto holds = [&] { return number >= extent_first_ && number - extent_first_ < extent_.objects.size(); };
-  if (holds()) return success();
-  const std::string pool = format::pool_key(reader_.pool());
-  const auto load = [&]() -> Result<bool> {
-    VEXOR_TRY(cursor_->status());
-    if (!cursor_->valid() || cursor_->key().substr(0, 8) != Bytes(pool) || cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) return false;
-    VEXOR_TRY(extent_first_, format::number_of_key(cursor_->key()));
-    VEXOR_TRY(format::decode_extent_columns(extent_first_, reader_.algorithm(), cursor_->value(), extent_));
-    return holds();
-  };
-  if (!extent_.objects.empty() && cursor_->valid()) {
-    cursor_->next();
-    VEXOR_TRY(const bool found, load());
+  if (holds(number)) return success();
+  if (is_next_extent(number)) {
+    VEXOR_TRY(const bool found, go_to_next_extent(number));
     if (found) return success();
   }
-  cursor_->seek_for_prev(format::extent_key(reader_.pool(), number));
-  VEXOR_TRY(const bool found, load());
-  if (!found) return Error(Errc::kCorrupt, "object number without an extent");
+  return jump_to_extent(number);
+}
+
+bool PackWriter::is_next_extent(ObjectNumber number) const {
+  const std::uint64_t end = std::uint64_t{extent_first_} + extent_.objects.size();
+  if (extent_.objects.empty() || number < end) return false;
+  if (number == end) return true;
+  const auto noted = reader_.directory() != nullptr ? reader_.directory()->find(reader_.pool(), number) : std::nullopt;
+  return noted ? *noted == end : number - end < kNearNumbers;
+}
+
+// False: the next row does not hold the number.
+Result<bool> PackWriter::go_to_next_extent(ObjectNumber number) {
+  if (jumped_) {
+    cursor_->seek(format::extent_key(reader_.pool(), extent_first_ + static_cast<ObjectNumber>(extent_.objects.size())));
+  } else {
+    cursor_->next();
+  }
+  jumped_.reset();
+  VEXOR_TRY(cursor_->status());
+  const std::string pool = format::pool_key(reader_.pool());
+  if (!cursor_->valid() || cursor_->key().substr(0, 8) != Bytes(pool) || cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) {
+    extent_.objects.clear();
+    return false;
+  }
+  VEXOR_TRY(extent_first_, format::number_of_key(cursor_->key()));
+  extent_bytes_ = cursor_->value();
+  VEXOR_TRY(format::decode_extent_columns(extent_first_, reader_.algorithm(), extent_bytes_, extent_));
+  if (reader_.directory() != nullptr) reader_.directory()->note(reader_.pool(), extent_first_, extent_.objects.size());
+  return holds(number);
+}
+
+Result<void> PackWriter::jump_to_extent(ObjectNumber number) {
+  VEXOR_TRY(jumped_, reader_.extent(number));
+  extent_first_ = jumped_->first;
+  extent_ = jumped_->header;
+  extent_bytes_ = jumped_->bytes;
+  if (extent_.payload_bytes <= extent_bytes_.size() - extent_.header_bytes) return success();
+  // The chunks of a large object are read with the cursor.
+  cursor_->seek(format::extent_key(reader_.pool(), extent_first_));
+  VEXOR_TRY(cursor_->status());
+  if (!cursor_->valid() || cursor_->key() != Bytes(format::extent_key(reader_.pool(), extent_first_))) {
+    return Error(Errc::kCorrupt, "object number without an extent");
+  }
+  extent_bytes_ = cursor_->value();
+  jumped_.reset();
   return success();
 }
 
@@ -147,7 +184,7 @@ Result<void> PackWriter::write_entry(ObjectNumber number, PackOutput& out) {
     format::append_pack_entry_header(header, static_cast<Kind>(object.type), object.entry_bytes);
   }
   out.append(header);
-  const Bytes payload = cursor_->value().substr(extent_.header_bytes + object.payload_offset, object.payload_bytes);
+  const Bytes payload = extent_bytes_.substr(extent_.header_bytes + object.payload_offset, object.payload_bytes);
   out.append(payload);
   chunk_rest_ = object.payload_bytes - payload.size();
   return success();
@@ -168,13 +205,28 @@ Result<void> PackWriter::write_chunk(PackOutput& out) {
 }
 
 Result<void> PackWriter::write_whole(ObjectNumber number, PackOutput& out) {
-  VEXOR_TRY(const auto content, reader_.read(number));
+  VEXOR_TRY(const auto fresh, fresh_payload(number));
   const format::ExtentObject& object = extent_.objects[number - extent_first_];
   std::string header;
-  format::append_pack_entry_header(header, static_cast<format::PackEntryKind>(object.type), content->size());
+  format::append_pack_entry_header(header, static_cast<format::PackEntryKind>(object.type), fresh->object_bytes);
   out.append(header);
-  out.append(compress::deflate(*content, kFreshLevel));
+  out.append(fresh->payload);
   return success();
+}
+
+// Clients that are behind by about as much need the same objects.
+Result<std::shared_ptr<const store::FreshPayload>> PackWriter::fresh_payload(ObjectNumber number) {
+  const std::string key = format::number_key(reader_.pool(), number);
+  std::uint64_t rewrites = 0;
+  if (auto kept = core_.fresh_payloads.find(key, rewrites); kept && rewrites == rewrites_) return kept;
+  VEXOR_TRY(const auto content, reader_.read(number));
+  auto fresh = std::make_shared<store::FreshPayload>();
+  fresh->object_bytes = content->size();
+  fresh->payload = compress::deflate(*content, kFreshLevel);
+  if (fresh->payload.size() <= kKeptPayloadBytesMax) {
+    core_.fresh_payloads.insert(key, rewrites_, fresh, fresh->payload.capacity());
+  }
+  return std::shared_ptr<const store::FreshPayload>(std::move(fresh));
 }
 
 }  // namespace vexor::pack

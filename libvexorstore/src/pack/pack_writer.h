@@ -48,9 +48,14 @@ class PackWriter {
   Result<void> begin(PackOutput& out);
   Result<void> end(PackOutput& out);
   Result<void> go_to_extent(ObjectNumber number);
+  bool is_next_extent(ObjectNumber number) const;
+  Result<bool> go_to_next_extent(ObjectNumber number);
+  Result<void> jump_to_extent(ObjectNumber number);
+  bool holds(ObjectNumber number) const { return number >= extent_first_ && number - extent_first_ < extent_.objects.size(); }
   Result<void> write_entry(ObjectNumber number, PackOutput& out);
   Result<void> write_chunk(PackOutput& out);
   Result<void> write_whole(ObjectNumber number, PackOutput& out);
+  Result<std::shared_ptr<const store::FreshPayload>> fresh_payload(ObjectNumber number);
 
   store::StoreCore& core_;
   ObjectReader& reader_;
@@ -59,15 +64,18 @@ class PackWriter {
   PackOptions options_;
   std::vector<ObjectNumber> numbers_;  // of `send_`, ascending
   EntryOffsets offsets_;
+  std::uint64_t rewrites_ = 0;  // of the pool
   std::string trailer_key_;
   std::string known_trailer_;  // of the same pack sent before; empty: none
   std::optional<PackChecksum> checksum_;
   std::uint32_t written_ = 0;
   std::uint64_t position_ = 0;
-  // The extent at hand; its bytes are the cursor's.
+  // The extent at hand. Its bytes are the cursor's, or those of `jumped_`, which the cursor is not at.
   std::unique_ptr<sys::Cursor> cursor_;
   ObjectNumber extent_first_ = 0;
   format::ExtentHeader extent_;
+  Bytes extent_bytes_;
+  ExtentPtr jumped_;
   std::uint64_t chunk_rest_ = 0;  // bytes still to come of a large object
   bool begun_ = false;
   bool done_ = false;

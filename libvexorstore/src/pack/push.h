@@ -48,8 +48,8 @@ class PushSource : public ObjectSource {
   Result<bool> has_whole_row(ObjectNumber commit) const;
   bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
   // Makes the bitmap row of a tip and remembers it. The set must hold `tip`; `nearest` is a stored set
-  // that it holds (kNoObject: none), which the row builds on.
-  Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest);
+  // that it holds (kNoObject: none), which the row builds on. `is_mark`: the next rows stand on it and no deeper.
+  Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest, bool is_mark);
 
   // Hands the sets of the new tips to the store's cache. Only after the commit: a set there stands for
   // a stored bitmap.
@@ -58,9 +58,9 @@ class PushSource : public ObjectSource {
   ObjectNumber first() const { return first_; }
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
   const std::vector<ObjectNumber>& numbers() const { return numbers_; }
-  const std::map<ObjectNumber, BitmapRow>& bitmaps() const { return bitmaps_; }
+  // The rows of the tips that have none in the store, as they are to be written.
+  Result<std::map<ObjectNumber, BitmapRow>> settled_bitmaps();
   bool is_new(ObjectNumber number) const { return number >= first_ && number - first_ < new_entries_.size(); }
-  bool is_stored_tip(ObjectNumber tip) const { return stored_tips_.contains(tip); }
   // The commits of the pack, each behind those of its parents that are in the pack.
   Result<std::vector<ObjectNumber>> commits_parents_first();
 
@@ -70,6 +70,7 @@ class PushSource : public ObjectSource {
   Result<void> check_bases();
   Result<void> compare_with_stored(std::uint32_t entry, ObjectNumber number);
   Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number);
+  Result<BitmapRow> row_on_far_base(const BitmapRow& near);
 
   store::StoreCore& core_;
   const store::RepositorySnapshot& repository_;
@@ -83,7 +84,7 @@ class PushSource : public ObjectSource {
   std::unordered_map<ObjectNumber, std::uint32_t> known_entries_;  // stored number -> entry
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
-  std::map<ObjectNumber, BitmapRow> bitmaps_;
+  std::map<ObjectNumber, BitmapRow> bitmaps_;  // each on the nearest row below it
   Roaring stored_tips_;  // of bitmaps_: those whose row is in the store
   std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded
   std::uint64_t tip_set_bytes_ = 0;
@@ -97,7 +98,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
 
 // Makes the bitmaps of the tip (after those of what it is a tag of), walking from what has one.
 // Errors: kProtocol when something is missing.
-Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip);
+Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip, bool is_mark = false);
 // Bitmaps now and then along the history of a large push, so that no later walk is long.
 // `commits`: those that are new, parents first.
 Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker, const std::vector<ObjectNumber>& commits);

@@ -4,8 +4,8 @@
 #include "base/check.h"
 #include "format/object_parse.h"
 #include "format/ref_name.h"
+#include "pack/kept_sets.h"
 #include "pack/push.h"
-#include "pack/select.h"
 
 namespace vexor::pack {
 
@@ -265,7 +265,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     const store::PoolGate::Pass pass(core.gate(now.row.pool), attempt_index >= kAttemptsTogether);
     const std::uint64_t generation = core.committer->index_generation(now.row.pool);
     VEXOR_TRY(now, store::open_repository_snapshot(core, repository));
-    ObjectReader reader(now.snapshot, now.row.pool, now.row.algorithm, core.options.limits);
+    ObjectReader reader(now.snapshot, now.row.pool, now.row.algorithm, core.options.limits, &core.extents);
     VEXOR_TRY(const SetPtr visible, visible_set(core, now, reader));
     PushSource source(core, now, reader, receiver, visible);
     VEXOR_TRY(source.number_entries());
@@ -302,8 +302,8 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       VEXOR_TRY(write_graph(core, now.row.pool, source, walker, commits, rows->is_large(), change));
       if (!change.bulk.empty()) change.expected_generation = generation;
     }
-    for (const auto& [tip, row] : source.bitmaps()) {
-      if (source.is_stored_tip(tip)) continue;
+    VEXOR_TRY(const auto bitmaps, source.settled_bitmaps());
+    for (const auto& [tip, row] : bitmaps) {
       const std::string key = format::number_key(now.row.pool, tip);
       const bool is_new = tip >= change.record.first_object && tip - change.record.first_object < change.record.object_count;
       if (is_new) change.rows.put(Family::kBitmaps, key, encode_bitmap_row(row));

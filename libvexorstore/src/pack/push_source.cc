@@ -7,10 +7,6 @@
 
 namespace vexor::pack {
 
-namespace {
-constexpr std::uint32_t kBitmapInterval = 256;  // commits
-}  // namespace
-
 PushSource::PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
                        PackReceiver* receiver, store::SetPtr visible)
     : core_(core), repository_(repository), reader_(reader), receiver_(receiver),
@@ -221,61 +217,6 @@ Result<SetPtr> PushSource::stored_set(ObjectNumber number) {
   return set;
 }
 
-Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest) {
-  if (bitmaps_.contains(tip)) return success();
-  // The row that another repository of the pool made stands for the same set, as the walk has just shown,
-  // and others build on it: it stays as it is.
-  VEXOR_TRY(auto stored, stored_.bitmap_row(tip));
-  if (stored) {
-    bitmaps_.emplace(tip, std::move(*stored));
-    stored_tips_.add(tip);
-    return success();
-  }
-  BitmapRow row;
-  if (nearest != kNoObject) {
-    VEXOR_TRY(auto below_row, bitmap_row(nearest));
-    if (!below_row) return Error(Errc::kCorrupt, "a set without its bitmap");
-    row.depth = below_row->depth + 1;
-    // The ancestor to build on: depth with its lowest set bit cleared.
-    const std::uint32_t target = row.depth & (row.depth - 1);
-    row.base = nearest;
-    while (below_row->depth > target && below_row->base != kNoObject) {
-      row.base = below_row->base;
-      VEXOR_TRY(below_row, bitmap_row(row.base));
-      if (!below_row) return Error(Errc::kCorrupt, "a bitmap's base is missing");
-    }
-    VEXOR_TRY(const SetPtr below, stored_set(row.base));
-    row.additions = *set - *below;
-    if (row.additions.cardinality() * 2 > set->cardinality()) row = BitmapRow{};
-  }
-  if (row.base == kNoObject) {
-    row.depth = 0;
-    row.additions = *set;
-  }
-  row.additions.runOptimize();
-  bitmaps_.emplace(tip, std::move(row));
-  keep_set(tip, std::move(set));
-  return success();
-}
-
-void PushSource::keep_set(ObjectNumber tip, std::shared_ptr<Roaring> set) {
-  set->runOptimize();
-  const std::uint64_t bytes = set->getSizeInBytes(false);
-  if (tip_set_bytes_ + bytes > reader_.limits().fetch_cache_bytes) {  // thousands of tips; rows bring them back
-    tip_sets_.clear();
-    tip_set_bytes_ = 0;
-  }
-  tip_set_bytes_ += bytes;
-  tip_sets_.emplace(tip, std::move(set));
-}
-
-void PushSource::publish_sets() {
-  for (const auto& [tip, set] : tip_sets_) {
-    const auto key = stored_.cache_key(tip);
-    if (key.has_value()) core_.sets.insert(key.value(), set);
-  }
-}
-
 namespace {
 
 // A push's objects for one thread more. Only while the push changes nothing of its own.
@@ -344,39 +285,6 @@ Result<std::vector<ObjectNumber>> PushSource::commits_parents_first() {
     }
   }
   return out;
-}
-
-Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip) {
-  VEXOR_TRY(const SetPtr stored, source.stored_set(tip));
-  if (stored) return success();
-  auto set = std::make_shared<Roaring>();
-  VEXOR_TRY(walker.add(tip, *set));
-  return source.add_tip(tip, std::move(set), walker.nearest_stored());
-}
-
-Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker, const std::vector<ObjectNumber>& commits) {
-  if (commits.size() < kBitmapInterval) return success();
-  std::unordered_map<ObjectNumber, std::uint32_t> distances;  // first parents to the nearest bitmap
-  for (const ObjectNumber commit : commits) {
-    VEXOR_TRY(const GraphRow* row, source.pushed_graph(commit));
-    std::uint32_t distance = 1;
-    if (!row->parents.empty()) {
-      const auto parent = distances.find(row->parents.front());
-      if (parent != distances.end()) distance += parent->second;
-    }
-    if (distance >= kBitmapInterval) {
-      const auto added = add_tip_bitmap(source, walker, commit);
-      if (added.has_value()) {
-        distance = 0;
-      } else if (added.error().code() != Errc::kProtocol && added.error().code() != Errc::kLimitExceeded) {
-        return added.error().clone();
-      } else {
-        return success();  // the commands say what is missing
-      }
-    }
-    distances.emplace(commit, distance);
-  }
-  return success();
 }
 
 }  // namespace vexor::pack

@@ -1,5 +1,6 @@
 #include "pack/reachability.h"
 
+#include "pack/kept_sets.h"
 #include "pack/reachability_walker.h"
 #include "store/ref_table.h"
 
@@ -14,14 +15,30 @@ constexpr std::size_t kChainMax = 64;
 
 }  // namespace
 
+void put_set(std::string& out, const Roaring& set) {
+  std::string bytes(set.getSizeInBytes(true), '\0');
+  bytes.resize(set.write(bytes.data(), true));
+  put_bytes(out, bytes);
+}
+
+Result<Roaring> read_set(ByteReader& reader) {
+  VEXOR_TRY(const Bytes bytes, reader.bytes());
+  Roaring set;
+  try {
+    set = Roaring::readSafe(bytes.data(), bytes.size());
+  } catch (const std::exception&) {
+    return Error(Errc::kCorrupt, "unreadable set");
+  }
+  if (set.getSizeInBytes(true) != bytes.size()) return Error(Errc::kCorrupt, "bytes behind a set");
+  return set;
+}
+
 std::string encode_bitmap_row(const BitmapRow& row) {
   std::string out;
   put_u8(out, kRowVersion);
   put_u32be(out, row.base);
   put_varint(out, row.depth);
-  std::string set(row.additions.getSizeInBytes(true), '\0');
-  set.resize(row.additions.write(set.data(), true));
-  put_bytes(out, set);
+  put_set(out, row.additions);
   return out;
 }
 
@@ -34,14 +51,8 @@ Result<BitmapRow> decode_bitmap_row(Bytes value) {
   VEXOR_TRY(const std::uint64_t depth, reader.varint());
   if (depth > UINT32_MAX) return Error(Errc::kCorrupt, "bitmap row: depth");
   row.depth = static_cast<std::uint32_t>(depth);
-  VEXOR_TRY(const Bytes set, reader.bytes());
+  VEXOR_TRY(row.additions, read_set(reader));
   VEXOR_TRY(reader.end());
-  try {
-    row.additions = Roaring::readSafe(set.data(), set.size());
-  } catch (const std::exception&) {
-    return Error(Errc::kCorrupt, "bitmap row: unreadable set");
-  }
-  if (row.additions.getSizeInBytes(true) != set.size()) return Error(Errc::kCorrupt, "bitmap row: bytes behind the set");
   return row;
 }
 
@@ -63,13 +74,18 @@ Result<std::optional<BitmapRow>> StoreSource::bitmap_row(ObjectNumber number) co
   return std::optional<BitmapRow>(std::move(decoded));
 }
 
-Result<std::string> StoreSource::cache_key(ObjectNumber number) {
+Result<std::uint64_t> StoreSource::sweeps() {
   if (!sweeps_) {
     VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
     sweeps_ = upkeep.sweeps;
   }
+  return *sweeps_;
+}
+
+Result<std::string> StoreSource::cache_key(ObjectNumber number) {
+  VEXOR_TRY(const std::uint64_t sweeps, this->sweeps());
   std::string key = format::number_key(reader_.pool(), number);
-  put_u64be(key, *sweeps_);
+  put_u64be(key, sweeps);
   return key;
 }
 
@@ -151,15 +167,14 @@ Result<SetPtr> extend_visible(const store::RepositorySnapshot& repository, const
 Result<SetPtr> read_visible(store::StoreCore& core, const store::RepositorySnapshot& repository, StoreSource& source) {
   VEXOR_TRY(const auto refs, store::read_refs(repository));
   ReachabilityWalker walker(source, repository.row.algorithm, core.options.limits, nullptr);
-  auto set = std::make_shared<Roaring>();
-  Roaring composed;
+  std::vector<ObjectNumber> tips;
   for (const store::NamedRef& ref : refs) {
-    if (!ref.row.symref_target.empty() || store::is_hidden(repository.row, ref.name)) continue;
-    VEXOR_TRY(const bool is_stored, source.add_stored(ref.row.number, *set, composed));
-    if (!is_stored) {
-      VEXOR_TRY(walker.add(ref.row.number, *set));
-    }
+    if (ref.row.symref_target.empty() && !store::is_hidden(repository.row, ref.name)) tips.push_back(ref.row.number);
   }
+  VEXOR_TRY(SetPtr from_kept, reached_from_kept(source, walker, repository.row.number, tips));
+  if (from_kept) return from_kept;
+  auto set = std::make_shared<Roaring>();
+  VEXOR_TRY(add_reached(source, walker, tips, *set));
   set->runOptimize();
   return SetPtr(std::move(set));
 }
@@ -170,6 +185,11 @@ Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapsh
   const std::string key = store::visibility_key(repository);
   std::uint64_t generation = 0;
   SetPtr old = core.visible_sets.find(key, generation);
+  if (old && generation == repository.ref_generation) return old;
+  std::string flight = key;
+  put_u64be(flight, repository.ref_generation);
+  const store::SingleFlight::Turn turn(core.set_flights, flight);
+  old = core.visible_sets.find(key, generation);
   if (old && generation == repository.ref_generation) return old;
   StoreSource source(core, reader);
   SetPtr set;

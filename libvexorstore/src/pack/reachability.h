@@ -1,9 +1,9 @@
 // Reachability: the set of objects reachable from a commit, tag, tree or blob, as object numbers.
 // Spec: docs/format/bitmap.md, graph.md.
 //
-// A stored row of the bitmaps family is the *additions* to the set of `base` (an earlier row), so a
-// set is composed by OR along the chain. `depth` counts the bases; the base of depth d is the
-// ancestor whose depth is d with its lowest set bit cleared, so a chain has at most 32 steps.
+// A stored row of the bitmaps family is the *additions* to the set of `base` (another row), so a set is composed by
+// OR along the chain. `depth` is a row's place in it; which base a writer takes, and how long chains get, is said in
+// push_bitmaps.cc.
 #pragma once
 
 #include <functional>
@@ -23,6 +23,9 @@ struct BitmapRow {
   std::uint32_t depth = 0;
   Roaring additions;
 };
+// A set in a row: its length, and Roaring's portable form. Errors of reading: kCorrupt.
+void put_set(std::string& out, const Roaring& set);
+Result<Roaring> read_set(ByteReader& reader);
 std::string encode_bitmap_row(const BitmapRow& row);
 Result<BitmapRow> decode_bitmap_row(Bytes value);
 
@@ -55,6 +58,8 @@ class StoreSource : public ObjectSource {
   Result<bool> add_stored(ObjectNumber number, Roaring& out, Roaring& composed) const;
   // Where the store's cache has the set of `number`: sweeps that erase bitmaps make other keys.
   Result<std::string> cache_key(ObjectNumber number);
+  Result<std::uint64_t> sweeps();  // of the pool so far
+  const ObjectReader& reader() const { return reader_; }
 
  private:
   store::StoreCore& core_;

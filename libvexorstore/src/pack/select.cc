@@ -5,14 +5,11 @@
 
 #include "crypto/digest.h"
 #include "format/object_parse.h"
-#include "pack/reachability_walker.h"
+#include "pack/kept_sets.h"
 
 namespace vexor::pack {
 
 namespace {
-
-// From so many tips on their common set is kept in the store's cache: clients that clone the same refs find it.
-constexpr std::size_t kKeptTipsMin = 64;
 
 Roaring set_of(const std::vector<ObjectNumber>& numbers) {
   Roaring out;
@@ -57,14 +54,8 @@ class Selector {
   Result<FetchSelection> select() {
     FetchSelection out;
     VEXOR_TRY(out.boundaries, boundaries());
-    Roaring have;
-    VEXOR_TRY(collect(request_.common, set_of(request_.client_shallow), Roaring(), have));
-    if (out.boundaries.cut.isEmpty() && request_.wants.size() >= kKeptTipsMin) {
-      VEXOR_TRY(const SetPtr all, all_of(request_.wants));
-      out.send = *all;
-    } else {
-      VEXOR_TRY(collect(request_.wants, out.boundaries.cut, have, out.send));
-    }
+    VEXOR_TRY(const SetPtr have, reached(request_.common, set_of(request_.client_shallow), Roaring()));
+    VEXOR_TRY(const SetPtr want, reached(request_.wants, out.boundaries.cut, *have));
     if (!request_.client_shallow.empty() && request_.deepen.any()) {
       // Deeper history below commits that the client has already: their parents are asked for.
       std::vector<ObjectNumber> parents;
@@ -72,23 +63,39 @@ class Selector {
         VEXOR_TRY(const GraphRow row, source_.graph(commit));
         parents.insert(parents.end(), row.parents.begin(), row.parents.end());
       }
-      VEXOR_TRY(collect(parents, out.boundaries.cut, have, out.send));
+      Roaring all = *want;
+      VEXOR_TRY(collect(parents, out.boundaries.cut, *have, all));
+      out.send = all - *have;
+    } else {
+      out.send = *want - *have;
     }
-    out.send -= have;
     if (!request_.filter.empty()) {
       VEXOR_TRY(const SetPtr visible, visible_set(core_, repository_, reader_));
       VEXOR_TRY(apply_filter(repository_, reader_, source_, *visible, request_.filter, request_.wants, out.send));
     }
     if (request_.include_tag) {
-      VEXOR_TRY(add_tags(have, out.send));
+      VEXOR_TRY(add_tags(*have, out.send));
     }
     if (request_.filter.empty() && request_.thin_pack) {
-      out.have = std::make_shared<const Roaring>(std::move(have));
+      out.have = have;
     }
     return out;
   }
 
-  // What many tips reach together. The cache's key names them all, and the sweeps so far, as a tip's own does.
+  // What `tips` reach when the parents of `cut` commits do not count; kept in the store's cache if there is no cut, for
+  // the next client has the same refs. What `known` commits reach may be left out if there is one.
+  Result<SetPtr> reached(const std::vector<ObjectNumber>& tips, const Roaring& cut, const Roaring& known) {
+    if (!tips.empty() && cut.isEmpty()) {
+      if (tips.size() > 1) return all_of(tips);
+      VEXOR_TRY(SetPtr stored, source_.stored_set(tips.front()));
+      return stored ? Result<SetPtr>(std::move(stored)) : all_of(tips);
+    }
+    auto set = std::make_shared<Roaring>();
+    VEXOR_TRY(collect(tips, cut, known, *set));
+    return SetPtr(std::move(set));
+  }
+
+  // What tips reach together. The cache's key names them all, and the sweeps so far, as a tip's own does.
   Result<SetPtr> all_of(std::vector<ObjectNumber> tips) {
     std::sort(tips.begin(), tips.end());
     tips.erase(std::unique(tips.begin(), tips.end()), tips.end());
@@ -97,6 +104,13 @@ class Selector {
     VEXOR_TRY(std::string key, source_.cache_key(kNoObject));
     key += blake2b_256(numbers);
     if (SetPtr kept = core_.sets.find(key)) return kept;
+    const store::SingleFlight::Turn turn(core_.set_flights, key);
+    if (SetPtr kept = core_.sets.find(key)) return kept;
+    VEXOR_TRY(SetPtr from_kept, reached_from_kept(source_, walker_, repository_.row.number, tips));
+    if (from_kept) {
+      core_.sets.insert(key, from_kept);
+      return from_kept;
+    }
     auto set = std::make_shared<Roaring>();
     VEXOR_TRY(collect(tips, Roaring(), Roaring(), *set));
     set->runOptimize();
@@ -124,19 +138,7 @@ class Selector {
   // Everything that `tips` reach when the parents of `cut` commits do not count. What `known`
   // commits reach may be left out.
   Result<void> collect(const std::vector<ObjectNumber>& tips, const Roaring& cut, const Roaring& known, Roaring& out) {
-    if (cut.isEmpty()) {
-      // Sets are closed, so what is in is in with all that it reaches. One tip: its set is likely cached.
-      Roaring composed;
-      for (const ObjectNumber tip : tips) {
-        if (out.contains(tip)) continue;
-        if (tips.size() > 1) {
-          VEXOR_TRY(const bool is_stored, source_.add_stored(tip, out, composed));
-          if (is_stored) continue;
-        }
-        VEXOR_TRY(walker_.add(tip, out));
-      }
-      return success();
-    }
+    if (cut.isEmpty()) return add_reached(source_, walker_, tips, out);
     Roaring commits;
     std::vector<ObjectNumber> stack;
     for (const ObjectNumber tip : tips) {
@@ -265,23 +267,10 @@ Result<Boundaries> find_boundaries(store::StoreCore& core, const store::Reposito
   return Selector(core, repository, reader, request).boundaries();
 }
 
-Result<void> keep_clone_sets(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader) {
-  VEXOR_TRY(const SetPtr visible, visible_set(core, repository, reader));
-  VEXOR_TRY(const auto refs, store::read_refs(repository));
-  std::vector<ObjectNumber> all;
-  std::vector<ObjectNumber> branches_and_tags;
-  for (const store::NamedRef& ref : refs) {
-    if (!ref.row.symref_target.empty() || store::is_hidden(repository.row, ref.name)) continue;
-    all.push_back(ref.row.number);
-    if (ref.name.starts_with("refs/heads/") || ref.name.starts_with("refs/tags/")) branches_and_tags.push_back(ref.row.number);
-  }
+Result<SetPtr> set_of_tips(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
+                           std::vector<ObjectNumber> tips) {
   const FetchRequest none;
-  Selector selector(core, repository, reader, none);
-  for (auto* tips : {&all, &branches_and_tags}) {
-    if (tips->size() < kKeptTipsMin) continue;
-    VEXOR_TRY(selector.all_of(std::move(*tips)));
-  }
-  return success();
+  return Selector(core, repository, reader, none).all_of(std::move(tips));
 }
 
 Result<FetchSelection> select_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,

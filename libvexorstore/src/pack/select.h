@@ -41,9 +41,9 @@ struct FetchSelection {
 // Errors: kInvalidArgument (no commits are left), kLimitExceeded.
 Result<Boundaries> find_boundaries(store::StoreCore& core, const store::RepositorySnapshot& repository,
                                    ObjectReader& reader, const FetchRequest& request);
-// Composes the sets that clones will ask for (all refs; branches and tags) and keeps them in the store's caches, so
-// that the first clone after a large push need not.
-Result<void> keep_clone_sets(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader);
+// What `tips` reach together; kept in the store's cache.
+Result<SetPtr> set_of_tips(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
+                           std::vector<ObjectNumber> tips);
 Result<FetchSelection> select_objects(store::StoreCore& core, const store::RepositorySnapshot& repository,
                                       ObjectReader& reader, const FetchRequest& request);
 

@@ -18,7 +18,7 @@ class StoreSnapshot final : public Snapshot {
  public:
   StoreSnapshot(store::StoreCore& core, store::RepositorySnapshot repository, RepositoryInfo info)
       : core_(core), repository_(std::move(repository)), info_(std::move(info)),
-        reader_(repository_.snapshot, repository_.row.pool, repository_.row.algorithm, core.options.limits) {}
+        reader_(repository_.snapshot, repository_.row.pool, repository_.row.algorithm, core.options.limits, &core.extents) {}
 
   const RepositoryInfo& repository() const override { return info_; }
 

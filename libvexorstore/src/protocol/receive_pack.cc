@@ -25,7 +25,7 @@ class ReceivePack final : public SessionBase {
   ReceivePack(Store& store, store::RepositorySnapshot repository, const ReceivePackOptions& options)
       : core_(store.core()), repository_(std::move(repository)), options_(options),
         algorithm_(repository_.row.algorithm), limits_(store::limits_of(core_.options.limits, repository_.row)),
-        reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_) {
+        reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_, &core_.extents) {
     has_work_ = true;
   }
 

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <set>
+#include <utility>
 
 #include "pack/pack_writer.h"
 #include "pack/reachability_walker.h"
@@ -21,6 +22,10 @@ constexpr std::size_t kPackPieceBytes = 256 * 1024 - 64;  // of one run_work()
 constexpr std::size_t kListingPieceBytes = 256 * 1024;
 // A client that wants more is not told "ready": it tells all its haves and is done. Bounds the walks.
 constexpr std::size_t kReadyWantsMax = 256;
+// With more wants, and no more refs to each than this, the table of refs is asked before the index.
+constexpr std::uint32_t kFewWants = 8;
+constexpr std::uint64_t kRefsPerWant = 64;
+constexpr std::size_t kWantsAtOnce = 4096;  // resolved together
 constexpr std::string_view kAgent = "agent=vexorstore/0.1";
 
 Bytes trimmed(Bytes line) {
@@ -38,7 +43,7 @@ class UploadPack final : public SessionBase {
   UploadPack(Store& store, store::RepositorySnapshot repository, const UploadPackOptions& options)
       : core_(store.core()), repository_(std::move(repository)), options_(options),
         algorithm_(repository_.row.algorithm), limits_(core_.options.limits),
-        reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_),
+        reader_(repository_.snapshot, repository_.row.pool, algorithm_, limits_, &core_.extents),
         source_(core_, reader_) {
     has_work_ = true;
   }
@@ -77,6 +82,7 @@ class UploadPack final : public SessionBase {
     bool sent_ready = false;
     std::uint32_t shallow_lines = 0;
     std::uint32_t want_lines = 0;
+    std::vector<ObjectId> want_ids;  // the latest, not resolved yet
     std::optional<ObjectId> last_common;
   };
 
@@ -132,6 +138,25 @@ class UploadPack final : public SessionBase {
     VEXOR_TRY(const pack::SetPtr set, visible());
     if (!set->contains(*number)) return std::optional<ObjectNumber>();
     return number;
+  }
+
+  // The objects that were asked for. A clone wants what the refs name: those are in the table that told it of them,
+  // and visible.
+  Result<void> resolve_wants() {
+    store::RefTablePtr refs;
+    if (fetch_.want_lines > kFewWants) {
+      VEXOR_TRY(refs, store::ref_table(core_, repository_));
+      if (std::uint64_t{fetch_.want_lines} * kRefsPerWant < refs->refs) refs.reset();
+    }
+    for (const ObjectId& id : std::exchange(fetch_.want_ids, {})) {
+      std::optional<ObjectNumber> number = refs ? refs->find_tip(id) : std::nullopt;
+      if (!number) {
+        VEXOR_TRY(number, find_visible(id));
+      }
+      if (!number) return Error(Errc::kProtocol, "upload-pack: not our ref " + id.hex());
+      if (wanted_.addChecked(*number)) fetch_.request.wants.push_back(*number);
+    }
+    return success();
   }
 
   // ---- advertisement
@@ -287,9 +312,10 @@ class UploadPack final : public SessionBase {
     if (const auto want = after(text, "want ")) {
       if (++fetch_.want_lines > limits_.wants_max) return Error(Errc::kLimitExceeded, "too many wants");
       VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, want->substr(0, hash_hex_chars(algorithm_))));
-      VEXOR_TRY(const auto number, find_visible(id));
-      if (!number) return Error(Errc::kProtocol, "upload-pack: not our ref " + id.hex());
-      if (wanted_.addChecked(*number)) fetch_.request.wants.push_back(*number);
+      fetch_.want_ids.push_back(id);
+      if (fetch_.want_ids.size() >= kWantsAtOnce) {
+        VEXOR_TRY(resolve_wants());
+      }
       return true;
     }
     if (const auto shallow = after(text, "shallow ")) {
@@ -387,6 +413,7 @@ class UploadPack final : public SessionBase {
   }
 
   Result<void> run_fetch() {
+    VEXOR_TRY(resolve_wants());
     if (fetch_.request.wants.empty() && !fetch_.wait_for_done) return Error(Errc::kProtocol, "fetch without wants");
     if (!fetch_.done) {
       answer("acknowledgments\n");
@@ -504,6 +531,7 @@ class UploadPack final : public SessionBase {
 
   Result<void> v0_want(const PktLine& line) {
     if (line.kind == PktLine::Kind::kFlush) {
+      VEXOR_TRY(resolve_wants());
       if (fetch_.request.wants.empty()) {
         finish();
         return success();
@@ -519,7 +547,7 @@ class UploadPack final : public SessionBase {
     }
     if (line.kind != PktLine::Kind::kData) return Error(Errc::kProtocol, "unexpected packet");
     Bytes text = trimmed(line.data);
-    if (text.starts_with("want ") && fetch_.request.wants.empty()) {
+    if (text.starts_with("want ") && fetch_.want_lines == 0) {
       const std::size_t end = 5 + hash_hex_chars(algorithm_);
       if (text.size() > end) {
         VEXOR_TRY(capabilities(text.substr(end)));

@@ -47,6 +47,7 @@ class BlockReader {
     if (is_hidden(repository_.row, name)) return success();
     std::string line;
     if (row.symref_target.empty()) {
+      block.tips.push_back({row.id, row.number});
       line = row.id.hex();
       line.append(" ").append(name);
       if (row.peeled) line.append(" peeled:").append(row.peeled->hex());
@@ -72,6 +73,17 @@ class BlockReader {
   std::string unborn_head_;
 };
 
+void append(std::shared_ptr<const RefBlock> block, RefTable& table) {
+  table.refs += block->refs;
+  table.bytes += block->memory_bytes();
+  table.blocks.push_back(std::move(block));
+}
+
+std::uint64_t start_of(const ObjectId& id) {
+  ByteReader reader(id.raw());
+  return reader.u64be().value();  // ids are longer
+}
+
 Result<RefTablePtr> read_table(const RepositorySnapshot& repository) {
   auto table = std::make_shared<RefTable>();
   BlockReader reader(repository);
@@ -79,8 +91,7 @@ Result<RefTablePtr> read_table(const RepositorySnapshot& repository) {
   std::string first;
   for (bool more = true; more;) {
     VEXOR_TRY(auto block, reader.read(first, {}, kBlockBytes, more));
-    table->bytes += block->lines.size() + 256;
-    table->blocks.push_back(std::move(block));
+    append(std::move(block), *table);
     if (more) first = reader.next_name();
   }
   table->unborn_head = reader.unborn_head();
@@ -101,8 +112,7 @@ Result<RefTablePtr> patch_table(const RepositorySnapshot& repository, const RefT
     bool is_stale = changed != names.end() && (end.empty() || *changed < end);
     for (const std::string& target : block.targets) is_stale = is_stale || names.contains(target);
     if (!is_stale) {
-      table->bytes += block.lines.size() + 256;
-      table->blocks.push_back(old.blocks[i]);
+      append(old.blocks[i], *table);
       continue;
     }
     std::string first = block.first;
@@ -110,8 +120,7 @@ Result<RefTablePtr> patch_table(const RepositorySnapshot& repository, const RefT
     if (block.first.empty()) table->unborn_head.clear();
     for (bool more = true; more;) {
       VEXOR_TRY(auto fresh, reader.read(first, end, kBlockBytes, more));
-      table->bytes += fresh->lines.size() + 256;
-      table->blocks.push_back(std::move(fresh));
+      append(std::move(fresh), *table);
       if (more) first = reader.next_name();
     }
     if (block.first.empty()) table->unborn_head = reader.unborn_head();
@@ -120,6 +129,28 @@ Result<RefTablePtr> patch_table(const RepositorySnapshot& repository, const RefT
 }
 
 }  // namespace
+
+std::size_t RefBlock::memory_bytes() const { return lines.size() + tips.size() * (sizeof(RefTip) + RefTable::kPlaceBytes) + 256; }
+
+std::optional<ObjectNumber> RefTable::find_tip(const ObjectId& id) const {
+  const auto before = [](const Place& a, const Place& b) { return a.id_start < b.id_start; };
+  std::call_once(sorted_, [&] {
+    places_.reserve(refs);
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      const auto& tips = blocks[block]->tips;
+      for (std::size_t tip = 0; tip < tips.size(); ++tip) {
+        places_.push_back({start_of(tips[tip].id), static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(tip)});
+      }
+    }
+    std::sort(places_.begin(), places_.end(), before);
+  });
+  const Place wanted{start_of(id), 0, 0};
+  for (auto at = std::lower_bound(places_.begin(), places_.end(), wanted, before); at != places_.end() && at->id_start == wanted.id_start; ++at) {
+    const RefTip& tip = blocks[at->block]->tips[at->tip];
+    if (tip.id == id) return tip.number;
+  }
+  return std::nullopt;
+}
 
 std::string visibility_key(const RepositorySnapshot& repository) {
   std::string key = format::pool_key(repository.row.number);

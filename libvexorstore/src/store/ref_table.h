@@ -2,7 +2,7 @@
 // Kept by generation of the repository's refs; a newer one is made from an older one by the journal: only
 // the blocks of refs that changed are encoded anew. Spec: gitprotocol-v2 "ls-refs".
 //
-// Threads: tables are immutable and shared. Memory: some 80 bytes a ref, at most kTableBytesMax in the cache.
+// Threads: tables are immutable and shared. Memory: some 140 bytes a ref, at most kTableBytesMax in the cache.
 #pragma once
 
 #include <set>
@@ -11,17 +11,39 @@
 
 namespace vexor::store {
 
+struct RefTip {
+  ObjectId id;
+  ObjectNumber number = kNoObject;
+};
+
 struct RefBlock {
   std::string first;  // the smallest name it may hold; it ends where the next begins
   std::string lines;  // pkt-lines "ID NAME[ symref-target:TARGET][ peeled:ID]\n"
   std::uint32_t refs = 0;
   std::vector<std::string> targets;  // of its symrefs
+  std::vector<RefTip> tips;          // of the others
+  std::size_t memory_bytes() const;
 };
 
 struct RefTable {
+  // The object that a ref of this id names, from memory; nullopt: none of them does. The first call sorts all tips.
+  std::optional<ObjectNumber> find_tip(const ObjectId& id) const;
+
   std::vector<std::shared_ptr<const RefBlock>> blocks;  // the first begins with the empty name
   std::string unborn_head;                              // what HEAD would name; empty: HEAD is born, hidden or no symref
+  std::size_t refs = 0;
   std::size_t bytes = 0;
+
+ private:
+  struct Place {
+    std::uint64_t id_start;  // its first 8 octets
+    std::uint32_t block;
+    std::uint32_t tip;
+  };
+  static constexpr std::size_t kPlaceBytes = sizeof(Place);
+  friend struct RefBlock;
+  mutable std::once_flag sorted_;
+  mutable std::vector<Place> places_;  // by id_start
 };
 using RefTablePtr = std::shared_ptr<const RefTable>;
 

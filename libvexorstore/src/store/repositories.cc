@@ -225,6 +225,7 @@ Result<void> Store::purge_repository(const std::string& name, const Actor& actor
   for (const Family family : {Family::kRefs, Family::kReflog, Family::kGrants}) {
     change.record.erasures.push_back({family, id_value(row.number), id_value(row.number + 1)});
   }
+  change.record.erasures.push_back({Family::kMeta, "v" + id_value(row.number), "v" + id_value(row.number + 1)});  // kept sets
   if (!shared) {
     for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
       change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});

@@ -12,6 +12,8 @@
 #include "format/pool_rows.h"
 #include "format/state_rows.h"
 #include "store/committer.h"
+#include "store/extent_directory.h"
+#include "store/single_flight.h"
 #include "vexorstore/maintenance.h"
 #include "vexorstore/store.h"
 #include "vexorstore/sys/random.h"
@@ -109,6 +111,12 @@ class LatestCache {
 };
 struct RefTable;
 
+// An object deflated anew, for clients that lack the base of its stored delta.
+struct FreshPayload {
+  std::uint64_t object_bytes = 0;
+  std::string payload;
+};
+
 // Trailers of packs that were written whole, by what makes their bytes; the oldest are dropped.
 class TrailerCache {
  public:
@@ -190,7 +198,10 @@ class StoreCore {
   std::unique_ptr<Committer> committer;
   NumberAllocator numbers;
   SetCache sets{256U << 20U};
+  SingleFlight set_flights;  // of `sets` and `visible_sets`
   TrailerCache trailers;
+  ExtentDirectory extents;
+  LatestCache<FreshPayload> fresh_payloads{32U << 20U};  // by pool and number; generation: rewrites of the pool
   LatestCache<RefTable> ref_tables{256U << 20U};
   LatestCache<Roaring> visible_sets{128U << 20U};
   MaintenanceSlot maintenance;

@@ -7,7 +7,7 @@
 namespace vexor::sys {
 
 struct RocksdbOptions {
-  std::size_t block_cache_bytes = 256U << 20U;  // shared by all families
+  std::size_t block_cache_bytes = 256U << 20U;  // of all families; a quarter of it for extents
   std::size_t write_buffer_bytes = 64U << 20U;  // all families together
   int background_jobs = 2;
   // Is told what does not match its checksum, also by background work. Null: nobody is.

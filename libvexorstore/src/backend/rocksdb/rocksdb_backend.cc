@@ -21,6 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kExtentsShare = 4;  // of the block cache: one part in so many
+
 rocksdb::Slice slice(Bytes bytes) { return {bytes.data(), bytes.size()}; }
 Bytes bytes_of(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 
@@ -44,7 +46,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
   out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   out.write_buffer_size = 16U << 20U;
   out.max_write_buffer_number = 3;
-  const bool plain = family == Family::kExtents || family == Family::kIndex || family == Family::kBitmaps;
+  const bool plain = family == Family::kExtents || family == Family::kBitmaps;
   out.compression = plain ? rocksdb::kNoCompression : rocksdb::kLZ4Compression;
   out.target_file_size_base = 64U << 20U;
   return out;
@@ -250,7 +252,10 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   fs::create_directories(bulk, failed);
   if (failed) return Error(Errc::kIo, "storage: cannot make the data directory: " + failed.message());
 
-  const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  // Extents are large and many: with a share of their own they drive out no rows of others.
+  const std::size_t extents_bytes = options.block_cache_bytes / kExtentsShare;
+  const auto extents_cache = rocksdb::NewLRUCache(extents_bytes);
+  const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes - extents_bytes);
   rocksdb::DBOptions db_options;
   db_options.create_if_missing = true;
   db_options.create_missing_column_families = true;
@@ -265,7 +270,7 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   for (std::size_t i = 0; i < kFamilyCount; ++i) {
     const auto family = static_cast<Family>(i);
     const std::string name = i == 0 ? rocksdb::kDefaultColumnFamilyName : std::string(family_name(family));
-    descriptors.emplace_back(name, family_options(family, cache));
+    descriptors.emplace_back(name, family_options(family, family == Family::kExtents ? extents_cache : cache));
   }
   db_options.listeners.push_back(std::make_shared<BackgroundDamage>(options.damage));
   auto database = std::make_shared<Database>();
