@@ -246,6 +246,10 @@ Result<json::object> repo_describe(Call& call) {
   fields["blobs"] = stats.blobs;
   fields["tags"] = stats.tags;
   fields["stored_bytes"] = stats.stored_bytes;
+  VEXOR_TRY(const ScrubState scrub, scrub_state(call.store, info.id));
+  fields["verified_at_ms"] = scrub.verified_at_ms;
+  fields["verified_sequence"] = scrub.verified_sequence;
+  fields["damaged"] = scrub.damaged;
   return json::object{{"fields", std::move(fields)}};
 }
 
@@ -390,7 +394,8 @@ Result<json::object> repair(Call& call) {
 
 json::object fields_of(const MaintenanceFigures& figures) {
   return {{"pools", figures.pools}, {"bytes", figures.bytes}, {"extents_merged", figures.extents_merged},
-          {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed}, {"bytes_saved", figures.bytes_saved}};
+          {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed}, {"bytes_saved", figures.bytes_saved},
+          {"objects_scrubbed", figures.objects_scrubbed}, {"damage_found", figures.damage_found}};
 }
 
 Result<json::object> maintenance_status_of(Call& call) {
@@ -404,6 +409,9 @@ Result<json::object> maintenance_status_of(Call& call) {
     fields["total"] = status.total;
   }
   for (const auto& field : fields_of(status.figures)) fields[field.key()] = field.value();
+  json::array damage;
+  for (const std::string& line : damage_log(call.store).latest()) damage.emplace_back(line);
+  fields["damage"] = std::move(damage);
   return json::object{{"fields", std::move(fields)}};
 }
 
@@ -425,9 +433,10 @@ Result<json::object> maintenance_run(Call& call) {
     options.tasks.push_back(*task);
   }
   if (what || retention) {
-    // Who asks for re-delta by name gets it, however little the pool has grown.
+    // Who asks for re-delta or scrub by name gets it, however little the pool has grown or aged.
     options.policy = call.store.maintenance_policy();
     if (what) options.policy->redelta_growth_percent = 0;
+    if (what) options.policy->scrub_interval_seconds = 0;
     if (retention) options.policy->sweep_retention_seconds = *retention;
   }
   VEXOR_TRY(const auto pass, begin_maintenance(call.store, options));

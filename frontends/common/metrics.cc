@@ -25,6 +25,9 @@ Metrics::Metrics()
       family_bytes_(make(prometheus::BuildGauge(), "vexor_family_bytes", "Bytes on disk of a row family, roughly", registry_)),
       maintenance_(make(prometheus::BuildGauge(), "vexor_maintenance_done", "What maintenance did since the start, by figure", registry_)),
       maintenance_running_(make(prometheus::BuildGauge(), "vexor_maintenance_running", "1 while a pass runs", registry_).Add({})),
+      scrubbed_pools_(make(prometheus::BuildGauge(), "vexor_scrubbed_pools", "Repositories with their forks, by what scrubbing found last", registry_)),
+      oldest_verified_(make(prometheus::BuildGauge(), "vexor_verified_time_seconds", "Unix time of the oldest complete verification; 0: none yet", registry_).Add({})),
+      damage_(make(prometheus::BuildGauge(), "vexor_damage_found", "Findings of damaged bytes since the start", registry_).Add({})),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
   for (const Errc kind : {Errc::kCollision, Errc::kCorrupt}) alarms_.Add({{"kind", std::string(errc_name(kind))}});  // seen before the first
@@ -57,8 +60,14 @@ std::string Metrics::text(Store& store) {
   maintenance_running_.Set(status.is_running ? 1 : 0);
   const std::pair<const char*, std::uint64_t> figures[] = {
       {"pools", status.figures.pools}, {"bytes", status.figures.bytes}, {"extents_merged", status.figures.extents_merged},
-      {"objects_swept", status.figures.objects_swept}, {"objects_redeltaed", status.figures.objects_redeltaed}, {"bytes_saved", status.figures.bytes_saved}};
+      {"objects_swept", status.figures.objects_swept}, {"objects_redeltaed", status.figures.objects_redeltaed}, {"bytes_saved", status.figures.bytes_saved}, {"objects_scrubbed", status.figures.objects_scrubbed}, {"damage_found", status.figures.damage_found}};
   for (const auto& [name, value] : figures) maintenance_.Add({{"figure", name}}).Set(static_cast<double>(value));
+  damage_.Set(static_cast<double>(damage_log(store).count()));
+  if (const auto scrubbed = scrub_summary(store); scrubbed.has_value()) {
+    scrubbed_pools_.Add({{"found", "whole"}}).Set(static_cast<double>(scrubbed.value().verified_pools));
+    scrubbed_pools_.Add({{"found", "damaged"}}).Set(static_cast<double>(scrubbed.value().damaged_pools));
+    oldest_verified_.Set(static_cast<double>(scrubbed.value().oldest_verified_at_ms / 1000));
+  }
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 

@@ -35,6 +35,9 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& family_bytes_;
   prometheus::Family<prometheus::Gauge>& maintenance_;
   prometheus::Gauge& maintenance_running_;
+  prometheus::Family<prometheus::Gauge>& scrubbed_pools_;
+  prometheus::Gauge& oldest_verified_;
+  prometheus::Gauge& damage_;
   prometheus::Gauge& sequence_;
   prometheus::Gauge& start_time_;
 };

@@ -63,7 +63,7 @@ void MaintenanceThread::run_pass() {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
   log_event("maintenance", {{"pools", figures.pools}, {"bytes", figures.bytes}, {"extents_merged", figures.extents_merged},
                             {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed},
-                            {"bytes_saved", figures.bytes_saved}, {"milliseconds", took}});
+                            {"bytes_saved", figures.bytes_saved}, {"objects_scrubbed", figures.objects_scrubbed}, {"damage_found", figures.damage_found}, {"milliseconds", took}});
 }
 
 }  // namespace vexor::frontend

@@ -134,7 +134,9 @@ int run_server(const ServerConfig& config, const char* program) {
                                            : std::filesystem::perms::owner_all;
   std::filesystem::permissions(directory, mode, failed);
   for (const char* closed : {"store", "tmp"}) std::filesystem::permissions(directory / closed, std::filesystem::perms::owner_all, failed);
-  auto backend = sys::open_rocksdb_backend(directory / "store", config.rocksdb);
+  sys::RocksdbOptions rocksdb = config.rocksdb;
+  rocksdb.damage = std::make_shared<sys::DamageLog>();
+  auto backend = sys::open_rocksdb_backend(directory / "store", rocksdb);
   if (backend.has_error()) return fail(program, backend.error());
   ThreadWorkerPool workers(ThreadWorkerPool::default_width());
   StoreOptions options;
@@ -142,6 +144,7 @@ int run_server(const ServerConfig& config, const char* program) {
   options.scratch_directory = directory / "tmp";
   options.limits = config.limits;
   options.maintenance = config.maintenance.policy;
+  options.damage = rocksdb.damage;
   auto store = Store::open(std::move(backend).value(), options);
   if (store.has_error()) return fail(program, store.error());
   Server server(*store.value(), config);

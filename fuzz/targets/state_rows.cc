@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   must_encode_back(input, format::decode_graph_row(input), format::encode_graph_row);
   must_encode_back(input, format::decode_quarantine_row(input), format::encode_quarantine_row);
   must_encode_back(input, format::decode_pool_upkeep_row(input), format::encode_pool_upkeep_row);
+  must_encode_back(input, format::decode_scrub_row(input), format::encode_scrub_row);
   must_encode_back(input, format::decode_upkeep_cursor_row(input), format::encode_upkeep_cursor_row);
   // The set is the library's: a damaged one may be read as another set, which encodes to other bytes.
   const auto bitmap = pack::decode_bitmap_row(input);

@@ -47,6 +47,9 @@ class DurableBackend final : public sys::StorageBackend {
     }
     return success();
   }
+  Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<sys::DamagedRows>& damaged) override {
+    return live_.check_some(position, bytes, damaged);
+  }
   Result<void> checkpoint(const std::filesystem::path& directory) override { return live_.checkpoint(directory); }
   sys::Capabilities capabilities() const override { return live_.capabilities(); }
   std::uint64_t approximate_bytes(sys::Family family) override { return live_.approximate_bytes(family); }

@@ -132,6 +132,9 @@ class Forwarding final : public sys::StorageBackend {  // a store owns its backe
   Result<void> commit(const sys::Batch& batch, sys::Durability d) override { return inner_.commit(batch, d); }
   Result<std::unique_ptr<sys::BulkWriter>> bulk_writer(sys::Family f) override { return inner_.bulk_writer(f); }
   Result<void> ingest(std::vector<std::unique_ptr<sys::BulkWriter>> w) override { return inner_.ingest(std::move(w)); }
+  Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<sys::DamagedRows>& damaged) override {
+    return inner_.check_some(position, bytes, damaged);
+  }
   Result<void> checkpoint(const std::filesystem::path& d) override { return inner_.checkpoint(d); }
   sys::Capabilities capabilities() const override { return inner_.capabilities(); }
   std::uint64_t approximate_bytes(sys::Family f) override { return inner_.approximate_bytes(f); }

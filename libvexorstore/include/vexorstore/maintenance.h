@@ -1,4 +1,4 @@
-// Maintenance: verifying, rebuilding, exporting, counting, and the upkeep of a store in use (merging,
+// Maintenance: verifying, scrubbing, rebuilding, exporting, counting, and the upkeep of a store in use (merging,
 // sweeping, better deltas). All block, for minutes on large stores; call them on a worker. Threads: any;
 // verify, export, stats and upkeep work while the store is in use.
 #pragma once
@@ -61,9 +61,10 @@ enum class MaintenanceTask : std::uint8_t {
   kMerge,    // small extents that follow each other become one
   kSweep,    // objects that nothing reaches any more are erased
   kRedelta,  // deltas are made anew where that is shorter
+  kScrub,    // every object is hashed, every file read against its checksums; nothing is changed
 };
 std::optional<MaintenanceTask> parse_maintenance_task(std::string_view name);
-std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep", "redelta"
+std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep", "redelta", "scrub"
 
 struct MaintenanceOptions {
   std::vector<MaintenanceTask> tasks{MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kMerge};
@@ -78,6 +79,8 @@ struct MaintenanceFigures {
   std::uint64_t objects_swept = 0;
   std::uint64_t objects_redeltaed = 0; // that got another form
   std::uint64_t bytes_saved = 0;       // payload bytes, by sweep and re-delta
+  std::uint64_t objects_scrubbed = 0;  // read and hashed
+  std::uint64_t damage_found = 0;      // by scrub: objects and files
 };
 struct MaintenanceStatus {
   bool is_running = false;
@@ -87,6 +90,25 @@ struct MaintenanceStatus {
   MaintenanceFigures figures;                      // since the store was opened
 };
 MaintenanceStatus maintenance_status(Store& store);
+
+// What scrubbing knows of a repository: of the objects of its pool, which forks share, and of the files of the store.
+// Times: Unix, in milliseconds; 0: never.
+struct ScrubState {
+  std::int64_t verified_at_ms = 0;         // when all of it was last found whole
+  JournalSequence verified_sequence = 0;   // all that was applied up to this was read
+  std::int64_t round_began_ms = 0;         // of the round at hand
+  std::uint64_t damaged = 0;               // found in the round at hand, or in the last one
+};
+Result<ScrubState> scrub_state(Store& store, RepositoryId repository);
+// Pools by what their last round said, for monitoring. Reads a row for each pool.
+struct ScrubSummary {
+  std::uint64_t verified_pools = 0;
+  std::uint64_t damaged_pools = 0;
+  std::int64_t oldest_verified_at_ms = 0;  // of the pools that were verified
+};
+Result<ScrubSummary> scrub_summary(Store& store);
+// Findings of reads and of scrubbing since the store was opened.
+const sys::DamageLog& damage_log(Store& store);
 
 // One pass over a store or a pool, in steps. The caller decides when the next one is. Destruction
 // between two steps stops the pass and leaves the store whole; the next pass over the store goes on

@@ -13,6 +13,7 @@
 #include "vexorstore/limits.h"
 #include "vexorstore/object.h"
 #include "vexorstore/sys/clock.h"
+#include "vexorstore/sys/damage.h"
 #include "vexorstore/sys/storage_backend.h"
 #include "vexorstore/sys/worker_pool.h"
 
@@ -40,6 +41,8 @@ struct MaintenancePolicy {
   std::uint32_t redelta_window = 250;  // objects that each one is tried against
   std::uint32_t redelta_depth = 50;    // deltas upon deltas, at most 250
   std::uint64_t redelta_window_bytes = 256ULL << 20;  // contents and indexes of the window
+  // A pool that was found whole is scrubbed again so long after (0: always).
+  std::uint64_t scrub_interval_seconds = 7ULL * 24 * 3600;
 };
 
 struct StoreOptions {
@@ -51,6 +54,8 @@ struct StoreOptions {
   const sys::Clock* clock = nullptr;  // null: the system's
   // For large pushes; must outlive the store. Null: the thread that works for the push is the only one.
   sys::WorkerPool* workers = nullptr;
+  // Gets what scrubbing finds; the backend's, so that both tell one place. Null: one of the store's own.
+  std::shared_ptr<sys::DamageLog> damage;
 };
 
 struct RefProtection {

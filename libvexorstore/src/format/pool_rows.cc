@@ -126,4 +126,23 @@ Result<PoolId> decode_upkeep_cursor_row(Bytes value) {
   return pool;
 }
 
+std::string encode_scrub_row(const ScrubRow& row) {
+  std::string out;
+  put_u8(out, kUpkeepVersion);
+  for (const std::uint64_t field : {row.verified_ms, row.verified_sequence, row.round_ms, row.round_sequence, row.next, row.damaged}) put_varint(out, field);
+  return out;
+}
+
+Result<ScrubRow> decode_scrub_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kUpkeepVersion) return Error(Errc::kCorrupt, "scrub row: unknown version");
+  ScrubRow row;
+  for (std::uint64_t* field : {&row.verified_ms, &row.verified_sequence, &row.round_ms, &row.round_sequence, &row.next, &row.damaged}) {
+    VEXOR_TRY(*field, reader.varint());
+  }
+  VEXOR_TRY(reader.end());
+  return row;
+}
+
 }  // namespace vexor::format

@@ -48,4 +48,17 @@ std::string encode_upkeep_cursor_row(PoolId pool);
 Result<PoolId> decode_upkeep_cursor_row(Bytes value);
 inline std::string upkeep_cursor_key() { return "c"; }
 
+// meta, key 'd' pool: what scrubbing found. Times: Unix, in milliseconds; 0: never.
+struct ScrubRow {
+  std::uint64_t verified_ms = 0;
+  std::uint64_t verified_sequence = 0;
+  std::uint64_t round_ms = 0;        // when the round at hand began; 0: none is
+  std::uint64_t round_sequence = 0;  // applied when it began
+  std::uint64_t next = 0;            // objects below this number were read in it
+  std::uint64_t damaged = 0;         // found in it, or in the last one
+};
+std::string encode_scrub_row(const ScrubRow& row);
+Result<ScrubRow> decode_scrub_row(Bytes value);
+inline std::string scrub_key(PoolId pool) { return "d" + pool_key(pool); }
+
 }  // namespace vexor::format

@@ -58,10 +58,15 @@ class Pass final : public MaintenanceRun {
       if (done_) return success();
     }
     context_->done = context_->total = 0;
+    if (context_->pool == 0 && options_.tasks[task_index_] != MaintenanceTask::kScrub) {
+      ++task_index_;
+      return success();
+    }
     switch (options_.tasks[task_index_]) {
       case MaintenanceTask::kMerge: task_ = make_merge_task(*context_); break;
       case MaintenanceTask::kSweep: task_ = make_sweep_task(*context_); break;
       case MaintenanceTask::kRedelta: task_ = make_redelta_task(*context_); break;
+      case MaintenanceTask::kScrub: task_ = make_scrub_task(*context_); break;
     }
     return success();
   }
@@ -96,6 +101,7 @@ class Pass final : public MaintenanceRun {
       VEXOR_TRY(from, format::decode_upkeep_cursor_row(row->bytes()));
     }
     std::map<format::PoolId, Listed> pools;
+    if (!only_ && from == 0 && has_task(MaintenanceTask::kScrub)) pools[0];
     const auto cursor = snapshot->cursor(Family::kRepositories);
     for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
       VEXOR_TRY(const format::RepositoryRow repository, format::decode_repository_row(cursor->value()));
@@ -107,13 +113,14 @@ class Pass final : public MaintenanceRun {
     VEXOR_TRY(cursor->status());
     pools_.assign(std::make_move_iterator(pools.begin()), std::make_move_iterator(pools.end()));
     // The same snapshot: a fork that is not listed is in the journal behind it.
-    const bool sweeps = std::find(options_.tasks.begin(), options_.tasks.end(), MaintenanceTask::kSweep) != options_.tasks.end();
-    if (sweeps) {
+    if (has_task(MaintenanceTask::kSweep)) {
       VEXOR_TRY(journal_.begin(*snapshot, core_.clock.wall_time_ms() - static_cast<std::int64_t>(policy_.sweep_retention_seconds) * 1000));
     }
     listed_ = true;
     return success();
   }
+
+  bool has_task(MaintenanceTask task) const { return std::find(options_.tasks.begin(), options_.tasks.end(), task) != options_.tasks.end(); }
 
   // Writes down where a later pass goes on; nullopt: from the first pool.
   Result<void> note(std::optional<format::PoolId> pool) {
@@ -142,6 +149,8 @@ class Pass final : public MaintenanceRun {
       status.figures.objects_swept += figures_.objects_swept - before.objects_swept;
       status.figures.objects_redeltaed += figures_.objects_redeltaed - before.objects_redeltaed;
       status.figures.bytes_saved += figures_.bytes_saved - before.bytes_saved;
+      status.figures.objects_scrubbed += figures_.objects_scrubbed - before.objects_scrubbed;
+      status.figures.damage_found += figures_.damage_found - before.damage_found;
     });
   }
 
@@ -175,12 +184,13 @@ std::string_view maintenance_task_name(MaintenanceTask task) {
     case MaintenanceTask::kMerge: return "merge";
     case MaintenanceTask::kSweep: return "sweep";
     case MaintenanceTask::kRedelta: return "redelta";
+    case MaintenanceTask::kScrub: return "scrub";
   }
   return "";
 }
 
 std::optional<MaintenanceTask> parse_maintenance_task(std::string_view name) {
-  for (const MaintenanceTask task : MaintenanceOptions().tasks) {
+  for (const MaintenanceTask task : {MaintenanceTask::kMerge, MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kScrub}) {
     if (maintenance_task_name(task) == name) return task;
   }
   return std::nullopt;

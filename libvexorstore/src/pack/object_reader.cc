@@ -10,6 +10,7 @@ using sys::Family;
 namespace {
 constexpr std::size_t kExtentsShare = 4;  // of the cache: one part in so many
 constexpr std::size_t kDepthSlack = 1024;
+constexpr std::size_t kPieceBytes = 64U << 10U;
 }
 
 std::shared_ptr<const std::string> ObjectCache::find(ObjectNumber number) {
@@ -167,6 +168,31 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
     chain.pop_back();
   }
   return content;
+}
+
+Result<void> ObjectReader::stream(ObjectNumber number, const std::function<Result<void>(Bytes)>& sink) {
+  VEXOR_TRY(const StoredEntry entry, this->entry(number));
+  if (entry.object.is_delta || entry.object.object_bytes <= kPieceBytes) {
+    VEXOR_TRY(const auto content, read(number));
+    return sink(*content);
+  }
+  compress::Inflater inflater;
+  std::string room(kPieceBytes, '\0');
+  Bytes input = entry.payload;
+  std::optional<sys::PinnedValue> more;
+  std::uint32_t index = 0;
+  for (;;) {
+    VEXOR_TRY(const auto step, inflater.step(input, std::span<char>(room)));
+    input.remove_prefix(step.consumed);
+    if (step.produced > 0) {
+      VEXOR_TRY(sink(Bytes(room).substr(0, step.produced)));
+    }
+    if (step.state == compress::Inflater::State::kDone) return success();
+    if (!input.empty() || step.produced == room.size()) continue;
+    VEXOR_TRY(more, chunk(number, ++index));
+    if (!more) return Error(Errc::kCorrupt, "a chunk of a large object is missing");
+    input = more->bytes();
+  }
 }
 
 }  // namespace vexor::pack

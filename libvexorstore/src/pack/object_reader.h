@@ -3,9 +3,10 @@
 //
 // Threads: one reader belongs to one thread at a time. Memory: at most `fetch_cache_bytes` of resolved
 // objects and extents (a quarter of it) plus the object being read; a base or result over delta_object_bytes_max is
-// refused, whole blobs of any size are read in pieces by BlobStream.
+// refused, whole blobs of any size are read in pieces by stream().
 #pragma once
 
+#include <functional>
 #include <list>
 #include <map>
 #include <unordered_map>
@@ -64,6 +65,9 @@ class ObjectReader {
   // The extent that holds `number`, by a read of its own: for readers that go through few extents.
   Result<ExtentPtr> extent(ObjectNumber number);
   Result<std::shared_ptr<const std::string>> read(ObjectNumber number);
+  // Calls sink(piece) with the content in order, in bounded memory for objects that are not deltas; an error of
+  // the sink ends it.
+  Result<void> stream(ObjectNumber number, const std::function<Result<void>(Bytes)>& sink);
   // The chunk rows behind a chunked entry's first bytes: chunk 1, 2, ...; nullopt behind the last.
   Result<std::optional<sys::PinnedValue>> chunk(ObjectNumber number, std::uint32_t index) const;
 

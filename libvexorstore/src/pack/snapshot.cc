@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "base/hex.h"
-#include "compress/zlib_stream.h"
 #include "pack/reachability.h"
 
 namespace vexor {
@@ -13,7 +12,6 @@ using sys::Family;
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 64U << 10U;
 constexpr std::size_t kPrefixDigitsMin = 4;
 
 class StoreSnapshot final : public Snapshot {
@@ -80,28 +78,7 @@ class StoreSnapshot final : public Snapshot {
   Result<void> stream_object(const ObjectId& id, const std::function<Result<void>(Bytes)>& sink) override {
     VEXOR_TRY(const auto number, visible_number(id));
     if (!number) return Error(Errc::kNotFound, "no such object");
-    VEXOR_TRY(const pack::StoredEntry entry, reader_.entry(*number));
-    if (entry.object.is_delta || entry.object.object_bytes <= kPieceBytes) {
-      VEXOR_TRY(const auto content, reader_.read(*number));
-      return sink(*content);
-    }
-    compress::Inflater inflater;
-    std::string room(kPieceBytes, '\0');
-    Bytes input = entry.payload;
-    std::optional<sys::PinnedValue> chunk;
-    std::uint32_t index = 0;
-    for (;;) {
-      VEXOR_TRY(const auto step, inflater.step(input, std::span<char>(room)));
-      input.remove_prefix(step.consumed);
-      if (step.produced > 0) {
-        VEXOR_TRY(sink(Bytes(room).substr(0, step.produced)));
-      }
-      if (step.state == compress::Inflater::State::kDone) return success();
-      if (!input.empty() || step.produced == room.size()) continue;
-      VEXOR_TRY(chunk, reader_.chunk(*number, ++index));
-      if (!chunk) return Error(Errc::kCorrupt, "a chunk of a large object is missing");
-      input = chunk->bytes();
-    }
+    return reader_.stream(*number, sink);
   }
 
   Result<std::vector<ObjectId>> find_prefix(const std::string& hex, std::size_t max) override {

@@ -231,6 +231,7 @@ Result<void> Store::purge_repository(const std::string& name, const Actor& actor
       change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});
     }
     change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});
+    change.record.changes.push_back({Family::kMeta, format::scrub_key(row.pool), std::nullopt});
   }
   return submit_named(*core_, std::move(change), name);
 }

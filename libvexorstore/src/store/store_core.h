@@ -186,13 +186,15 @@ class StoreCore {
  public:
   StoreCore(std::unique_ptr<sys::StorageBackend> backend_in, StoreOptions options_in)
       : backend(std::move(backend_in)), options(std::move(options_in)),
-        clock(options.clock != nullptr ? *options.clock : sys::system_clock()), credentials_key(sys::random_bytes(32)) {}
+        clock(options.clock != nullptr ? *options.clock : sys::system_clock()), credentials_key(sys::random_bytes(32)),
+        damage(options.damage ? options.damage : std::make_shared<sys::DamageLog>()) {}
 
   std::unique_ptr<sys::StorageBackend> backend;
   StoreOptions options;
   const sys::Clock& clock;
   sys::WorkerPool& workers() const { return options.workers != nullptr ? *options.workers : sys::inline_worker_pool(); }
   const std::string credentials_key;  // of AccountInfo::credentials_tag; random, never written anywhere
+  const std::shared_ptr<sys::DamageLog> damage;
   std::unique_ptr<Committer> committer;
   NumberAllocator numbers;
   SetCache sets{256U << 20U};

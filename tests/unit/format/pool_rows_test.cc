@@ -57,6 +57,17 @@ TEST(UpkeepRows, vectors_whole_and_cut) {
       of_kind(vectors, "cursor"), [](const Vector&, Bytes bytes) { return decode_upkeep_cursor_row(bytes); },
       [](const Vector&, PoolId pool) { return encode_upkeep_cursor_row(pool); },
       [](const Vector& vector, PoolId pool) { EXPECT_EQ(pool, vector.number("pool")); });
+  run_row_vectors(
+      of_kind(vectors, "scrub"), [](const Vector&, Bytes bytes) { return decode_scrub_row(bytes); },
+      [](const Vector&, const ScrubRow& row) { return encode_scrub_row(row); },
+      [](const Vector& vector, const ScrubRow& row) {
+        EXPECT_EQ(row.verified_ms, vector.number("verified_ms"));
+        EXPECT_EQ(row.verified_sequence, vector.number("verified_sequence"));
+        EXPECT_EQ(row.round_ms, vector.number("round_ms"));
+        EXPECT_EQ(row.round_sequence, vector.number("round_sequence"));
+        EXPECT_EQ(row.next, vector.number("next"));
+        EXPECT_EQ(row.damaged, vector.number("damaged"));
+      });
 }
 
 }  // namespace

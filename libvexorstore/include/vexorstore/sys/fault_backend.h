@@ -23,6 +23,9 @@ class FaultBackend final : public StorageBackend {
   Result<std::unique_ptr<BulkWriter>> bulk_writer(Family family) override;
   Result<void> ingest(std::vector<std::unique_ptr<BulkWriter>> writers) override;
   Result<void> checkpoint(const std::filesystem::path& directory) override { return inner_.checkpoint(directory); }
+  Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<DamagedRows>& damaged) override {
+    return inner_.check_some(position, bytes, damaged);
+  }
   Capabilities capabilities() const override { return inner_.capabilities(); }
   std::uint64_t approximate_bytes(Family family) override { return inner_.approximate_bytes(family); }
 

@@ -1,4 +1,4 @@
-// The storage seam: what a place must do to hold a store. Seven verbs, no optional ones.
+// The storage seam: what a place must do to hold a store. Eight verbs, no optional ones.
 //
 // Rows live in families; keys order bytewise. `commit` is the one commit point: all rows of a
 // batch become visible together, and with Durability::kSynced they survive power loss once it
@@ -118,6 +118,14 @@ struct Capabilities {
   unsigned read_concurrency_hint = 1;   // readers that still add throughput
 };
 
+// Rows that cannot be read as they were written, from `first` to `last`; there may be whole ones among them.
+struct DamagedRows {
+  Family family = Family::kMeta;
+  std::string first;
+  std::string last;
+  std::string what;  // for an operator
+};
+
 class StorageBackend {
  public:
   virtual ~StorageBackend() = default;
@@ -130,6 +138,10 @@ class StorageBackend {
   virtual Result<void> ingest(std::vector<std::unique_ptr<BulkWriter>> writers) = 0;
   // Writes a complete, openable copy of the store to `directory`, which must not exist yet.
   virtual Result<void> checkpoint(const std::filesystem::path& directory) = 0;
+  // Reads stored bytes from where they are kept, past all caches, and compares them with their checksums; stops
+  // when about `bytes` were read (by up to a file more). `position`: empty for the beginning, then what the
+  // last call left there. What was written after the call that began is not looked at. False: that was the end.
+  virtual Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<DamagedRows>& damaged) = 0;
   virtual Capabilities capabilities() const = 0;
   // Bytes on disk (or in memory) of a family, roughly.
   virtual std::uint64_t approximate_bytes(Family family) = 0;

@@ -117,6 +117,10 @@ class MemoryBackend final : public StorageBackend {
   Result<void> checkpoint(const std::filesystem::path&) override {
     return Error(Errc::kUnavailable, "a store in memory has no files to copy");
   }
+  Result<bool> check_some(std::string&, std::uint64_t& bytes, std::vector<DamagedRows>&) override {
+    bytes = 0;
+    return false;
+  }
   Capabilities capabilities() const override { return {false, SIZE_MAX, 8}; }
   std::uint64_t approximate_bytes(Family family) override {
     const std::lock_guard lock(mutex_);

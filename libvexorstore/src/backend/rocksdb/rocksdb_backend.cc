@@ -5,12 +5,14 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
 
+#include "backend/rocksdb/check_files.h"
 #include "vexorstore/sys/backends.h"
 
 namespace vexor::sys {
@@ -50,9 +52,25 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
   return out;
 }
 
+// Work in the background that meets damage: it is told, and the store goes on. Otherwise RocksDB would refuse all
+// writes until it is opened again, for rows that nobody may have asked for; the files that could not be read stay
+// as they are and their compaction is tried again.
+class BackgroundDamage final : public rocksdb::EventListener {
+ public:
+  explicit BackgroundDamage(std::shared_ptr<DamageLog> damage) : damage_(std::move(damage)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    if (reason != rocksdb::BackgroundErrorReason::kCompaction || !error->IsCorruption()) return;
+    if (damage_) damage_->note("compaction", error->ToString());
+    *error = rocksdb::Status::OK();
+  }
+
+ private:
+  std::shared_ptr<DamageLog> damage_;
+};
+
 class RocksdbCursor final : public Cursor {
  public:
-  explicit RocksdbCursor(rocksdb::Iterator* it) : it_(it) {}
+  RocksdbCursor(rocksdb::Iterator* it, Family family, std::shared_ptr<DamageLog> damage) : it_(it), family_(family), damage_(std::move(damage)) {}
   bool valid() const override { return it_->Valid(); }
   void seek(Bytes key) override { it_->Seek(slice(key)); }
   void seek_for_prev(Bytes key) override { it_->SeekForPrev(slice(key)); }
@@ -61,18 +79,22 @@ class RocksdbCursor final : public Cursor {
   Bytes value() const override { return bytes_of(it_->value()); }
   Result<void> status() const override {
     const rocksdb::Status status = it_->status();
-    if (!status.ok()) return to_error(status);
-    return success();
+    if (status.ok()) return success();
+    if (status.IsCorruption() && damage_) damage_->note(family_name(family_), status.ToString());
+    return to_error(status);
   }
 
  private:
   std::unique_ptr<rocksdb::Iterator> it_;
+  Family family_;
+  std::shared_ptr<DamageLog> damage_;
 };
 
 // The open database, shared by the backend and its snapshots.
 struct Database {
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::shared_ptr<DamageLog> damage;
   ~Database() {
     if (db == nullptr) return;
     for (auto* handle : families) db->DestroyColumnFamilyHandle(handle);
@@ -93,6 +115,7 @@ class RocksdbSnapshot final : public StorageSnapshot {
     auto pinned = std::make_shared<rocksdb::PinnableSlice>();
     const rocksdb::Status status = database_->db->Get(read_, (*database_)[family], slice(key), pinned.get());
     if (status.IsNotFound()) return std::optional<PinnedValue>();
+    if (status.IsCorruption() && database_->damage) database_->damage->note(family_name(family), status.ToString());
     if (!status.ok()) return to_error(status);
     const Bytes bytes = bytes_of(*pinned);
     return std::optional<PinnedValue>(PinnedValue(bytes, std::move(pinned)));
@@ -100,7 +123,7 @@ class RocksdbSnapshot final : public StorageSnapshot {
   std::unique_ptr<Cursor> cursor(Family family) const override {
     rocksdb::ReadOptions read = read_;
     if (family == Family::kExtents) read.fill_cache = false;
-    return std::make_unique<RocksdbCursor>(database_->db->NewIterator(read, (*database_)[family]));
+    return std::make_unique<RocksdbCursor>(database_->db->NewIterator(read, (*database_)[family]), family, database_->damage);
   }
 
  private:
@@ -200,6 +223,9 @@ class RocksdbBackend final : public StorageBackend {
     if (const auto status = maker->CreateCheckpoint(directory.string()); !status.ok()) return to_error(status);
     return success();
   }
+  Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<DamagedRows>& damaged) override {
+    return check_files(*database_->db, position, bytes, damaged);
+  }
   Capabilities capabilities() const override { return {true, 1U << 30U, 8}; }
   std::uint64_t approximate_bytes(Family family) override {
     std::uint64_t files = 0;
@@ -246,7 +272,9 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
     const std::string name = i == 0 ? rocksdb::kDefaultColumnFamilyName : std::string(family_name(family));
     descriptors.emplace_back(name, family_options(family, family == Family::kExtents ? extents_cache : cache));
   }
+  db_options.listeners.push_back(std::make_shared<BackgroundDamage>(options.damage));
   auto database = std::make_shared<Database>();
+  database->damage = options.damage;
   const auto status = rocksdb::DB::Open(db_options, directory.string(), descriptors, &database->families, &database->db);
   if (!status.ok()) {
     database->db = nullptr;
