@@ -98,6 +98,7 @@ class ScrubTask final : public PoolTask {
       VEXOR_TRY(open_window());
       if (!window_) {
         objects_done_ = true;
+        budget.use(1);
         return note();
       }
     }
