@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "vexorstore/sys/random.h"
 
@@ -13,9 +12,8 @@ namespace {
 constexpr ObjectTable::Place kFree = 0xFFFFFFFFU;
 
 std::uint64_t number_in(Bytes bytes) {
-  std::uint64_t out = 0;
-  std::memcpy(&out, bytes.data(), sizeof out);
-  return out;
+  ByteReader reader(bytes);
+  return reader.u64be().value();  // there are as many
 }
 
 }  // namespace
