@@ -125,7 +125,7 @@ inline bool run_push(Store& store, const std::string& name, const std::string& r
   return answer.find("unpack ok") != std::string::npos && answer.find("ng ") == std::string::npos;
 }
 
-class Forwarding final : public sys::StorageBackend {  // a store owns its backend; the test keeps the real one
+class Forwarding : public sys::StorageBackend {  // a store owns its backend; the test keeps the real one
  public:
   explicit Forwarding(sys::StorageBackend& inner) : inner_(inner) {}
   Result<std::shared_ptr<const sys::StorageSnapshot>> snapshot() override { return inner_.snapshot(); }

@@ -264,6 +264,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     if (now.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "the repository was deleted");
     const store::PoolGate::Pass pass(core.gate(now.row.pool), attempt_index >= kAttemptsTogether);
     const std::uint64_t generation = core.committer->index_generation(now.row.pool);
+    const std::uint64_t reign = core.committer->reign();
     VEXOR_TRY(now, store::open_repository_snapshot(core, repository));
     ObjectReader reader(now.snapshot, now.row.pool, now.row.algorithm, core.options.limits, &core.extents);
     VEXOR_TRY(const SetPtr visible, visible_set(core, now, reader));
@@ -279,6 +280,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     Attempt attempt{core, now, tried, actor, reader, source, walker, {}};
     for (const RefCommand& command : tried) attempt.by_name.emplace(command.name, &command);
     store::Change change;
+    change.reign = reign;
     change.record.kind = format::OperationKind::kRefTransaction;
     change.record.actor = actor.account;
     change.record.actor_name = actor.name;
@@ -328,9 +330,9 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       outcome.receipt = done.value();
       return outcome;
     }
-    // A conflict is told before any index row went in: nobody has seen the range.
-    if (quarantined && done.error().code() == Errc::kConflict) {
-      VEXOR_TRY(core.committer->drop_staged(range));
+    // Both are told before any index row went in: nobody has seen the range. What stays is swept at the next start.
+    if (quarantined && (done.error().code() == Errc::kConflict || done.error().code() == Errc::kUnavailable)) {
+      (void)core.committer->drop_staged(range, reign);
     }
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
     core.committer->wait_applied();

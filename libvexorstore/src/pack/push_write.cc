@@ -169,7 +169,7 @@ Result<void> ObjectRows::move_to(store::Change& change) {
   const auto count = static_cast<std::uint32_t>(source_.new_entries().size());
   if (count > 0) change.quarantine_row = format::encode_quarantine_row({receiver_.reader().algorithm(), count});
   if (count > 0 && is_large_) {
-    VEXOR_TRY(core_.committer->put_quarantine(format::number_key(pool_, source_.first()), change.quarantine_row));
+    VEXOR_TRY(core_.committer->put_quarantine(format::number_key(pool_, source_.first()), change.quarantine_row, change.reign));
   }
   change.record.pool = pool_;
   change.record.first_object = source_.first();

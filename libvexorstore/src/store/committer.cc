@@ -159,6 +159,9 @@ Result<void> Committer::raise_counter(Change& change, const sys::StorageSnapshot
 
 Result<void> Committer::prepare(Change& change, const sys::StorageSnapshot& snapshot) {
   if (role_ == Role::kReplica && change.is_recorded) return Error(Errc::kUnavailable, kNotPrimary);
+  if (change.record.object_count > 0) {
+    VEXOR_TRY(check_reign(change.reign));
+  }
   VEXOR_TRY(check(change, snapshot));
   VEXOR_TRY(raise_counter(change, snapshot));
   if (!change.bulk.empty()) {

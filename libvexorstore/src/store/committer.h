@@ -35,6 +35,8 @@ struct Change {
   format::JournalRecord record;  // epoch, sequence, time and previous hash are filled in
   std::vector<Precondition> preconditions;
   sys::Batch rows;  // object and derived rows, not in the record
+  // In which the numbers of the record's objects were reserved (see Committer::reign). In another one: kUnavailable.
+  std::uint64_t reign = 0;
   // The quarantine row of the record's objects; empty: it has none. Written before when `bulk` is not empty.
   std::string quarantine_row;
   // Files that become visible just before the batch (bulk pushes).
@@ -67,15 +69,19 @@ class Committer {
   // Waits until all that is appended now is applied, or will not be by this server: after a conflict, what
   // conflicted can then be read.
   void wait_applied();
+  // Changes whenever the store begins to follow or to lead. Then rows without a record are swept, and numbers that were
+  // reserved may be given out again: whoever writes under a number has asked before it was reserved.
+  std::uint64_t reign() const;
   // The row of a range of numbers whose files a large push is about to write; synced. Only where changes are
-  // taken: a follower's numbers are the primary's. Errors: kUnavailable.
-  Result<void> put_quarantine(Bytes key, Bytes row);
+  // taken: a follower's numbers are the primary's. Errors: kUnavailable (also: another reign).
+  Result<void> put_quarantine(Bytes key, Bytes row, std::uint64_t reign);
   // Of a large push at a primary: lets its rows in but for the index, and has the members take them, so that its
-  // record finds them there. To be kept until submit() has returned. Null: nothing of that is needed. After a conflict
-  // drop_staged() takes the rows out again. Errors: kUnavailable, kIo, kIndeterminate.
+  // record finds them there. To be kept until submit() has returned. Null: nothing of that is needed. If nothing
+  // changed (kConflict, kUnavailable), drop_staged() takes the rows out again. Errors: kUnavailable, kIo, kIndeterminate.
   Result<std::unique_ptr<StagedCopies>> stage(Change& change);
-  // What put_quarantine() and stage() wrote; `range` has the pool and the numbers.
-  Result<void> drop_staged(const format::JournalRecord& range);
+  // What put_quarantine() and stage() wrote; `range` has the pool and the numbers. In another reign: nothing, it was
+  // swept.
+  Result<void> drop_staged(const format::JournalRecord& range, std::uint64_t reign);
 
   std::uint64_t index_generation(format::PoolId pool) const;
   std::uint64_t last_sequence() const;  // that is applied: what readers see
@@ -131,6 +137,7 @@ class Committer {
   Result<Receipt> submit_once(Change change);
   Result<void> confirm_refusal();
   void refuse_queue(const char* why);
+  Result<void> check_reign(std::uint64_t reign) const;
   void refuse_appended_after(std::uint64_t sequence);
   void take_writing();
   void release_writing();
@@ -147,6 +154,7 @@ class Committer {
   bool broken_ = false;                  // guarded by mutex_
   Role role_ = Role::kAlone;             // guarded by mutex_; changes while nobody writes
   std::uint64_t epoch_ = 0;              // guarded by mutex_; of the primary
+  std::uint64_t reign_ = 0;              // guarded by mutex_; changes while nobody writes
   LogSink* sink_ = nullptr;              // guarded by mutex_; of the primary
   unsigned asking_ = 0;                  // guarded by mutex_; threads inside sink_->confirm_head()
   LogPosition last_;                     // guarded by mutex_

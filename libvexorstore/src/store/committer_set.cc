@@ -62,6 +62,7 @@ Result<void> Committer::join() {
   VEXOR_TRY(backend_.commit(batch, sys::Durability::kSynced));
   const std::lock_guard lock(mutex_);
   role_ = Role::kReplica;
+  ++reign_;
   refuse_queue(kNotPrimary);
   return success();
 }
@@ -72,9 +73,21 @@ void Committer::wait_applied() {
   applied_wake_.wait(lock, [&] { return broken_ || role_ != Role::kPrimary || applied_ >= until || last_.sequence < until; });
 }
 
-Result<void> Committer::put_quarantine(Bytes key, Bytes row) {
+std::uint64_t Committer::reign() const {
+  const std::lock_guard lock(mutex_);
+  return reign_;
+}
+
+// To be called by who writes: then the reign does not change.
+Result<void> Committer::check_reign(std::uint64_t reign) const {
+  if (reign != this->reign()) return Error(Errc::kUnavailable, kNotPrimary);
+  return success();
+}
+
+Result<void> Committer::put_quarantine(Bytes key, Bytes row, std::uint64_t reign) {
   const WritingTurn turn(*this);
   if (role() == Role::kReplica) return Error(Errc::kUnavailable, kNotPrimary);
+  VEXOR_TRY(check_reign(reign));
   sys::Batch batch;
   batch.put(Family::kQuarantine, key, row);
   return backend_.commit(batch, sys::Durability::kSynced);
@@ -87,6 +100,7 @@ Result<std::unique_ptr<StagedCopies>> Committer::stage(Change& change) {
   {
     const WritingTurn turn(*this);
     if (role() != Role::kPrimary) return Error(Errc::kUnavailable, kNotPrimary);
+    VEXOR_TRY(check_reign(change.reign));
     const auto last = std::stable_partition(change.bulk.begin(), change.bulk.end(), [](const auto& file) { return file->family() == Family::kIndex; });
     std::vector<std::unique_ptr<sys::BulkWriter>> files(std::make_move_iterator(last), std::make_move_iterator(change.bulk.end()));
     change.bulk.erase(last, change.bulk.end());
@@ -110,9 +124,9 @@ Result<std::unique_ptr<StagedCopies>> Committer::stage(Change& change) {
   return out;
 }
 
-Result<void> Committer::drop_staged(const format::JournalRecord& range) {
+Result<void> Committer::drop_staged(const format::JournalRecord& range, std::uint64_t reign) {
   const WritingTurn turn(*this);
-  if (role() == Role::kReplica) return success();  // whoever follows has swept it
+  if (role() == Role::kReplica || reign != this->reign()) return success();  // whoever follows has swept it
   sys::Batch batch;
   erase_rows_of_range(range.pool, range.first_object, range.object_count, batch);
   return backend_.commit(batch, sys::Durability::kBuffered);
@@ -140,6 +154,7 @@ Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
   const std::lock_guard lock(mutex_);
   if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
   role_ = Role::kPrimary;
+  ++reign_;
   epoch_ = epoch;
   sink_ = &sink;
   return success();
@@ -182,6 +197,7 @@ void Committer::follow(std::optional<std::uint64_t> sent) {
   if (role_ == Role::kAlone) return;
   if (sent) refuse_appended_after(*sent);
   role_ = Role::kReplica;
+  ++reign_;
   epoch_ = 0;
   sink_ = nullptr;
   refuse_queue(kNotPrimary);

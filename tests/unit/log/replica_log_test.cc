@@ -2,6 +2,7 @@
 #include "vexorstore/replica_log.h"
 
 #include <array>
+#include <future>
 
 #include "format/log_rows.h"
 #include "support/replica_pair.h"
@@ -281,6 +282,72 @@ TEST(ReplicaLog, rows_that_came_ahead_are_dropped_or_claimed) {
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
   follower.reopen();
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
+}
+
+// Stops where a large push has its numbers and is about to write.
+class PausingBackend final : public Forwarding {
+ public:
+  using Forwarding::Forwarding;
+  Result<std::unique_ptr<sys::BulkWriter>> bulk_writer(sys::Family family) override {
+    if (const auto pause = std::exchange(on_bulk, nullptr)) pause();
+    return Forwarding::bulk_writer(family);
+  }
+  std::function<void()> on_bulk;
+};
+
+// The numbers of a push that began in an earlier reign may be another's by now.
+TEST(ReplicaLog, a_push_does_not_outlive_the_reign_that_numbered_it) {
+  Member primary;
+  auto pausing = std::make_unique<PausingBackend>(*primary.backend);
+  PausingBackend& backend = *pausing;
+  primary.log.reset();
+  primary.store = std::move(Store::open(std::move(pausing), StoreOptions{})).value();
+  primary.log = std::move(join_replica_set(*primary.store)).value();
+  lead(primary, 1);
+  make_repository(primary, {});
+  const Push late = make_push(std::nullopt, 1, 4100, "refs/heads/late", kNone);
+  std::promise<void> reached;
+  std::promise<void> go_on;
+  backend.on_bulk = [&] {  // on the thread of the late push
+    reached.set_value();
+    go_on.get_future().wait();
+  };
+  bool pushed = true;
+  std::thread pusher([&] { pushed = run_push(*primary.store, "a/b", late.request); });
+  reached.get_future().wait();
+  ASSERT_TRUE(primary.log->follow().has_value());
+  lead(primary, 3);
+  const Push other = make_push(std::nullopt, 2, 4200, "refs/heads/other", kNone);
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", other.request)); });
+  const auto committed = all_rows(*primary.backend);
+  replicate(primary, {}, [&] {  // whatever comes of it
+    go_on.set_value();
+    pusher.join();
+  });
+  EXPECT_FALSE(pushed);
+  EXPECT_EQ(all_rows(*primary.backend), committed);
+  const RepositoryId id = primary.store->find_repository("a/b").value()->id;
+  expect_sound(*primary.store, id);
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", late.request)); });
+  expect_sound(*primary.store, id);
+}
+
+// The same of a small one, which writes with its record.
+TEST(ReplicaLog, numbers_of_an_earlier_reign_get_no_record) {
+  Member primary;
+  lead(primary, 1);
+  make_repository(primary, {});
+  store::Committer& committer = *primary.store->core().committer;
+  store::Change change;
+  change.reign = committer.reign();
+  change.record.pool = 1;
+  change.record.object_count = 1;
+  change.rows.put(sys::Family::kExtents, format::extent_key(1, 0), "x");
+  ASSERT_TRUE(primary.log->follow().has_value());
+  lead(primary, 1);  // a hand-over that was given up: rows without a record were swept all the same
+  const auto before = all_rows(*primary.backend);
+  EXPECT_EQ(committer.submit(std::move(change)).error().code(), Errc::kUnavailable);
+  EXPECT_EQ(all_rows(*primary.backend), before);
 }
 
 // Catching up from a store that maintenance has rewritten meanwhile.
