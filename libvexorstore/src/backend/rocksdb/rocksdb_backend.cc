@@ -1,6 +1,7 @@
 // The seam on RocksDB. One column family a row family. Extents are stored as they are: their
 // payloads are deflated already, and append-only keys let compaction move files.
 #include <atomic>
+#include <mutex>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
@@ -11,6 +12,8 @@
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
+#include <set>
+#include <utility>
 
 #include "backend/rocksdb/check_files.h"
 #include "vexorstore/sys/backends.h"
@@ -54,7 +57,8 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
 
 // Work in the background that meets damage: it is told, and the store goes on. Otherwise RocksDB would refuse all
 // writes until it is opened again, for rows that nobody may have asked for; the files that could not be read stay
-// as they are and their compaction is tried again.
+// as they are. No compaction of that family would get past them, and new files would pile up until writes stop: so
+// there are none until the store is opened again, and reads look into more files meanwhile.
 class BackgroundDamage final : public rocksdb::EventListener {
  public:
   explicit BackgroundDamage(std::shared_ptr<DamageLog> damage) : damage_(std::move(damage)) {}
@@ -63,9 +67,25 @@ class BackgroundDamage final : public rocksdb::EventListener {
     if (damage_) damage_->note("compaction", error->ToString());
     *error = rocksdb::Status::OK();
   }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
+    if (!info.status.IsCorruption()) return;
+    const std::lock_guard lock(mutex_);
+    stuck_.insert(info.cf_name);
+    has_stuck_ = true;
+  }
+  // Families with such a compaction since the last call. Cheap when there are none.
+  std::set<std::string> take_stuck() {
+    if (!has_stuck_) return {};
+    const std::lock_guard lock(mutex_);
+    has_stuck_ = false;
+    return std::exchange(stuck_, {});
+  }
 
  private:
   std::shared_ptr<DamageLog> damage_;
+  std::mutex mutex_;
+  std::set<std::string> stuck_;  // guarded by mutex_
+  std::atomic<bool> has_stuck_ = false;
 };
 
 class RocksdbCursor final : public Cursor {
@@ -95,6 +115,15 @@ struct Database {
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::shared_ptr<DamageLog> damage;
+  std::shared_ptr<BackgroundDamage> background;
+  // To be called before writes, which callbacks of RocksDB must not wait for.
+  void leave_stuck_compactions() const {
+    for (const std::string& name : background->take_stuck()) {
+      for (auto* handle : families) {
+        if (handle->GetName() == name) db->SetOptions(handle, {{"disable_auto_compactions", "true"}}).PermitUncheckedError();
+      }
+    }
+  }
   ~Database() {
     if (db == nullptr) return;
     for (auto* handle : families) db->DestroyColumnFamilyHandle(handle);
@@ -176,6 +205,7 @@ class RocksdbBackend final : public StorageBackend {
     return std::shared_ptr<const StorageSnapshot>(std::make_shared<RocksdbSnapshot>(database_));
   }
   Result<void> commit(const Batch& batch, Durability durability) override {
+    database_->leave_stuck_compactions();
     rocksdb::WriteBatch out;
     for (const Batch::Op& op : batch.ops()) {
       auto* family = (*database_)[op.family];
@@ -200,6 +230,7 @@ class RocksdbBackend final : public StorageBackend {
     return std::unique_ptr<BulkWriter>(std::make_unique<RocksdbBulkWriter>(family, options, handle, path));
   }
   Result<void> ingest(std::vector<std::unique_ptr<BulkWriter>> writers) override {
+    database_->leave_stuck_compactions();
     std::vector<rocksdb::IngestExternalFileArg> args;
     for (const auto& writer : writers) {
       auto* own = dynamic_cast<RocksdbBulkWriter*>(writer.get());
@@ -272,8 +303,9 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
     const std::string name = i == 0 ? rocksdb::kDefaultColumnFamilyName : std::string(family_name(family));
     descriptors.emplace_back(name, family_options(family, family == Family::kExtents ? extents_cache : cache));
   }
-  db_options.listeners.push_back(std::make_shared<BackgroundDamage>(options.damage));
   auto database = std::make_shared<Database>();
+  database->background = std::make_shared<BackgroundDamage>(options.damage);
+  db_options.listeners.push_back(database->background);
   database->damage = options.damage;
   const auto status = rocksdb::DB::Open(db_options, directory.string(), descriptors, &database->families, &database->db);
   if (!status.ok()) {
