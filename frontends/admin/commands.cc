@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
+
+#include "admin/history_commands.h"
 
 #include "vexorstore/snapshot.h"
 
@@ -13,78 +14,6 @@ namespace {
 
 constexpr std::size_t kLogEntriesMax = 1000;
 constexpr std::uint64_t kMaintenanceStepBytes = 64U << 20U;
-
-// The keys of a request, each taken once; what is left over is a mistake.
-class Arguments {
- public:
-  explicit Arguments(const json::object& request) : request_(request) { taken_.insert("op"); }
-
-  Result<std::string> text(const char* key) {
-    VEXOR_TRY(auto value, optional_text(key));
-    if (!value) return Error(Errc::kInvalidArgument, std::string("'") + key + "' is missing");
-    return std::move(*value);
-  }
-  Result<std::optional<std::string>> optional_text(const char* key) {
-    const json::value* value = take(key);
-    if (value == nullptr || value->is_null()) return std::optional<std::string>();
-    if (!value->is_string()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a text");
-    return std::optional<std::string>(std::string(value->get_string()));
-  }
-  Result<std::optional<bool>> flag(const char* key) {
-    const json::value* value = take(key);
-    if (value == nullptr || value->is_null()) return std::optional<bool>();
-    if (!value->is_bool()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be true or false");
-    return std::optional<bool>(value->get_bool());
-  }
-  Result<std::optional<std::uint64_t>> number(const char* key) {
-    const json::value* value = take(key);
-    if (value == nullptr || value->is_null()) return std::optional<std::uint64_t>();
-    boost::system::error_code failed;
-    const auto out = value->to_number<std::uint64_t>(failed);
-    if (failed) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a number");
-    return std::optional<std::uint64_t>(out);
-  }
-  Result<std::optional<std::vector<std::string>>> list(const char* key) {
-    const json::value* value = take(key);
-    if (value == nullptr || value->is_null()) return std::optional<std::vector<std::string>>();
-    std::vector<std::string> out;
-    if (!value->is_array()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a list");
-    for (const json::value& item : value->get_array()) {
-      if (!item.is_string()) return Error(Errc::kInvalidArgument, std::string("'") + key + "' must be a list of texts");
-      out.emplace_back(item.get_string());
-    }
-    return std::optional<std::vector<std::string>>(std::move(out));
-  }
-  Result<void> end() const {
-    for (const auto& item : request_) {
-      if (!taken_.contains(std::string(item.key()))) return Error(Errc::kInvalidArgument, "unknown key '" + std::string(item.key()) + "'");
-    }
-    return success();
-  }
-
- private:
-  const json::value* take(const char* key) {
-    taken_.insert(key);
-    return request_.if_contains(key);
-  }
-  const json::object& request_;
-  std::set<std::string> taken_;
-};
-
-struct Call {
-  Store& store;
-  Arguments& args;
-  const Actor& actor;
-  const ProgressSink& progress;
-};
-
-json::object message(const std::string& text) { return {{"message", text}}; }
-
-Result<RepositoryInfo> find(Call& call, const std::string& name) {
-  VEXOR_TRY(auto info, call.store.find_repository(name));
-  if (!info) return Error(Errc::kNotFound, name + ": no such repository");
-  return std::move(*info);
-}
 
 // ---- accounts and keys
 
@@ -188,13 +117,6 @@ Result<json::object> repo_delete(Call& call) {
   VEXOR_TRY(call.args.end());
   VEXOR_TRY(call.store.delete_repository(name, call.actor));
   return message("deleted " + name + "; 'repo restore' brings it back");
-}
-
-Result<json::object> repo_restore(Call& call) {
-  VEXOR_TRY(const std::string name, call.args.text("name"));
-  VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.restore_repository(name, call.actor));
-  return message("restored " + name);
 }
 
 Result<json::object> repo_purge(Call& call) {
@@ -462,7 +384,7 @@ const std::map<std::string, Handler, std::less<>>& handlers() {
       {"user.list", user_list}, {"key.add", key_add}, {"key.list", key_list}, {"key.remove", key_remove},
       {"repo.create", repo_create}, {"repo.fork", repo_fork}, {"repo.rename", repo_rename}, {"repo.delete", repo_delete},
       {"repo.restore", repo_restore}, {"repo.purge", repo_purge}, {"repo.list", repo_list}, {"repo.describe", repo_describe},
-      {"repo.set", repo_set}, {"grant", grant}, {"protect", protect}, {"hide", hide}, {"reflog", ref_log}, {"refs", refs}, {"fsck", fsck},
+      {"repo.set", repo_set}, {"grant", grant}, {"protect", protect}, {"ref.undo", ref_undo}, {"hide", hide}, {"reflog", ref_log}, {"refs", refs}, {"fsck", fsck},
       {"stats", stats}, {"maintenance.status", maintenance_status_of}, {"maintenance.run", maintenance_run}, {"repair", repair}, {"checkpoint", checkpoint}};
   return kHandlers;
 }

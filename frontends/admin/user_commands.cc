@@ -19,11 +19,13 @@ constexpr const char* kHelp =
     "  repo rename NAME NEW_NAME\n"
     "  repo delete NAME                        'repo restore NAME' brings it back\n"
     "  repo restore NAME\n"
+    "  repo restore NAME --at MOMENT [--as NEW_NAME]   all refs as they were: a time, or a journal sequence\n"
     "  repo set NAME public|private\n"
     "  repo set NAME default-branch BRANCH\n"
     "  grant NAME USER read|write|none\n"
     "  protect NAME PATTERN [remove]           no force push, no deletion\n"
     "  reflog NAME REF                         where a ref was before\n"
+    "  ref undo NAME REF                       puts it back to before its last update\n"
     "  key list\n"
     "  key add < FILE.pub\n"
     "  key remove FINGERPRINT\n";
@@ -77,6 +79,10 @@ class UserCommands {
     if (first == "protect" && (words_.size() == 3 || (words_.size() == 4 && word(3) == "remove"))) {
       VEXOR_TRY(must_own(word(1)));
       return command({{"op", "protect"}, {"repository", word(1)}, {"pattern", word(2)}, {"remove", words_.size() == 4}});
+    }
+    if (first == "ref" && word(1) == "undo" && words_.size() == 4) {
+      VEXOR_TRY(must_own(word(2)));
+      return command({{"op", "ref.undo"}, {"repository", word(2)}, {"ref", word(3)}});
     }
     if (first == "reflog" && words_.size() == 3) {
       return ref_log();
@@ -150,6 +156,7 @@ class UserCommands {
       VEXOR_TRY(must_be_mine(name));
       return command({{"op", "repo.restore"}, {"name", name}});
     }
+    if (verb == "restore" && (count == 5 || count == 7) && word(3) == "--at") return restore_at();
     if (verb == "set" && count == 4 && (word(3) == "public" || word(3) == "private")) {
       VEXOR_TRY(must_own(name));
       return command({{"op", "repo.set"}, {"name", name}, {"public", word(3) == "public"}});
@@ -159,6 +166,24 @@ class UserCommands {
       return command({{"op", "repo.set"}, {"name", name}, {"default_branch", word(4)}});
     }
     return usage();
+  }
+
+  // Deleted repositories are restored by whose name they have, as without a moment.
+  Result<std::string> restore_at() {
+    const std::string name = word(2);
+    VEXOR_TRY(const auto alive, store_.find_repository(name));
+    if (alive) {
+      VEXOR_TRY(must_own(name));
+    } else {
+      VEXOR_TRY(must_be_mine(name));
+    }
+    json::object request{{"op", "repo.restore"}, {"name", name}, {"at", word(4)}};
+    if (words_.size() == 7) {
+      if (word(5) != "--as") return usage();
+      VEXOR_TRY(must_be_mine(word(6)));
+      request["new_name"] = word(6);
+    }
+    return command(request);
   }
 
   // A hidden ref is told only to owners: for others it is as one that never was.

@@ -71,7 +71,7 @@ class ProgressLine {
 };
 
 struct Arguments {
-  std::string data, socket, name, other, user, permission, branch, format, description, policy, directory;
+  std::string data, socket, name, other, user, permission, branch, format, description, policy, directory, at;
   std::vector<std::string> only, bundles, what;
   std::uint64_t retention_seconds = 0, pack_bytes = 0, object_bytes = 0, refs_max = 0;
   bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
@@ -248,6 +248,11 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
   if (op.starts_with("repo.") && op != "repo.list") out["name"] = a.name;
   if (op == "repo.list") out["deleted"] = a.deleted;
   if (op == "repo.fork" || op == "repo.rename") out["new_name"] = a.other;
+  if (op == "repo.restore") {
+    if (given("--at")) out["at"] = a.at;
+    if (given("--as")) out["new_name"] = a.other;
+  }
+  if (op == "ref.undo") out["repository"] = a.name;
   if (op == "repo.create") {
     out["public"] = a.is_public;
     if (given("--default-branch")) out["default_branch"] = a.branch;
@@ -278,7 +283,7 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
     out["allow_delete"] = a.allow_delete;
     out["only"] = json::value_from(a.only);
   }
-  if (op == "reflog") out["ref"] = a.other;
+  if (op == "reflog" || op == "ref.undo") out["ref"] = a.other;
   if (op == "fsck" && !a.all) out["repository"] = a.name;
   if (op == "checkpoint") out["directory"] = a.directory;
   if (op == "maintenance.run") {
@@ -357,7 +362,9 @@ void add_repositories(CLI::App& app, Arguments& args) {
   set->add_option("--refs-max", args.refs_max, "most refs; 0: the server's limit");
   set->add_option("--bundle", args.bundles, "ID.uri=URL lines told by bundle-uri; one empty: none");
   add("delete", "take it away; it can be restored");
-  add("restore", "bring back the last deleted repository of that name");
+  CLI::App* restore = add("restore", "bring back the last deleted repository of that name; with --at, all refs as they were");
+  restore->add_option("--at", args.at, "a time (2026-11-27T00:25:00Z, or seconds since 1970), or a journal sequence");
+  restore->add_option("--as", args.other, "OWNER/NEW: restore into a new repository instead")->needs("--at");
   add("purge", "remove the last deleted repository of that name for good");
   add("describe", "settings and figures");
   for (CLI::App* sub : {add("fork", "a copy that shares storage"), add("rename", "give it another name")}) {
@@ -386,6 +393,10 @@ void add_rest(CLI::App& app, Arguments& args) {
   hide->add_flag("--remove", args.remove);
   add("refs", "all refs");
   add("reflog", "where a ref was")->add_option("REF", args.other)->required();
+  CLI::App* ref = app.add_subcommand("ref", "single refs")->require_subcommand(1);
+  CLI::App* undo = ref->add_subcommand("undo", "put a ref back to what it was before its last update");
+  undo->add_option("REPOSITORY", args.name)->required();
+  undo->add_option("REF", args.other)->required();
   add("import", "push a bare repository or a bundle into a repository")->add_option("PATH", args.other)->required()->check(CLI::ExistingPath);
   add("export", "write a repository as a bundle")->add_option("FILE", args.other)->required();
   CLI::App* fsck = app.add_subcommand("fsck", "read, re-hash and check every object");

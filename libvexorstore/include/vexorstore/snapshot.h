@@ -53,4 +53,8 @@ class Snapshot {
 // Errors: kNotFound (also for a deleted repository).
 Result<std::unique_ptr<Snapshot>> open_snapshot(Store& store, RepositoryId repository);
 
+// With the refs that the repository had behind a journal record (vexorstore/history.h). Errors: kNotFound (also: no
+// repository then, or objects of then are past the retention).
+Result<std::unique_ptr<Snapshot>> open_snapshot_at(Store& store, RepositoryId repository, JournalSequence sequence);
+
 }  // namespace vexor

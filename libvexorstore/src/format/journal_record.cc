@@ -122,6 +122,16 @@ Result<RepositoryNumber> journal_record_repository(Bytes value) {
   return reader.varint();
 }
 
+Result<std::int64_t> journal_record_time(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kVersion) return Error(Errc::kCorrupt, "journal record: unknown version");
+  VEXOR_TRY(reader.varint());  // epoch
+  VEXOR_TRY(reader.varint());  // sequence
+  VEXOR_TRY(const std::uint64_t time, reader.u64be());
+  return static_cast<std::int64_t>(time);
+}
+
 Result<JournalRecord> decode_journal_record(Bytes value) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());

@@ -69,5 +69,7 @@ std::string encode_journal_record(const JournalRecord& record);
 Result<JournalRecord> decode_journal_record(Bytes value);
 // Only whose record it is. Errors: kCorrupt.
 Result<RepositoryNumber> journal_record_repository(Bytes value);
+// Only when it was made; Unix time in milliseconds. Errors: kCorrupt.
+Result<std::int64_t> journal_record_time(Bytes value);
 
 }  // namespace vexor::format

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/hex.h"
-#include "pack/reachability.h"
+#include "pack/past.h"
 
 namespace vexor {
 
@@ -159,6 +159,13 @@ Result<std::unique_ptr<Snapshot>> open_snapshot(Store& store, RepositoryId repos
   if (now.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "no such repository");
   RepositoryInfo info = store::to_info(*now.snapshot, now.row);
   return std::unique_ptr<Snapshot>(std::make_unique<StoreSnapshot>(store.core(), std::move(now), std::move(info)));
+}
+
+Result<std::unique_ptr<Snapshot>> open_snapshot_at(Store& store, RepositoryId repository, JournalSequence sequence) {
+  VEXOR_TRY(auto then, pack::open_past_snapshot(store.core(), repository, sequence));
+  if (then.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "no such repository");
+  RepositoryInfo info = store::to_info(*then.snapshot, then.row);
+  return std::unique_ptr<Snapshot>(std::make_unique<StoreSnapshot>(store.core(), std::move(then), std::move(info)));
 }
 
 }  // namespace vexor

@@ -155,6 +155,10 @@ std::optional<ObjectNumber> RefTable::find_tip(const ObjectId& id) const {
 std::string visibility_key(const RepositorySnapshot& repository) {
   std::string key = format::pool_key(repository.row.number);
   for (const std::string& pattern : repository.row.hidden) put_bytes(key, pattern);
+  if (!repository.past_key.empty()) {
+    key.push_back('\0');  // no pattern is empty
+    key += repository.past_key;
+  }
   return key;
 }
 

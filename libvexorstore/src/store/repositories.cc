@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "format/ref_name.h"
-#include "store/store_core.h"
+#include "store/repository_changes.h"
 
 namespace vexor {
 
@@ -32,6 +32,28 @@ bool is_name_part(std::string_view part) {
   return !part.ends_with(".git") && !part.ends_with(".");
 }
 
+std::string id_value(std::uint64_t id) { return format::pool_key(id); }
+
+std::string head_row(const std::string& target) {
+  format::RefRow head;
+  head.symref_target = target;
+  return format::encode_ref_row(head);
+}
+
+Result<RepositoryRow> must_find(StoreCore& core, const std::string& name) {
+  VEXOR_TRY(const auto snapshot, core.backend->snapshot());
+  VEXOR_TRY(auto row, find_repository_row(*snapshot, name));
+  if (!row) return Error(Errc::kNotFound, name + ": no such repository");
+  return std::move(*row);
+}
+
+Result<void> submit_done(StoreCore& core, Change change, const std::string& name) {
+  VEXOR_TRY(submit_named(core, std::move(change), name));
+  return success();
+}
+
+}  // namespace
+
 Result<void> check_repository_name(const std::string& name) {
   const std::size_t slash = name.find('/');
   if (slash == std::string::npos || !is_name_part(std::string_view(name).substr(0, slash)) ||
@@ -40,8 +62,6 @@ Result<void> check_repository_name(const std::string& name) {
   }
   return success();
 }
-
-std::string id_value(std::uint64_t id) { return format::pool_key(id); }
 
 void put_row(Change& change, Family family, std::string key, std::string value) {
   change.record.changes.push_back({family, std::move(key), std::move(value)});
@@ -57,33 +77,22 @@ Change begin_change(OperationKind kind, const Actor& actor, RepositoryId reposit
   return change;
 }
 
-Result<void> submit_named(StoreCore& core, Change change, const std::string& name) {
+Result<Receipt> submit_named(StoreCore& core, Change change, const std::string& name) {
   auto done = core.committer->submit(std::move(change));
-  if (done.has_value()) return success();
+  if (done.has_value()) return done;
   if (done.error().code() == Errc::kConflict) {
     return Error(Errc::kConflict, name + ": the name is taken or was changed meanwhile");
   }
   return std::move(done).error();
 }
 
-std::string head_row(const std::string& target) {
-  format::RefRow head;
-  head.symref_target = target;
-  return format::encode_ref_row(head);
+void expect_row(Change& change, const RepositoryRow& row) {
+  change.preconditions.push_back({Family::kRepositories, "r" + id_value(row.number), format::encode_repository_row(row)});
 }
 
-Result<RepositoryRow> must_find(StoreCore& core, const std::string& name) {
-  VEXOR_TRY(const auto snapshot, core.backend->snapshot());
-  VEXOR_TRY(auto row, find_repository_row(*snapshot, name));
-  if (!row) return Error(Errc::kNotFound, name + ": no such repository");
-  return std::move(*row);
-}
-
-// Replaces a repository's row if it is still what the caller read.
 void replace_row(Change& change, const RepositoryRow& before, const RepositoryRow& after) {
-  const std::string key = "r" + id_value(before.number);
-  change.preconditions.push_back({Family::kRepositories, key, format::encode_repository_row(before)});
-  put_row(change, Family::kRepositories, key, format::encode_repository_row(after));
+  expect_row(change, before);
+  put_row(change, Family::kRepositories, "r" + id_value(before.number), format::encode_repository_row(after));
 }
 
 void new_rows(Change& change, const RepositoryRow& row) {
@@ -93,7 +102,33 @@ void new_rows(Change& change, const RepositoryRow& row) {
   put_row(change, Family::kRepositories, "i", id_value(row.number + 1));
 }
 
-}  // namespace
+RepositoryRow undelete(Change& change, const RepositoryRow& before) {
+  RepositoryRow after = before;
+  after.deleted_at_ms = 0;
+  after.name = before.deleted_name;
+  after.deleted_name.clear();
+  change.preconditions.push_back({Family::kRepositories, "n" + after.name, std::nullopt});
+  replace_row(change, before, after);
+  put_row(change, Family::kRepositories, "n" + after.name, id_value(after.number));
+  return after;
+}
+
+Result<std::pair<RepositoryRow, bool>> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name) {
+  std::optional<RepositoryRow> best;
+  std::unordered_map<format::PoolId, unsigned> users;
+  const auto cursor = snapshot.cursor(Family::kRepositories);
+  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
+    VEXOR_TRY(RepositoryRow row, format::decode_repository_row(cursor->value()));
+    ++users[row.pool];
+    if (row.deleted_at_ms == 0 || row.deleted_name != name) continue;
+    if (!best || row.deleted_at_ms >= best->deleted_at_ms) best = std::move(row);
+  }
+  VEXOR_TRY(cursor->status());
+  if (!best) return Error(Errc::kNotFound, name + ": no deleted repository of that name");
+  const bool shared = users[best->pool] > 1;
+  return std::pair(std::move(*best), shared);
+}
+
 }  // namespace store
 
 using namespace store;  // NOLINT: this file is the store's
@@ -147,13 +182,13 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
   VEXOR_TRY(const RepositorySnapshot from, open_repository_snapshot(*core_, row.number));
   VEXOR_TRY(const auto refs, read_refs(from));
   // The source is neither deleted nor purged meanwhile: its objects are there.
-  const Precondition source_stays{Family::kRepositories, "r" + format::pool_key(row.number), format::encode_repository_row(row)};
+  const RepositoryRow source_row = row;
   row.fork_of = row.number;
   row.number = core_->next_id();
   row.name = name;
   row.protect.clear();
   Change change = begin_change(OperationKind::kRepositoryFork, actor, row.number, source + " to " + name);
-  change.preconditions.push_back(source_stays);
+  expect_row(change, source_row);
   new_rows(change, row);
   for (const NamedRef& ref : refs) {
     if (is_hidden(from.row, ref.name)) continue;
@@ -177,7 +212,7 @@ Result<void> Store::rename_repository(const std::string& name, const std::string
   replace_row(change, before, after);
   change.record.changes.push_back({Family::kRepositories, "n" + name, std::nullopt});
   put_row(change, Family::kRepositories, "n" + new_name, id_value(before.number));
-  return submit_named(*core_, std::move(change), new_name);
+  return submit_done(*core_, std::move(change), new_name);
 }
 
 Result<void> Store::delete_repository(const std::string& name, const Actor& actor) {
@@ -189,29 +224,8 @@ Result<void> Store::delete_repository(const std::string& name, const Actor& acto
   Change change = begin_change(OperationKind::kRepositoryDelete, actor, before.number, name);
   replace_row(change, before, after);
   change.record.changes.push_back({Family::kRepositories, "n" + name, std::nullopt});
-  return submit_named(*core_, std::move(change), name);
+  return submit_done(*core_, std::move(change), name);
 }
-
-namespace {
-
-// The most recently deleted repository of that name, and whether another one shares its pool.
-Result<std::pair<RepositoryRow, bool>> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name) {
-  std::optional<RepositoryRow> best;
-  std::unordered_map<format::PoolId, unsigned> users;
-  const auto cursor = snapshot.cursor(Family::kRepositories);
-  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
-    VEXOR_TRY(RepositoryRow row, format::decode_repository_row(cursor->value()));
-    ++users[row.pool];
-    if (row.deleted_at_ms == 0 || row.deleted_name != name) continue;
-    if (!best || row.deleted_at_ms >= best->deleted_at_ms) best = std::move(row);
-  }
-  VEXOR_TRY(cursor->status());
-  if (!best) return Error(Errc::kNotFound, name + ": no deleted repository of that name");
-  const bool shared = users[best->pool] > 1;
-  return std::pair(std::move(*best), shared);
-}
-
-}  // namespace
 
 Result<void> Store::purge_repository(const std::string& name, const Actor& actor) {
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
@@ -233,23 +247,7 @@ Result<void> Store::purge_repository(const std::string& name, const Actor& actor
     change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});
     change.record.changes.push_back({Family::kMeta, format::scrub_key(row.pool), std::nullopt});
   }
-  return submit_named(*core_, std::move(change), name);
-}
-
-Result<RepositoryInfo> Store::restore_repository(const std::string& name, const Actor& actor) {
-  VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
-  VEXOR_TRY(const auto found, find_deleted(*snapshot, name));
-  const RepositoryRow& before = found.first;
-  RepositoryRow after = before;
-  after.deleted_at_ms = 0;
-  after.deleted_name.clear();
-  after.name = name;
-  Change change = begin_change(OperationKind::kRepositoryRestore, actor, after.number, name);
-  change.preconditions.push_back({Family::kRepositories, "n" + name, std::nullopt});
-  replace_row(change, before, after);
-  put_row(change, Family::kRepositories, "n" + name, id_value(after.number));
-  VEXOR_TRY(submit_named(*core_, std::move(change), name));
-  return to_info(*snapshot, after);
+  return submit_done(*core_, std::move(change), name);
 }
 
 Result<std::optional<RepositoryInfo>> Store::find_repository(const std::string& name) const {
@@ -301,7 +299,7 @@ Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& a
     }
     change.record.refs.push_back({"HEAD", head->encoded, head_row(info.default_branch)});
   }
-  return submit_named(*core_, std::move(change), info.name);
+  return submit_done(*core_, std::move(change), info.name);
 }
 
 Result<std::vector<RefInfo>> Store::list_refs(RepositoryId repository) const {

@@ -237,6 +237,7 @@ struct RepositorySnapshot {
   SnapshotPtr snapshot;
   RepositoryRow row;
   std::uint64_t ref_generation = 0;
+  std::string past_key;  // not empty: the refs are earlier ones (pack/past.h), which caches keep apart by this
 };
 
 Result<std::optional<RepositoryRow>> find_repository_row(const sys::StorageSnapshot& snapshot,

@@ -29,6 +29,8 @@ TEST(JournalRecord, vectors_whole_and_cut) {
         EXPECT_EQ(record.object_count, vector.number("object_count"));
         EXPECT_EQ(record.objects_digest, vector.octets("objects_digest"));
         EXPECT_EQ(record.previous_hash, vector.octets("previous_hash"));
+        EXPECT_EQ(journal_record_time(vector.bytes).value(), record.time_ms);
+        EXPECT_EQ(journal_record_repository(vector.bytes).value(), record.repository);
         std::vector<std::string> refs;
         for (const RefChange& ref : record.refs) refs.push_back(ref.name + " " + hex_or(ref.old_row, "-") + " " + hex_or(ref.new_row, "-"));
         EXPECT_EQ(refs, vector.all("ref"));

@@ -7,6 +7,7 @@
 #include "format/log_rows.h"
 #include "support/replica_pair.h"
 #include "support/upkeep.h"
+#include "vexorstore/history.h"
 
 namespace vexor {
 namespace {
@@ -116,6 +117,9 @@ TEST(ReplicaLog, a_follower_has_the_same_rows) {
     EXPECT_TRUE(run_push(*primary.store, "a/b", push_request(kNone, *tip, "refs/heads/second", PackBuilder().finish())));
     EXPECT_TRUE(run_push(*primary.store, "c/renamed", push_request(kNone, *tip, "refs/tags/t", PackBuilder().finish())));
     EXPECT_TRUE(run_push(*primary.store, "a/b", delete_request(*tip, "refs/heads/second")));
+    EXPECT_TRUE(undo_ref(*primary.store, "a/b", "refs/heads/second", actor).has_value());
+    EXPECT_TRUE(restore_repository_at(*primary.store, "a/b", 4, "e/early", actor).has_value());
+    EXPECT_TRUE(restore_repository_at(*primary.store, "c/renamed", primary.log->last().sequence - 4, "", actor).has_value());
   });
   EXPECT_EQ(primary.log->last().sequence, follower.log->last().sequence);
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
