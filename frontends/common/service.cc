@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/peer_address.h"
 #include "common/retrying_session.h"
+#include "vexorstore/history.h"
 #include "vexorstore/protocol/receive_pack.h"
 #include "vexorstore/protocol/upload_pack.h"
 #include "vexorstore/sys/random.h"
@@ -19,6 +20,44 @@ constexpr std::int64_t kBlockMsMax = 15 * 60 * 1000;
 constexpr std::int64_t kRememberMs = 5 * 60 * 1000;
 constexpr std::size_t kTrackedMax = 100'000;
 constexpr std::size_t kUserCharsMax = 64;  // no account has a longer name: such a login counts for its address only
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// %40 is @, and so on; what is no escape stays.
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape = text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+    out.push_back(is_escape ? static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])) : text[i]);
+    if (is_escape) i += 2;
+  }
+  return out;
+}
+
+// "OWNER/NAME@{MOMENT}"; no name holds an @.
+struct Address {
+  std::string repository;
+  std::string moment;  // empty: now
+};
+Address parse_address(std::string_view text) {
+  Address out{percent_decoded(text), {}};
+  const std::size_t at = out.repository.find("@{");
+  if (at == std::string::npos || !out.repository.ends_with('}') || at + 3 > out.repository.size() - 1) return out;
+  out.moment = out.repository.substr(at + 2, out.repository.size() - at - 3);
+  out.repository.resize(at);
+  return out;
+}
+
+// What an owner is told of a moment that cannot be had: a sentence, and no "repository not found".
+Error as_sentence(const Error& error) {
+  const bool is_told = error.code() == Errc::kNotFound || error.code() == Errc::kInvalidArgument;
+  return is_told ? Error(Errc::kRefused, error.message()) : error.clone();
+}
 }  // namespace
 
 std::string new_session_id() {
@@ -113,7 +152,8 @@ Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& p
   if (before_read_) {
     VEXOR_TRY(before_read_(request.command));
   }
-  VEXOR_TRY(const auto repository, store_.find_repository(request.repository));
+  const Address address = parse_address(request.repository);
+  VEXOR_TRY(const auto repository, store_.find_repository(address.repository));
   Permission permission = Permission::kNone;
   if (repository) {
     VEXOR_TRY(permission, store_.permission_of(*repository, principal.account));
@@ -123,6 +163,7 @@ Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& p
     if (permission >= Permission::kRead) return Error(Errc::kRefused, "you may read this repository and not write to it");
     return Error(Errc::kNotFound, "repository not found");
   }
+  if (!address.moment.empty()) return open_past(principal, request, *repository, permission, address.moment);
   const int version = protocol::parse_protocol_version(request.git_protocol);
   // An advertisement alone is a read.
   if (is_write && forward_ && !request.is_forwarded && !request.advertise_only) {
@@ -145,6 +186,25 @@ Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& p
   options.session_id = request.session_id;
   options.bundle_lines = repository->bundle_lines;
   return protocol::make_upload_pack(store_, *repository, options);
+}
+
+// Earlier states are the owner's: they show what was taken back, and when. A public repository's too.
+Result<std::unique_ptr<protocol::Session>> Service::open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,
+                                                              Permission permission, const std::string& moment) {
+  if (principal.anonymous()) return Error(Errc::kRefused, "authentication required");
+  if (permission != Permission::kOwner) return Error(Errc::kRefused, "only the owner sees earlier states of a repository");
+  if (request.command == GitCommand::kReceivePack) return Error(Errc::kRefused, "an earlier state can be read and not pushed to");
+  const auto found = find_moment(store_, moment);
+  if (found.has_error()) return as_sentence(found.error());
+  protocol::UploadPackOptions options;
+  options.version = protocol::parse_protocol_version(request.git_protocol);
+  options.stateless = request.stateless;
+  options.advertise_only = request.advertise_only;
+  options.session_id = request.session_id;
+  options.as_of = found.value().sequence;
+  auto session = protocol::make_upload_pack(store_, repository, options);
+  if (session.has_error()) return as_sentence(session.error());
+  return session;
 }
 
 void Service::note_failure(const Peer& peer, const GitRequest& request, const Error& failure) {

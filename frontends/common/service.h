@@ -37,7 +37,7 @@ inline const char* git_command_name(GitCommand command) {
 
 struct GitRequest {
   GitCommand command = GitCommand::kUploadPack;
-  std::string repository;    // "OWNER/NAME"
+  std::string repository;    // "OWNER/NAME", or "OWNER/NAME@{MOMENT}"; may have percent escapes
   std::string git_protocol;  // the client's Git-Protocol header or GIT_PROTOCOL
   bool stateless = false;
   bool advertise_only = false;
@@ -86,6 +86,8 @@ class Service {
     std::int64_t until_ms = 0;
   };
   Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request);
+  Result<std::unique_ptr<protocol::Session>> open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,
+                                                       Permission permission, const std::string& moment);
   bool blocked(const std::string& key, std::int64_t now_ms);
   void add_failure(const std::string& key, std::int64_t now_ms);
 

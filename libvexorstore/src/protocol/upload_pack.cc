@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pack/pack_writer.h"
+#include "pack/past.h"
 #include "pack/reachability_walker.h"
 #include "pack/select.h"
 #include "protocol/ref_listing.h"
@@ -662,7 +663,9 @@ int parse_protocol_version(std::string_view git_protocol) {
 
 Result<std::unique_ptr<Session>> make_upload_pack(Store& store, const RepositoryInfo& repository,
                                                   const UploadPackOptions& options) {
-  VEXOR_TRY(auto snapshot, store::open_repository_snapshot(store.core(), repository.id));
+  auto opened = options.as_of == 0 ? store::open_repository_snapshot(store.core(), repository.id)
+                                   : pack::open_past_snapshot(store.core(), repository.id, options.as_of);
+  VEXOR_TRY(store::RepositorySnapshot snapshot, std::move(opened));
   if (snapshot.row.deleted_at_ms != 0) return Error(Errc::kNotFound, "no such repository");
   return std::unique_ptr<Session>(std::make_unique<UploadPack>(store, std::move(snapshot), options));
 }
