@@ -35,7 +35,9 @@ struct Actor {
 // What maintenance may do and how far it goes. Docs: docs/operations/maintenance.md.
 struct MaintenancePolicy {
   // How long an object stays after it was pushed and after the last ref that reached it moved away.
-  std::uint64_t sweep_retention_seconds = 14ULL * 24 * 3600;
+  std::uint64_t sweep_retention_seconds = 90ULL * 24 * 3600;
+  // How long the objects of a deleted repository stay after its deletion; then they are as those of moved refs.
+  std::uint64_t deleted_retention_seconds = 90ULL * 24 * 3600;
   // Re-delta takes up a pool when its objects became this much more since the last time (0: always).
   std::uint32_t redelta_growth_percent = 25;
   std::uint32_t redelta_window = 250;  // objects that each one is tried against
@@ -132,9 +134,10 @@ class Store {
                                          const Actor& actor);
   Result<void> rename_repository(const std::string& name, const std::string& new_name,
                                  const Actor& actor);
-  // Frees the name; the repository can be restored until it is purged.
+  // Frees the name; the repository can be restored until it is purged, or its objects are past the retention.
   Result<void> delete_repository(const std::string& name, const Actor& actor);
-  // Brings back the most recently deleted repository of that name. kConflict: the name is taken.
+  // Brings back the most recently deleted repository of that name. kConflict: the name is taken. kNotFound: also when
+  // objects are past the retention.
   Result<RepositoryInfo> restore_repository(const std::string& name, const Actor& actor);
   // Removes the most recently deleted repository of that name for good: its refs, their history, and,
   // when no other repository shares its storage, its objects at once. Errors: kNotFound.

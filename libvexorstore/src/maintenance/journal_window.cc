@@ -52,10 +52,14 @@ Result<void> JournalWindow::advance(const sys::StorageSnapshot& snapshot) {
 
 Result<void> JournalWindow::add(const sys::StorageSnapshot& snapshot, const format::JournalRecord& record) {
   if (record.object_count > 0) pools_[record.pool].ranges.emplace_back(record.first_object, record.object_count);
-  if (record.refs.empty()) return success();
+  const bool is_restored = record.kind == format::OperationKind::kRepositoryRestore;
+  if (record.refs.empty() && !is_restored) return success();
   VEXOR_TRY(const auto home, home_of(snapshot, record.repository));
   if (!home) return success();  // purged since
   PoolEvents& events = pools_[home->pool];
+  if (is_restored) {
+    VEXOR_TRY(name_all_refs(snapshot, record.repository, *home));
+  }
   for (const format::RefChange& change : record.refs) {
     for (const std::string* encoded : {&change.old_row, &change.new_row}) {
       if (encoded->empty()) continue;
@@ -64,6 +68,17 @@ Result<void> JournalWindow::add(const sys::StorageSnapshot& snapshot, const form
     }
   }
   return success();
+}
+
+// A deleted repository that comes back was deleted before the retention, maybe, and its refs counted for nothing.
+Result<void> JournalWindow::name_all_refs(const sys::StorageSnapshot& snapshot, format::RepositoryNumber repository, const Home& home) {
+  const std::string prefix = format::ref_key(repository, {});
+  const auto cursor = snapshot.cursor(Family::kRefs);
+  for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
+    VEXOR_TRY(const format::RefRow row, format::decode_ref_row(home.algorithm, cursor->value()));
+    if (row.symref_target.empty()) pools_[home.pool].named.push_back(row.number);
+  }
+  return cursor->status();
 }
 
 Result<std::optional<JournalWindow::Home>> JournalWindow::home_of(const sys::StorageSnapshot& snapshot, format::RepositoryNumber repository) {

@@ -28,6 +28,7 @@ class JournalWindow {
     HashAlgorithm algorithm = HashAlgorithm::kSha1;
   };
   Result<void> add(const sys::StorageSnapshot& snapshot, const format::JournalRecord& record);
+  Result<void> name_all_refs(const sys::StorageSnapshot& snapshot, format::RepositoryNumber repository, const Home& home);
   Result<std::optional<Home>> home_of(const sys::StorageSnapshot& snapshot, format::RepositoryNumber repository);
 
   std::uint64_t last_ = 0;  // sequence of the last record that was read

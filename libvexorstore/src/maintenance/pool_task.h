@@ -37,7 +37,7 @@ struct PoolTaskContext {
   const MaintenancePolicy& policy;
   MaintenanceFigures& figures;
   JournalWindow& journal;
-  std::vector<RepositoryId> users;  // repositories of the pool; later ones are in the journal
+  std::vector<RepositoryId> users;  // repositories of the pool but those deleted before the retention; later ones are in the journal
   // How far the task is, for those who look.
   std::uint64_t done = 0;
   std::uint64_t total = 0;

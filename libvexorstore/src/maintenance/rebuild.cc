@@ -34,13 +34,13 @@ class PoolRebuild {
     core_.sets.clear();
     for (const format::RepositoryRow& user : users) {
       batch_.erase_range(Family::kMeta, "v" + format::pool_key(user.number), "v" + format::pool_key(user.number + 1));
-      VEXOR_TRY(write_bitmaps(user.number));
+      VEXOR_TRY(pass_over(user, write_bitmaps(user.number)));
     }
     core_.sets.clear();
     for (const format::RepositoryRow& user : users) {
       VEXOR_TRY(const auto repository, store::open_repository_snapshot(core_, user.number));
       pack::ObjectReader reader(repository.snapshot, pool_, algorithm_, core_.options.limits);
-      VEXOR_TRY(pack::compose_kept_sets(core_, repository, reader, batch_));
+      VEXOR_TRY(pass_over(user, pack::compose_kept_sets(core_, repository, reader, batch_)));
     }
     return flush();
   }
@@ -51,6 +51,12 @@ class PoolRebuild {
     VEXOR_TRY(core_.backend->commit(batch_, sys::Durability::kSynced));
     batch_ = sys::Batch();
     return success();
+  }
+  // A repository that was deleted before the retention may have refs without objects, and needs no rows.
+  static Result<void> pass_over(const format::RepositoryRow& user, Result<void> done) {
+    const bool is_gone = user.deleted_at_ms != 0 && done.has_error() && (done.error().code() == Errc::kCorrupt || done.error().code() == Errc::kProtocol);
+    if (is_gone) return success();
+    return done;
   }
   Result<void> flush_if_large() { return batch_.bytes() > kBatchBytes ? flush() : success(); }
 

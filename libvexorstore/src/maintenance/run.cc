@@ -102,24 +102,31 @@ class Pass final : public MaintenanceRun {
     }
     std::map<format::PoolId, Listed> pools;
     if (!only_ && from == 0 && has_task(MaintenanceTask::kScrub)) pools[0];
+    const std::int64_t deleted_since = before(policy_.deleted_retention_seconds);
     const auto cursor = snapshot->cursor(Family::kRepositories);
     for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
       VEXOR_TRY(const format::RepositoryRow repository, format::decode_repository_row(cursor->value()));
       if (repository.pool < from || (only_ && repository.pool != *only_)) continue;
       Listed& listed = pools[repository.pool];
       listed.algorithm = repository.algorithm;
-      listed.users.push_back(repository.number);
+      const bool is_past = repository.deleted_at_ms != 0 && repository.deleted_at_ms <= deleted_since;
+      if (!is_past) listed.users.push_back(repository.number);  // one that is restored meanwhile is in the journal
     }
     VEXOR_TRY(cursor->status());
     pools_.assign(std::make_move_iterator(pools.begin()), std::make_move_iterator(pools.end()));
     // The same snapshot: a fork that is not listed is in the journal behind it.
     if (has_task(MaintenanceTask::kSweep)) {
-      VEXOR_TRY(journal_.begin(*snapshot, core_.clock.wall_time_ms() - static_cast<std::int64_t>(policy_.sweep_retention_seconds) * 1000));
+      VEXOR_TRY(journal_.begin(*snapshot, before(policy_.sweep_retention_seconds)));
     }
     listed_ = true;
     return success();
   }
 
+  // The moment so long ago; a retention longer than time itself is for ever.
+  std::int64_t before(std::uint64_t seconds) const {
+    const std::int64_t now = core_.clock.wall_time_ms();
+    return seconds > static_cast<std::uint64_t>(now) / 1000 ? -1 : now - static_cast<std::int64_t>(seconds) * 1000;
+  }
   bool has_task(MaintenanceTask task) const { return std::find(options_.tasks.begin(), options_.tasks.end(), task) != options_.tasks.end(); }
 
   // Writes down where a later pass goes on; nullopt: from the first pool.

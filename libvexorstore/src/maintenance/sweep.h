@@ -1,8 +1,8 @@
 // Sweep: erases the objects of a pool that nothing reaches any more.
 //
 // What is erased: an object that
-//   (a) no ref of any repository of the pool reaches, hidden refs and repositories that were deleted and
-//       not purged included;
+//   (a) no ref of any repository of the pool reaches, hidden refs and repositories that were deleted within the
+//       retention of deleted ones included;
 //   (b) no value that a ref had within the retention reaches;
 //   (c) was pushed before the retention; and
 //   (d) is no delta base, at any depth, of an object that stays.
@@ -10,12 +10,13 @@
 //
 // Why it loses nothing. Erasing happens in steps; each holds the pool's gate alone (PoolGate), reads a
 // snapshot inside it, and commits one batch before it lets go.
-//   1. Whoever makes a ref name an object - a push, a fork - holds a pass of the gate from before its
+//   1. Whoever makes a ref name an object - a push, a fork, restoring - holds a pass of the gate from before its
 //      snapshot until its commit. So of a step and a push, one is wholly before the other.
 //   2. If the push is before the step, the step's snapshot has its journal record. The step adds what the
 //      refs of all new records reach to what stays, and their new numbers, and the bases of these
 //      (JournalWindow::advance, keep). What refs reached when the marking began is in the set already; so
-//      the set holds all that refs reach in the step's snapshot, however often they moved in between.
+//      the set holds all that refs reach in the step's snapshot, however often they moved in between. A repository
+//      that is restored has its refs added in the same way; restoring proves in the pass that all is still there.
 //   3. If the step is before the push, the push finds no index row for what was erased. An object that it
 //      brings gets a new number and is stored again; one that it does not bring is missing, as it was: no
 //      ref reached it, so it was not visible, and visible objects are all that a push may lean on (I4).
