@@ -13,6 +13,7 @@
 
 #include "admin/cluster_commands.h"
 #include "admin/ctl_client.h"
+#include "admin/drill_command.h"
 #include "admin/frame.h"
 
 namespace {
@@ -75,6 +76,7 @@ struct Arguments {
   std::vector<std::string> only, bundles, what;
   std::uint64_t retention_seconds = 0, pack_bytes = 0, object_bytes = 0, refs_max = 0;
   bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
+  DrillArguments drill;
   bool allow_force = false, allow_delete = false, all = false, rebuild = false, force = false;
 };
 
@@ -294,6 +296,18 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
   return out;
 }
 
+int run_drill(CtlClient& client, const Arguments& args) {
+  const auto report = archive_drill(client, args.drill, [](const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  });
+  if (report.has_error()) return fail(report.error());
+  const DrillReport& r = report.value();
+  std::printf("%llu whole, %llu past the retention, %llu failed; seed %llu\n", static_cast<unsigned long long>(r.whole), static_cast<unsigned long long>(r.past_retention),
+              static_cast<unsigned long long>(r.damaged), static_cast<unsigned long long>(args.drill.options.seed));
+  return r.damaged > 0 ? 5 : 0;
+}
+
 int run(CtlClient& client, const CLI::App& app, const Arguments& args) {
   const std::string op = chosen(app);
   const auto print = [&](const json::object& answer) {
@@ -305,6 +319,7 @@ int run(CtlClient& client, const CLI::App& app, const Arguments& args) {
     print({{"message", done.value()}});
     return 0;
   }
+  if (op == "archive.drill") return run_drill(client, args);
   if (op == "fsck" && args.all == !args.name.empty()) return fail(Error(Errc::kInvalidArgument, "fsck takes a repository or --all"));
   Result<json::object> answer = json::object();
   {
@@ -410,6 +425,12 @@ void add_rest(CLI::App& app, Arguments& args) {
   run->add_option("REPOSITORY", args.name);
   run->add_option("--what", args.what, "tasks, in this order; without it all but scrub")->delimiter(',')->check(CLI::IsMember({"sweep", "redelta", "merge", "scrub"}));
   run->add_option("--retention-seconds", args.retention_seconds, "how long unreached objects stay; the server's setting without it");
+  CLI::App* archive = app.add_subcommand("archive", "whether what is kept can be had back")->require_subcommand(1);
+  CLI::App* drill = archive->add_subcommand("drill", "restore a random sample of repositories from a checkpoint, some as of random moments, and compare");
+  drill->add_option("--scratch", args.drill.scratch, "directory for the checkpoint and the copies; must not exist, and is removed")->required();
+  drill->add_option("--repositories", args.drill.options.repositories, "how many, at most");
+  drill->add_option("--seed", args.drill.options.seed, "another seed, another sample");
+  drill->add_option("--past-percent", args.drill.options.past_percent, "how many of them as of a random moment")->check(CLI::Range(0, 100));
   CLI::App* repair = app.add_subcommand("repair", "make derived rows anew; needs --data, the server stopped");
   repair->add_flag("--rebuild-derived", args.rebuild, "index, graph, shapes and bitmaps from extents and refs")->required();
 }

@@ -169,6 +169,28 @@ class TimelineTest(unittest.TestCase):
         with self.assertRaisesRegex(AssertionError, "past the retention"):
             self.ctl("ref", "undo", "demo/told", "gone")
 
+    def test_drill_of_a_running_server_and_of_a_copy_at_rest(self):
+        work, url, _ = self.repository("demo/drilled")
+        self.harm(work, url)
+        scratch = os.path.join(self.directory, "scratch")
+        drilled = self.ctl("archive", "drill", "--scratch", scratch, "--repositories", "50", "--seed", "3", "--past-percent", "100")
+        self.assertIn("demo/drilled", drilled)
+        self.assertRegex(drilled, r"\n\d+ whole, \d+ past the retention, 0 failed; seed 3\n$")
+        self.assertIn("as of", drilled)
+        self.assertFalse(os.path.exists(scratch))
+        copy = os.path.join(self.directory, "copy")
+        os.mkdir(copy)
+        self.ctl("checkpoint", os.path.join(copy, "store"))
+        rest = lambda *more: subprocess.run([f"{BINARIES}/vexorctl", "--data", copy, "archive", "drill", "--scratch", scratch, "--past-percent", "0", "--repositories", "99", *more],
+                                            capture_output=True, text=True, timeout=100)
+        done = rest()
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        self.assertNotIn("as of", done.stdout)
+        os.mkdir(scratch)
+        self.assertEqual(rest().returncode, 2)  # it removes the directory at the end: never one that was there
+        self.assertTrue(os.path.isdir(scratch))
+        os.rmdir(scratch)
+
     def test_nobody_else_sees_the_past(self):
         work, url, moment = self.repository("demo/closed")
         self.harm(work, url)
