@@ -105,7 +105,8 @@ Result<store::RepositorySnapshot> at_moment(const store::RepositorySnapshot& now
   out.ref_generation = past.generation;
   VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*now.snapshot, now.row.pool));
   put_u64be(out.past_key, past.generation);
-  put_u64be(out.past_key, upkeep.rewrites);  // a sweep since: numbers may be others, or objects gone
+  put_u64be(out.past_key, upkeep.rewrites);  // a sweep since: numbers may be others, or objects gone,
+  put_u64be(out.past_key, upkeep.sweeps);    // or graph rows
   return out;
 }
 

@@ -60,7 +60,9 @@ class Restore : public testing::Test {
     return done.has_value() ? "" : std::string(errc_name(done.error().code())) + ": " + done.error().message();
   }
   // What a client of version 2 is told, or the error of opening.
-  std::string ls_refs(JournalSequence at) {
+  std::string ls_refs(JournalSequence at) { return ask(at, "ls-refs", {}); }
+  std::string shallow_clone(JournalSequence at, const ObjectId& tip) { return ask(at, "fetch", {"want " + tip.hex(), "deepen 1000", "done"}); }
+  std::string ask(JournalSequence at, const std::string& command, const std::vector<std::string>& lines) {
     protocol::UploadPackOptions options;
     options.version = 2;
     options.stateless = true;
@@ -68,7 +70,9 @@ class Restore : public testing::Test {
     auto session = protocol::make_upload_pack(*store_, *store_->find_repository("a/b").value(), options);
     if (session.has_error()) return session.error().message();
     std::string request;
-    format::append_pkt_line(request, "command=ls-refs\n");
+    format::append_pkt_line(request, "command=" + command + "\n");
+    format::append_delim(request);
+    for (const std::string& line : lines) format::append_pkt_line(request, line + "\n");
     format::append_flush(request);
     return run_session(*session.value(), request, request.size());
   }
@@ -187,6 +191,30 @@ TEST_F(Restore, what_is_past_the_retention_is_refused_whole) {
   EXPECT_EQ(ls_refs(then), "objects of that moment are past the retention and gone");
   EXPECT_EQ(undo_ref(*store_, "a/b", "refs/heads/side", {}).error().code(), Errc::kNotFound);
   EXPECT_EQ(refs("a/b"), now);
+  expect_sound(*store_, id_);
+}
+
+TEST_F(Restore, the_past_is_served_whole_or_refused_at_every_step_of_a_sweep) {
+  ObjectId tip = push("a/b", "refs/heads/side", first_, 3);
+  for (int i = 0; i < 20; ++i) tip = push("a/b", "refs/heads/side", tip, 3, tip);
+  const JournalSequence then = store_->last_sequence();
+  ASSERT_TRUE(run_push(*store_, "a/b", delete_request(tip, "refs/heads/side")));
+  clock_.now_ms += 91 * kDayMs;
+  const auto run = begin_maintenance(*store_, only(MaintenanceTask::kSweep)).value();
+  int served = 0;
+  int refused = 0;
+  for (bool done = false; !done;) {
+    const std::string answer = shallow_clone(then, tip);
+    const bool is_whole = answer.find("packfile\n") != std::string::npos && answer.ends_with("0000");
+    const bool is_told = answer == "objects of that moment are past the retention and gone";
+    ASSERT_TRUE(is_whole || is_told) << answer.substr(0, 300);
+    ASSERT_FALSE(is_whole && refused > 0) << "what is gone came back";
+    ++(is_whole ? served : refused);
+    done = run->maintain_some(1).value();
+  }
+  EXPECT_EQ(shallow_clone(then, tip), "objects of that moment are past the retention and gone");
+  EXPECT_GT(served, 1);
+  EXPECT_GT(refused, 0);
   expect_sound(*store_, id_);
 }
 
