@@ -88,6 +88,7 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
     member->next = std::max(member->next, member->match + 1);
     member->needs_snapshot = false;
     advance_commit();
+    settle();  // a committed one may have waited for this copy (C5)
   }
   send_entries(*member);
 }

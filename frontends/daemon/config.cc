@@ -69,7 +69,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"replication", "ca_file", "PEM file of the authority that signs members; empty: no TLS, for loopback addresses only", &c.replication.ca_file},
       {"replication", "certificate_file", "PEM file of this member's certificate, for the name node-ID.vexor", &c.replication.certificate_file},
       {"replication", "key_file", "PEM file of its key", &c.replication.key_file},
-      {"replication", "reads", "linearizable: a read shows all that was acknowledged anywhere; eventual: what is here", &c.replication.reads},
+      {"replication", "reads", "linearizable: a read shows all that was acknowledged anywhere; eventual: what is here; primary: reads are served by the primary too", &c.replication.reads},
       {"replication", "heartbeat_ms", "milliseconds between messages of the primary", &c.replication.heartbeat_ms},
       {"replication", "lease_ms", "milliseconds that a standby promises not to take over after it heard the primary", &c.replication.lease_ms},
       {"replication", "detector_ms", "milliseconds of silence after which a standby takes over", &c.replication.detector_ms},

@@ -70,6 +70,7 @@ struct ReplicaMember::Parts {
   std::unique_ptr<GrpcTransport> transport;
   std::unique_ptr<ReplicaHost> host;
   ReadLevel reads = ReadLevel::kLinearizable;
+  bool reads_at_primary = false;
 };
 
 ReplicaMember::ReplicaMember() : parts_(std::make_unique<Parts>()) {}
@@ -83,8 +84,8 @@ Result<void> check_replica_settings(const ReplicaSettings& settings) {
   VEXOR_TRY(parse_peers(settings));
   if (settings.listen.empty()) return Error(Errc::kInvalidArgument, "replication.listen is missing");
   if (split(settings.etcd).empty()) return Error(Errc::kInvalidArgument, "replication.etcd is missing");
-  if (settings.reads != "linearizable" && settings.reads != "eventual") {
-    return Error(Errc::kInvalidArgument, "replication.reads is neither \"linearizable\" nor \"eventual\"");
+  if (settings.reads != "linearizable" && settings.reads != "eventual" && settings.reads != "primary") {
+    return Error(Errc::kInvalidArgument, "replication.reads is not \"linearizable\", \"eventual\" or \"primary\"");
   }
   const bool any = !settings.ca_file.empty() || !settings.certificate_file.empty() || !settings.key_file.empty();
   const bool all = !settings.ca_file.empty() && !settings.certificate_file.empty() && !settings.key_file.empty();
@@ -103,6 +104,7 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   std::unique_ptr<ReplicaMember> out(new ReplicaMember());
   Parts& parts = *out->parts_;
   parts.reads = settings.reads == "eventual" ? ReadLevel::kEventual : ReadLevel::kLinearizable;
+  parts.reads_at_primary = settings.reads == "primary";
   replication::TransportOptions transport;
   transport.self = settings.node;
   transport.incarnation = draw_incarnation();
@@ -117,28 +119,30 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   etcd.key = settings.etcd_key;
   const auto coordinator = [etcd](auto run) { return std::make_unique<EtcdCoordinator>(etcd, std::move(run)); };
   VEXOR_TRY(parts.host, ReplicaHost::start(service.store(), {settings.node, transport.incarnation}, timers(settings), *parts.transport, coordinator));
-  parts.transport->serve(*parts.host, [&service](const replication::ForwardedPush& push) {
+  parts.transport->serve(*parts.host, [&service](const replication::ForwardedRequest& asked) {
     GitRequest request;
-    request.command = GitCommand::kReceivePack;
-    request.repository = push.repository;
-    request.git_protocol = push.git_protocol;
-    request.stateless = push.stateless;
-    request.advertise_only = push.advertise_only;
-    request.session_id = push.session_id;
+    request.command = asked.is_push ? GitCommand::kReceivePack : GitCommand::kUploadPack;
+    request.repository = asked.repository;
+    request.git_protocol = asked.git_protocol;
+    request.stateless = asked.stateless;
+    request.advertise_only = asked.advertise_only;
+    request.session_id = asked.session_id;
     request.is_forwarded = true;
-    return service.open_session(Principal{push.account, push.account_name}, request);
+    request.may_be_done_after = asked.may_be_done_after;
+    return service.open_session(Principal{asked.account, asked.account_name}, request);
   });
   return out;
 }
 
 Result<std::unique_ptr<protocol::Session>> ReplicaMember::forward(const Principal& principal, const GitRequest& request) {
+  const bool is_push = request.command == GitCommand::kReceivePack;
+  if (!is_push && !parts_->reads_at_primary) return std::unique_ptr<protocol::Session>();
   for (int tries = 0; tries < kLeaderTries; ++tries) {
     const HostStatus now = parts_->host->status();
     if (now.takes_pushes) return std::unique_ptr<protocol::Session>();
     if (!now.leads && now.leader != 0 && now.leader != now.self) {
-      replication::ForwardedPush push{request.repository, principal.account, principal.name,  request.git_protocol,
-                                      request.stateless,  request.advertise_only, request.session_id};
-      return parts_->transport->forward(now.leader, push);
+      return parts_->transport->forward(now.leader, {is_push, request.repository, principal.account, principal.name, request.git_protocol,
+                                                     request.stateless, request.advertise_only, request.session_id, request.may_be_done_after});
     }
     std::this_thread::sleep_for(kLeaderWait);
   }
@@ -150,6 +154,8 @@ Result<void> ReplicaMember::before_read(GitCommand command) {
   const ReadLevel level = command == GitCommand::kReceivePack ? ReadLevel::kLinearizable : parts_->reads;
   return parts_->host->wait_until_readable(level, 0);
 }
+
+std::uint64_t ReplicaMember::applied() const { return parts_->host->status().applied; }
 
 std::string ReplicaMember::status() const {
   const HostStatus now = parts_->host->status();

@@ -17,7 +17,7 @@ struct ReplicaSettings {
   std::string ca_file;               // PEM; all three empty: no TLS, loopback only
   std::string certificate_file;
   std::string key_file;
-  std::string reads = "linearizable";  // or "eventual"
+  std::string reads = "linearizable";  // or "eventual", or "primary"
   int heartbeat_ms = 100;
   int lease_ms = 700;
   int detector_ms = 1000;
@@ -25,18 +25,18 @@ struct ReplicaSettings {
   int proposal_wait_ms = 10000;
 };
 
-class ReplicaMember {
+class ReplicaMember final : public Service::ReplicaSet {
  public:
   // Errors: kInvalidArgument (settings), kIo.
   // Pushes of other members' clients are run by `service`, which must outlive this.
   static Result<std::unique_ptr<ReplicaMember>> start(Service& service, const ReplicaSettings& settings);
-  ~ReplicaMember();
+  ~ReplicaMember() override;
 
-  // Blocks until the store may be read from: for pushes, and by default for reads, until it shows all that was
-  // acknowledged anywhere. Errors: kUnavailable.
-  Result<void> before_read(GitCommand command);
-  // A session at the primary, waiting a while for one to be known; null: this is the primary. Errors: kUnavailable.
-  Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request);
+  // For pushes, and by default for reads, until the store shows all that was acknowledged anywhere.
+  Result<void> before_read(GitCommand command) override;
+  // A push, and a read if the settings say so: at the primary, waiting a while for one to be known.
+  Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request) override;
+  std::uint64_t applied() const override;
   // One line of JSON: role, epoch, sequences, record. Any thread.
   std::string status() const;
 

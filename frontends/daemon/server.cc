@@ -28,9 +28,7 @@ class Server {
   Result<void> start() {
     if (config_.replication.node != 0) {
       VEXOR_TRY(replica_, ReplicaMember::start(service_, config_.replication));
-      service_.set_forward([this](const Principal& principal, const GitRequest& request) { return replica_->forward(principal, request); },
-                           std::filesystem::path(config_.data) / "tmp");
-      service_.set_before_read([this](GitCommand command) { return replica_->before_read(command); });
+      service_.set_replica_set(*replica_, std::filesystem::path(config_.data) / "tmp");
     }
     if (!config_.https_listen.empty()) {
       https_ = std::make_unique<HttpsServer>(io_, service_, config_.https);

@@ -315,6 +315,7 @@ void ReplicaHost::publish_status() {
   now.last = node_->head().sequence;
   now.commit = node_->commit();
   now.applied = log_->applied();
+  if (now.leader != 0 && now.leader != told_leader_) transport_.leader_changed(told_leader_ = now.leader);
   const std::lock_guard lock(mutex_);
   if (node_->record() && (!status_.record || status_.record->version != node_->record()->version)) now.record = node_->record();
   else now.record = std::move(status_.record);

@@ -105,6 +105,7 @@ class ReplicaHost final : public LogSink {
   bool takes_back_ = false;       // entries that the node refused
   std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
   Epoch seen_promise_ = 0;
+  NodeId told_leader_ = 0;        // to the transport
   std::uint64_t followed_ = 0;    // the last of them that the store knows of
   std::uint64_t store_reign_ = 0;  // what the store calls it
   std::set<Digest> rows_asked_;

@@ -61,6 +61,24 @@ class GrpcTransport::State final : public peer::Peer::Service {
   // Registers a call that stop() ends.
   class Call;
 
+  // False: another member than `member` is the primary.
+  bool add_push(NodeId member, const std::shared_ptr<grpc::ClientContext>& context) {
+    const std::lock_guard lock(calls_mutex_);
+    if (leader_ != 0 && leader_ != member) return false;
+    std::erase_if(pushes_, [](const auto& push) { return push.second.expired(); });
+    pushes_.emplace_back(member, context);
+    return true;
+  }
+  void leader_changed(NodeId leader) {
+    const std::lock_guard lock(calls_mutex_);
+    leader_ = leader;
+    for (const auto& [member, push] : pushes_) {
+      const auto context = push.lock();
+      if (context && member != leader) context->TryCancel();
+    }
+    std::erase_if(pushes_, [leader](const auto& push) { return push.first != leader || push.second.expired(); });
+  }
+
   TransportOptions options;
   std::shared_mutex host_mutex;
   int port = 0;
@@ -77,6 +95,8 @@ class GrpcTransport::State final : public peer::Peer::Service {
   std::mutex calls_mutex_;
   std::set<grpc::ClientContext*> calls_;  // guarded by calls_mutex_
   bool ending_ = false;                   // guarded by calls_mutex_
+  NodeId leader_ = 0;                     // guarded by calls_mutex_; the last that was known
+  std::vector<std::pair<NodeId, std::weak_ptr<grpc::ClientContext>>> pushes_;  // guarded by calls_mutex_; forwarded
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -244,12 +264,15 @@ void GrpcTransport::send(NodeId to, const Message& message) {
   if (PeerLink* const link = state_->link(to)) link->send(to_wire(message));
 }
 
-Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId primary, const ForwardedPush& push) {
-  PeerLink* const link = state_->link(primary);
-  if (link == nullptr) return Error(Errc::kUnavailable, "the primary is not among this member's peers");
+void GrpcTransport::leader_changed(NodeId leader) { state_->leader_changed(leader); }
+
+Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId member, const ForwardedRequest& request) {
+  PeerLink* const link = state_->link(member);
+  if (link == nullptr) return Error(Errc::kUnavailable, "that server is not among this member's peers");
   auto context = std::make_shared<grpc::ClientContext>();
   context->AddMetadata("vexor-node", std::to_string(state_->options.self));
-  return make_remote_session(std::move(context), link->stub(), push);
+  if (request.is_push && !state_->add_push(member, context)) return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
+  return make_remote_session(std::move(context), link->stub(), request);
 }
 
 std::unique_ptr<RowsCall> GrpcTransport::offer_rows(NodeId to, const RowsOffer& offer) {
