@@ -263,7 +263,12 @@ class RocksdbBackend final : public StorageBackend {
     if (done.has_error() && done.error().code() == Errc::kCorrupt && database_->damage) {
       database_->damage->note("compaction", done.error().message());
     }
-    return done;
+    if (done.has_error() || done.value()) return done;
+    // The log holds what the range's new rows were written with until all families have theirs in files.
+    rocksdb::FlushOptions flush;
+    flush.allow_write_stall = false;
+    if (const auto status = database_->db->Flush(flush, database_->families); !status.ok()) return to_error(status);
+    return false;
   }
   Capabilities capabilities() const override { return {true, 1U << 30U, 8}; }
   std::uint64_t approximate_bytes(Family family) override {
