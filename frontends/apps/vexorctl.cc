@@ -397,7 +397,7 @@ void add_rest(CLI::App& app, Arguments& args) {
   maintenance->add_subcommand("status", "what runs now, and what was done since the start");
   CLI::App* run = maintenance->add_subcommand("run", "one pass over all repositories, or over one and its forks");
   run->add_option("REPOSITORY", args.name);
-  run->add_option("--what", args.what, "tasks, in this order; without it all but scrub")->delimiter(',')->check(CLI::IsMember({"sweep", "redelta", "merge", "scrub"}));
+  run->add_option("--what", args.what, "tasks, in this order; without it sweep, redelta, merge")->delimiter(',')->check(CLI::IsMember({"sweep", "redelta", "merge", "scrub", "freeze", "thaw"}));
   run->add_option("--retention-seconds", args.retention_seconds, "how long unreached objects stay; the server's setting without it");
   CLI::App* repair = app.add_subcommand("repair", "make derived rows anew; needs --data, the server stopped");
   repair->add_flag("--rebuild-derived", args.rebuild, "index, graph, shapes and bitmaps from extents and refs")->required();

@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include <algorithm>
 #include <pwd.h>
 #include <toml++/toml.h>
 #include <variant>
@@ -52,7 +53,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"rocksdb", "block_cache_bytes", "bytes of the block cache", &c.rocksdb.block_cache_bytes},
       {"rocksdb", "write_buffer_bytes", "bytes of rows held before they go to files", &c.rocksdb.write_buffer_bytes},
       {"rocksdb", "background_jobs", "threads that flush and compact", &c.rocksdb.background_jobs},
-      {"maintenance", "tasks", "what is done to all repositories, in this order: sweep, redelta, merge, scrub, separated by commas; empty: nothing", &c.maintenance.tasks},
+      {"maintenance", "tasks", "what is done to all repositories, in this order: thaw, sweep, redelta, merge, scrub, freeze, separated by commas; empty: nothing", &c.maintenance.tasks},
       {"maintenance", "pause_seconds", "seconds from the start, and from the end of one pass over the store, to the next pass", &c.maintenance.pause_seconds},
       {"maintenance", "bytes_per_second", "bytes that a pass reads and writes a second", &c.maintenance.bytes_per_second},
       {"maintenance", "sweep_retention_seconds", "seconds that an unreached object stays after its push and after the last ref left it", &c.maintenance.policy.sweep_retention_seconds, 0},
@@ -60,7 +61,11 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"maintenance", "redelta_window", "objects that each one is tried against for a delta", &c.maintenance.policy.redelta_window},
       {"maintenance", "redelta_depth", "deltas upon deltas that are made, at most 250", &c.maintenance.policy.redelta_depth},
       {"maintenance", "redelta_window_bytes", "bytes of the objects held to be tried, with their indexes", &c.maintenance.policy.redelta_window_bytes, 1 << 20},
+      {"maintenance", "freeze_idle_seconds", "seconds without fetch or push, since the start at most, after which a repository goes over into the cold form", &c.maintenance.policy.freeze_idle_seconds, 0},
+      {"maintenance", "thaw_fetches", "fetches from the cold form after which it is thawed", &c.maintenance.policy.thaw_fetches},
+      {"maintenance", "compact_bytes_min", "bytes that freezing and thawing replace in a repository before its files are rewritten", &c.maintenance.policy.compact_bytes_min, 0},
       {"maintenance", "scrub_interval_seconds", "seconds after which a repository that was found whole is scrubbed again", &c.maintenance.policy.scrub_interval_seconds, 0},
+      {"archive", "freeze_seconds", "seconds between two looks of an archive, which keeps everything in the cold form; 0: the store is none", &c.maintenance.archive_freeze_seconds, 0},
       {"replication", "node", "number of this member of a replica set; 0: the store is no member of one", &c.replication.node, 0},
       {"replication", "listen", "HOST:PORT for the other members", &c.replication.listen},
       {"replication", "peers", "ID=HOST:PORT of each other member, separated by commas", &c.replication.peers},
@@ -209,6 +214,10 @@ Result<void> complete_config(ServerConfig& config) {
   }
   VEXOR_TRY(check_replica_settings(config.replication));
   VEXOR_TRY(config.maintenance.task_list, parse_task_list(config.maintenance.tasks));
+  const bool thaws = std::find(config.maintenance.task_list.begin(), config.maintenance.task_list.end(), MaintenanceTask::kThaw) != config.maintenance.task_list.end();
+  if (config.maintenance.archive_freeze_seconds > 0 && thaws) {
+    return Error(Errc::kInvalidArgument, "archive.freeze_seconds keeps everything cold: take thaw out of maintenance.tasks");
+  }
   if (!config.shell_user.empty()) {
     const passwd* user = getpwnam(config.shell_user.c_str());
     if (user == nullptr) return Error(Errc::kInvalidArgument, "admin.shell_user: no such user: " + config.shell_user);

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "backend/rocksdb/check_files.h"
+#include "backend/rocksdb/compact_range.h"
 #include "vexorstore/sys/backends.h"
 
 namespace vexor::sys {
@@ -256,6 +257,18 @@ class RocksdbBackend final : public StorageBackend {
   }
   Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<DamagedRows>& damaged) override {
     return check_files(*database_->db, position, bytes, damaged);
+  }
+  Result<bool> compact(Family family, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) override {
+    auto done = compact_range(*database_->db, (*database_)[family], first, end, position, bytes);
+    if (done.has_error() && done.error().code() == Errc::kCorrupt && database_->damage) {
+      database_->damage->note("compaction", done.error().message());
+    }
+    if (done.has_error() || done.value()) return done;
+    // The log holds what the range's new rows were written with until all families have theirs in files.
+    rocksdb::FlushOptions flush;
+    flush.allow_write_stall = false;
+    if (const auto status = database_->db->Flush(flush, database_->families); !status.ok()) return to_error(status);
+    return false;
   }
   Capabilities capabilities() const override { return {true, 1U << 30U, 8}; }
   std::uint64_t approximate_bytes(Family family) override {
