@@ -14,6 +14,10 @@ struct Progress {
   NodeId id = 0;
   Incarnation incarnation = 0;
   bool dead = false;  // evidence, until it is heard again
+  bool withdrawn = false;         // S2: until an incarnation answers that was not heard before
+  Millis echoed = 0;              // S10: the latest send time that `incarnation` echoed
+  Incarnation candidate = 0;      // another that was heard, first at candidate_at
+  Millis candidate_at = 0;
   bool needs_snapshot = false;
   Sequence match = 0;          // durable there, and the same as here
   Sequence next = 0;           // to send
@@ -44,6 +48,10 @@ class Leader {
 
   void answer(NodeId from, const AppendAnswer& message);
   void peer_dead(NodeId peer, Incarnation incarnation);
+  // S2: the member is damaged or too late; it is to leave the in-sync set.
+  void withdraw(NodeId id);
+  // Is it in the effective set?
+  bool counts(NodeId id) const;
   void record_changed();
   void log_written();
   void tick();
@@ -75,6 +83,9 @@ class Leader {
   void send_append(Progress& member, Sequence first, bool with_entries);
   void heartbeat();
   void rewind(Progress& member);
+  void forget_log(Progress& member);
+  bool take_incarnation(Progress& member, const AppendAnswer& message);
+  bool needs_copy(const Progress& member) const;
   void use_samples(Progress& member, const std::vector<EntryId>& samples);
   // leader_commit.cc
   void advance_commit();
@@ -93,6 +104,7 @@ class Leader {
   bool rest_can_commit(NodeId without) const;
   bool may_enter(const Member& member) const;
   void hand_over();
+  void flee_damage();
   void change(Record to);
 
   Core& core_;
@@ -105,6 +117,7 @@ class Leader {
   bool draining_ = false;
   bool lease_dropped_ = false;  // H2
   Millis draining_since_ = 0;
+  Millis next_flight_ = 0;  // S11: when a damaged leader looks for another target
 };
 
 }  // namespace vexor::replication
