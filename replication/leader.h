@@ -5,6 +5,7 @@
 #include "replication/core.h"
 
 #include <deque>
+#include <optional>
 #include <vector>
 
 namespace vexor::replication {
@@ -21,6 +22,7 @@ struct Progress {
   bool needs_snapshot = false;
   Sequence match = 0;          // durable there, and the same as here
   Sequence next = 0;           // to send
+  std::optional<Sequence> common;  // with what it said that it has; none: it said nothing yet
   Sequence commit_told = 0;    // with what was sent
   Sequence match_at_beat = 0;  // `match` at the last heartbeat but one: did it move?
   int beats_without_move = 0;

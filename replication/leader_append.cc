@@ -23,8 +23,8 @@ void Leader::heartbeat() {
 // L6, S7.
 bool Leader::needs_copy(const Progress& member) const {
   if (member.incarnation == 0 || core_.applied == 0) return false;
-  return member.needs_snapshot ||
-         core_.log.last().sequence + 1 - member.next > core_.options.copy_lag_entries;
+  const Sequence last = core_.log.last().sequence;
+  return member.needs_snapshot || (member.common && last - std::max(*member.common, member.match) > core_.options.copy_lag_entries);
 }
 
 // S10. False: the answer of a process that may be gone.
@@ -53,6 +53,7 @@ bool Leader::take_incarnation(Progress& member, const AppendAnswer& message) {
 
 void Leader::forget_log(Progress& member) {
   member.needs_snapshot = false;
+  member.common.reset();
   member.match = member.match_at_beat = member.commit_told = 0;
   member.beats_without_move = 0;
   member.next = core_.log.last().sequence + 1;
@@ -122,6 +123,7 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
                                           core_.options.lease_ms - core_.options.lease_margin_ms());
   if (message.samples.empty()) {
     member->needs_snapshot = false;
+    if (!member->common) member->common = std::min(message.match.sequence, core_.log.last().sequence);
   } else {
     use_samples(*member, message.samples);
   }
@@ -146,6 +148,7 @@ void Leader::use_samples(Progress& member, const std::vector<EntryId>& samples) 
   if (member.match >= log.base().sequence && member.match > 0)
     common = std::max(common.value_or(0), member.match);
   member.needs_snapshot = !common;
+  member.common = common;
   if (!common) return;
   member.next = std::max(member.match, *common) + 1;
   // Too far for entries while nothing is known to match: have the common point compared first.

@@ -226,6 +226,25 @@ class DamageTest(unittest.TestCase):
         self.wait_until_settled(other)
         self.assertIn(self.base, git("ls-remote", other.url("demo/r")).stdout)
 
+    def test_a_late_member_takes_a_copy(self):
+        self.cluster.timers["copy_lag_entries"] = 5
+        for node in self.cluster.nodes.values():
+            node.stop()
+        for node in self.cluster.nodes.values():
+            node.start()
+        wait_until(self.cluster.primary, 30, "somebody leads")
+        self.wait_until_settled(self.cluster.nodes[1])
+        other = self.cluster.nodes[3 - self.cluster.primary().number]
+        other.stop()
+        client = RawClient(self.cluster.https_ports, "late", self.cluster.primary().number)
+        for _ in range(20):
+            client.push()
+        client.forget_connections()
+        other.start()
+        wait_until(lambda: self.copies(other) == 1, 30, "the member took a copy")
+        self.wait_until_settled(other)
+        self.assertIn(client.tip, git("ls-remote", other.url("demo/r")).stdout)
+
     def test_a_log_that_lost_its_end(self):
         wait_until(lambda: len(self.cluster.in_sync()) >= 2, 30, "both are in sync")
         other = self.cluster.nodes[3 - self.cluster.primary().number]
