@@ -28,6 +28,7 @@ Metrics::Metrics()
       scrubbed_pools_(make(prometheus::BuildGauge(), "vexor_scrubbed_pools", "Repositories with their forks, by what scrubbing found last", registry_)),
       oldest_verified_(make(prometheus::BuildGauge(), "vexor_verified_time_seconds", "Unix time of the oldest complete verification; 0: none yet", registry_).Add({})),
       damage_(make(prometheus::BuildGauge(), "vexor_damage_found", "Findings of damaged bytes since the start", registry_).Add({})),
+      replica_damaged_(make(prometheus::BuildGauge(), "vexor_replica_damaged", "1: this member's store is damaged, and it waits for another to take over", registry_).Add({})),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
   for (const Errc kind : {Errc::kCollision, Errc::kCorrupt}) alarms_.Add({{"kind", std::string(errc_name(kind))}});  // seen before the first
@@ -47,6 +48,8 @@ void Metrics::login(const std::string& transport, const std::string& outcome) {
 }
 
 void Metrics::alarm(const std::string& kind) { alarms_.Add({{"kind", kind}}).Increment(); }
+
+void Metrics::replica_damaged(bool damaged) { replica_damaged_.Set(damaged ? 1 : 0); }
 
 void Metrics::connections(const std::string& transport, unsigned open) { connections_.Add({{"transport", transport}}).Set(open); }
 

@@ -80,6 +80,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"replication", "detector_ms", "milliseconds of silence after which a standby takes over", &c.replication.detector_ms},
       {"replication", "offsite_wait_ms", "milliseconds that a push waits for the off-site server after it is committed", &c.replication.offsite_wait_ms, 0},
       {"replication", "proposal_wait_ms", "milliseconds after which a push that is not committed is told that its outcome is not known", &c.replication.proposal_wait_ms},
+      {"replication", "copy_bytes_per_second", "bytes a second that a copy of this member's store may take", &c.replication.copy_bytes_per_second},
+      {"replication", "copy_lag_entries", "a member so many journal records behind is offered a copy", &c.replication.copy_lag_entries},
       {"limits", "pack_bytes_max", "bytes of a received pack", &l.pack_bytes_max},
       {"limits", "object_bytes_max", "inflated bytes of one blob", &l.object_bytes_max},
       {"limits", "structured_object_bytes_max", "inflated bytes of one commit, tree or tag", &l.structured_object_bytes_max},

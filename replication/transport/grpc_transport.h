@@ -25,6 +25,7 @@ struct TransportOptions {
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
+  std::uint64_t copy_bytes_per_second = 64U << 20U;  // that a copy of this member's store may take; not 0
 };
 
 class GrpcTransport final : public Transport {
@@ -47,6 +48,8 @@ class GrpcTransport final : public Transport {
   Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override;
   std::unique_ptr<RowsCall> offer_rows(NodeId to, const RowsOffer& offer) override;
   void leader_changed(NodeId leader) override;
+  // Null: no such member. Must end before the transport.
+  std::unique_ptr<CopyPeer> copy_peer(NodeId from);
 
  private:
   GrpcTransport();
