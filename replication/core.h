@@ -37,6 +37,7 @@ struct Core {
   Sequence commit;   // all up to it are committed
   Sequence applied;  // told by the driver
   Sequence apply_asked;
+  bool damaged = false;  // S11
   std::vector<Output> outputs;
 };
 

@@ -46,6 +46,18 @@ void Leader::peer_dead(NodeId peer, Incarnation incarnation) {
   if (member != nullptr && member->incarnation == incarnation) member->dead = true;
 }
 
+void Leader::withdraw(NodeId id) {
+  Progress* member = find(id);
+  if (member == nullptr) return;
+  member->withdrawn = true;
+  forget_log(*member);
+}
+
+bool Leader::counts(NodeId id) const {
+  const Record* proposed = core_.change.on_its_way();
+  return record().is_in_sync(id) || (proposed != nullptr && proposed->is_in_sync(id));
+}
+
 void Leader::log_written() {
   advance_commit();
 }
@@ -69,6 +81,7 @@ bool Leader::may_serve_reads() const {
 void Leader::tick() {
   if (core_.now >= next_beat_) heartbeat();
   keep_members();
+  flee_damage();
   hand_over();
   settle();
 }

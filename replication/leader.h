@@ -5,6 +5,7 @@
 #include "replication/core.h"
 
 #include <deque>
+#include <optional>
 #include <vector>
 
 namespace vexor::replication {
@@ -14,9 +15,14 @@ struct Progress {
   NodeId id = 0;
   Incarnation incarnation = 0;
   bool dead = false;  // evidence, until it is heard again
+  bool withdrawn = false;         // S2: until an incarnation answers that was not heard before
+  Millis echoed = 0;              // S10: the latest send time that `incarnation` echoed
+  Incarnation candidate = 0;      // another that was heard, first at candidate_at
+  Millis candidate_at = 0;
   bool needs_snapshot = false;
   Sequence match = 0;          // durable there, and the same as here
   Sequence next = 0;           // to send
+  std::optional<Sequence> common;  // with what it said that it has; none: it said nothing yet
   Sequence commit_told = 0;    // with what was sent
   Sequence match_at_beat = 0;  // `match` at the last heartbeat but one: did it move?
   int beats_without_move = 0;
@@ -44,6 +50,10 @@ class Leader {
 
   void answer(NodeId from, const AppendAnswer& message);
   void peer_dead(NodeId peer, Incarnation incarnation);
+  // S2: the member is damaged or too late; it is to leave the in-sync set.
+  void withdraw(NodeId id);
+  // Is it in the effective set?
+  bool counts(NodeId id) const;
   void record_changed();
   void log_written();
   void tick();
@@ -75,6 +85,9 @@ class Leader {
   void send_append(Progress& member, Sequence first, bool with_entries);
   void heartbeat();
   void rewind(Progress& member);
+  void forget_log(Progress& member);
+  bool take_incarnation(Progress& member, const AppendAnswer& message);
+  bool needs_copy(const Progress& member) const;
   void use_samples(Progress& member, const std::vector<EntryId>& samples);
   // leader_commit.cc
   void advance_commit();
@@ -93,6 +106,7 @@ class Leader {
   bool rest_can_commit(NodeId without) const;
   bool may_enter(const Member& member) const;
   void hand_over();
+  void flee_damage();
   void change(Record to);
 
   Core& core_;
@@ -105,6 +119,7 @@ class Leader {
   bool draining_ = false;
   bool lease_dropped_ = false;  // H2
   Millis draining_since_ = 0;
+  Millis next_flight_ = 0;  // S11: when a damaged leader looks for another target
 };
 
 }  // namespace vexor::replication

@@ -11,13 +11,53 @@ void Leader::heartbeat() {
   next_beat_ = core_.now + core_.options.heartbeat_ms;
   for (Progress& member : members_) {
     rewind(member);
-    if (member.needs_snapshot) {
+    if (needs_copy(member)) {
       const auto entry = core_.log.log().id_at(core_.applied);
       core_.send(member.id, SnapshotOffer{epoch_, *entry});
     }
     send_append(member, member.next, false);
     send_entries(member);
   }
+}
+
+// L6, S7.
+bool Leader::needs_copy(const Progress& member) const {
+  if (member.incarnation == 0 || core_.applied == 0) return false;
+  const Sequence last = core_.log.last().sequence;
+  return member.needs_snapshot || (member.common && last - std::max(*member.common, member.match) > core_.options.copy_lag_entries);
+}
+
+// S10. False: the answer of a process that may be gone.
+bool Leader::take_incarnation(Progress& member, const AppendAnswer& message) {
+  const Incarnation incarnation = message.incarnation;
+  const Millis echo = std::min(message.echo_time, core_.now);
+  if (incarnation == member.incarnation) {
+    member.echoed = std::max(member.echoed, echo);
+    return !member.withdrawn;
+  }
+  if (member.incarnation != 0 && !core_.faults.keep_old_incarnations) {
+    if (incarnation != member.candidate) {
+      member.candidate = incarnation;
+      member.candidate_at = core_.now;
+    }
+    // It lived after it was first heard, and after the other one was heard of last.
+    if (echo <= std::max(member.candidate_at, member.echoed)) return false;
+    forget_log(member);
+  }
+  member.incarnation = incarnation;
+  member.echoed = echo;
+  member.candidate = 0;
+  member.withdrawn = false;
+  return true;
+}
+
+void Leader::forget_log(Progress& member) {
+  member.needs_snapshot = false;
+  member.common.reset();
+  member.match = member.match_at_beat = member.commit_told = 0;
+  member.beats_without_move = 0;
+  member.next = core_.log.last().sequence + 1;
+  member.moved_at = core_.now;
 }
 
 // What was sent and not answered for two heartbeats is sent again.
@@ -40,6 +80,7 @@ void Leader::send_entries(Progress& member) {
     if (member.match == 0 && core_.log.log().base().sequence >= member.next) return;
     const Sequence before = member.next;
     send_append(member, member.next, true);
+    if (member.needs_snapshot) return;
     VEXOR_CHECK(member.next > before);
   }
 }
@@ -55,6 +96,10 @@ void Leader::send_append(Progress& member, Sequence first, bool with_entries) {
   append.send_time = core_.now;
   if (with_entries) {
     append.entries = log.read(first, kAppendEntriesMax, kAppendBytesMax);
+    if (append.entries.empty()) {  // S7
+      member.needs_snapshot = true;
+      return;
+    }
     member.next = first + append.entries.size();
   }
   core_.send(member.id, std::move(append));
@@ -69,15 +114,16 @@ void Leader::bring_commit(NodeId id) {
 void Leader::answer(NodeId from, const AppendAnswer& message) {
   Progress* member = find(from);
   if (member == nullptr || message.epoch != epoch_ || message.samples.size() > kSamplesMax) return;
+  if (!take_incarnation(*member, message)) return;
   member->heard_at = core_.now;
   member->dead = false;
-  member->incarnation = message.incarnation;
   if (message.promised)  // P1: from when the Append was sent, by this clock
     member->lease_until =
         std::max(member->lease_until, std::min(message.echo_time, core_.now) +
                                           core_.options.lease_ms - core_.options.lease_margin_ms());
   if (message.samples.empty()) {
     member->needs_snapshot = false;
+    if (!member->common) member->common = std::min(message.match.sequence, core_.log.last().sequence);
   } else {
     use_samples(*member, message.samples);
   }
@@ -88,6 +134,7 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
     member->next = std::max(member->next, member->match + 1);
     member->needs_snapshot = false;
     advance_commit();
+    settle();  // a committed one may have waited for this copy (C5)
   }
   send_entries(*member);
 }
@@ -102,6 +149,7 @@ void Leader::use_samples(Progress& member, const std::vector<EntryId>& samples) 
   if (member.match >= log.base().sequence && member.match > 0)
     common = std::max(common.value_or(0), member.match);
   member.needs_snapshot = !common;
+  member.common = common;
   if (!common) return;
   member.next = std::max(member.match, *common) + 1;
   // Too far for entries while nothing is known to match: have the common point compared first.

@@ -31,6 +31,7 @@ bool Leader::leaves(NodeId id) const {  // C4
   if (record().find(id) == nullptr) return true;
   const Progress* member = find(id);
   if (member == nullptr) return false;
+  if (member->withdrawn) return true;  // S2
   const bool lags = member->match < core_.log.last().sequence && member->match <= core_.commit &&
                     core_.now - member->moved_at > core_.options.member_lag_ms;
   return (away(*member) || lags) && rest_can_commit(id);
@@ -46,12 +47,28 @@ bool Leader::rest_can_commit(NodeId without) const {
 bool Leader::may_enter(const Member& member) const {  // C2
   if (member.role != Role::kStandby || record().is_in_sync(member.id)) return false;
   const Progress* progress = find(member.id);
-  if (progress == nullptr || progress->dead || progress->incarnation == 0) return false;
+  if (progress == nullptr || progress->dead || progress->withdrawn || progress->incarnation == 0)
+    return false;
   if (core_.now - progress->heard_at > 3 * core_.options.heartbeat_ms) return false;
   if (core_.faults.add_before_caught_up) return true;
   // What others committed may be more than this node, after a start, knows to be committed.
   return progress->match >= core_.commit &&
          (progress->match >= tail_end_ || core_.faults.add_before_tail);
+}
+
+// S11. Who is in sync and answers is not damaged: else it would be silent.
+void Leader::flee_damage() {
+  if (!core_.damaged || core_.change.on_its_way() != nullptr || core_.now < next_flight_) return;
+  if (record().handover_target != 0) return;
+  for (const NodeId id : record().in_sync) {
+    const Progress* member = find(id);
+    if (member == nullptr || away(*member) || member->withdrawn || member->incarnation == 0)
+      continue;
+    const auto to = with_handover(record(), id);
+    if (!to) continue;
+    next_flight_ = core_.now + 2 * core_.options.handover_wait_ms;
+    return change(*to);
+  }
 }
 
 void Leader::hand_over() {

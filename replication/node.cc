@@ -129,6 +129,18 @@ void Node::peer_dead(Millis now, NodeId peer, Incarnation incarnation) {
   end_of_input();
 }
 
+void Node::damaged(Millis now) {
+  core_.damaged = true;
+  if (begin(now) && leader_) leader_->tick();
+}
+
+void Node::withdraw(Millis now, NodeId member) {
+  if (!begin(now) || !leader_) return;
+  leader_->withdraw(member);
+  leader_->tick();
+  end_of_input();
+}
+
 void Node::log_durable(Millis now, LogTicket ticket) {
   if (!begin(now)) return;
   core_.log.written(ticket);

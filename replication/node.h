@@ -34,6 +34,10 @@ class Node {
   // Proof that this incarnation of a peer ended; see "Takeover".
   void peer_dead(Millis now, NodeId peer, Incarnation incarnation);
   void log_durable(Millis now, LogTicket ticket);  // all tickets up to it
+  // S11: rows of this store cannot be read; the log is whole.
+  void damaged(Millis now);
+  // S2: asked by a member that is about to take a copy.
+  void withdraw(Millis now, NodeId member);
   // A write failed: the log is as after some earlier write. The node resigns and stops.
   void log_failed(Millis now);
   void applied(Millis now, Sequence sequence);
@@ -60,6 +64,10 @@ class Node {
   // Follows the leader of head_epoch(), and no entry of the log will be cut in that epoch.
   bool follows_wholly() const {
     return !leader_ && !elected_ && !stopped() && follower_.is_compared();
+  }
+  // Leads `epoch` or a later one, and `member` is not in its effective set (S3).
+  bool leads_without(NodeId member, Epoch epoch) const {
+    return leader_ && leader_->epoch() >= epoch && !leader_->counts(member);
   }
   bool stopped() const { return stopped_ || follower_.quarantined(); }
   // Still? To be asked in the moment before state and log are replaced.

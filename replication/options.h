@@ -18,6 +18,7 @@ struct Options {
   Millis read_wait_ms = 5000;
   Millis coordinator_wait_ms = 1000;
   Millis handover_wait_ms = 5000;
+  Sequence copy_lag_entries = 200'000;  // S7
 
   // What a leader takes off a promise: drift of both clocks, and 2 ms for rounding.
   Millis lease_margin_ms() const { return lease_ms * 2 * clock_drift_ppm / 1'000'000 + 2; }
@@ -40,6 +41,8 @@ struct Faults {
   bool promise_while_candidate = false;   // P3 left out
   bool serve_before_tail = false;         // Q1 without the tail
   bool count_unsynced = false;            // L1: an append counts before it is durable
+  bool keep_old_incarnations = false;     // S10: what an earlier process had counts on
+  bool ignore_mark = false;               // S8 left out
 };
 
 }  // namespace vexor::replication

@@ -29,6 +29,7 @@ void Follower::tick() {
 
 bool Follower::may_take_over() const {
   if (!core_.record || core_.change.on_its_way() != nullptr || seeding_) return false;
+  if (core_.damaged) return false;  // S1
   const Record& record = core_.record->record;
   if (!record.may_take_over(core_.self.id)) return false;
   // A leader of a later epoch was heard: the record seen is an old one.

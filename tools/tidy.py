@@ -11,7 +11,7 @@ RANK = {"base": 0, "format": 1, "compress": 1, "crypto": 1, "backend": 2, "store
 THIRD_PARTY = {  # header prefix -> the only folders that may see it
     "rocksdb/": ["libvexorstore/src/backend/rocksdb"], "git2": ["libvexorstore/src/git2", "libvexorstore/include/vexorstore/git2", "examples", "tests", "bench/micro"],
     "immintrin.h": ["libvexorstore/src/crypto"], "sodium.h": ["libvexorstore/src/crypto", "libvexorstore/src/store/accounts.cc"], "libssh/": ["frontends/ssh"],
-    "roaring/": ["bench/micro", "libvexorstore/src/store", "libvexorstore/src/pack", "libvexorstore/src/maintenance"], "libdeflate.h": ["libvexorstore/src/compress"],
+    "roaring/": ["bench/micro", "libvexorstore/src/store", "libvexorstore/src/pack", "libvexorstore/src/maintenance"], "libdeflate.h": ["libvexorstore/src/compress"], "zstd.h": ["libvexorstore/src/compress"],
     "grpcpp/": ["replication/transport"], "google/protobuf": ["replication/transport"], "crypt.h": ["libvexorstore/src/store/accounts.cc"], "boost/asio": ["frontends"], "boost/beast": ["frontends"],
     "openssl/": ["libvexorstore/src/crypto", "libvexorstore/src/store/keys.cc", "frontends/https", "bench/load_client", "bench/micro"],
 }

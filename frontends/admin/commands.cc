@@ -168,6 +168,7 @@ Result<json::object> repo_describe(Call& call) {
   fields["blobs"] = stats.blobs;
   fields["tags"] = stats.tags;
   fields["stored_bytes"] = stats.stored_bytes;
+  fields["cold_extents"] = stats.cold_extents;
   VEXOR_TRY(const ScrubState scrub, scrub_state(call.store, info.id));
   fields["verified_at_ms"] = scrub.verified_at_ms;
   fields["verified_sequence"] = scrub.verified_sequence;
@@ -317,7 +318,8 @@ Result<json::object> repair(Call& call) {
 json::object fields_of(const MaintenanceFigures& figures) {
   return {{"pools", figures.pools}, {"bytes", figures.bytes}, {"extents_merged", figures.extents_merged},
           {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed}, {"bytes_saved", figures.bytes_saved},
-          {"objects_scrubbed", figures.objects_scrubbed}, {"damage_found", figures.damage_found}};
+          {"objects_scrubbed", figures.objects_scrubbed}, {"damage_found", figures.damage_found},
+          {"objects_frozen", figures.objects_frozen}, {"objects_thawed", figures.objects_thawed}};
 }
 
 Result<json::object> maintenance_status_of(Call& call) {
@@ -355,10 +357,11 @@ Result<json::object> maintenance_run(Call& call) {
     options.tasks.push_back(*task);
   }
   if (what || retention) {
-    // Who asks for re-delta or scrub by name gets it, however little the pool has grown or aged.
+    // Who asks for re-delta, scrub, freeze or thaw by name gets it, however little the pool has grown, aged or been used.
     options.policy = call.store.maintenance_policy();
     if (what) options.policy->redelta_growth_percent = 0;
     if (what) options.policy->scrub_interval_seconds = 0;
+    if (what) options.policy->freeze_idle_seconds = options.policy->thaw_fetches = 0;
     if (retention) options.policy->sweep_retention_seconds = *retention;
   }
   VEXOR_TRY(const auto pass, begin_maintenance(call.store, options));

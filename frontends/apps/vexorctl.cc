@@ -423,7 +423,7 @@ void add_rest(CLI::App& app, Arguments& args) {
   maintenance->add_subcommand("status", "what runs now, and what was done since the start");
   CLI::App* run = maintenance->add_subcommand("run", "one pass over all repositories, or over one and its forks");
   run->add_option("REPOSITORY", args.name);
-  run->add_option("--what", args.what, "tasks, in this order; without it all but scrub")->delimiter(',')->check(CLI::IsMember({"sweep", "redelta", "merge", "scrub"}));
+  run->add_option("--what", args.what, "tasks, in this order; without it sweep, redelta, merge")->delimiter(',')->check(CLI::IsMember({"sweep", "redelta", "merge", "scrub", "freeze", "thaw"}));
   run->add_option("--retention-seconds", args.retention_seconds, "how long unreached objects stay; the server's setting without it");
   CLI::App* archive = app.add_subcommand("archive", "whether what is kept can be had back")->require_subcommand(1);
   CLI::App* drill = archive->add_subcommand("drill", "restore a random sample of repositories from a checkpoint, some as of random moments, and compare");

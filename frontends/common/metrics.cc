@@ -28,6 +28,7 @@ Metrics::Metrics()
       scrubbed_pools_(make(prometheus::BuildGauge(), "vexor_scrubbed_pools", "Repositories with their forks, by what scrubbing found last", registry_)),
       oldest_verified_(make(prometheus::BuildGauge(), "vexor_verified_time_seconds", "Unix time of the oldest complete verification; 0: none yet", registry_).Add({})),
       damage_(make(prometheus::BuildGauge(), "vexor_damage_found", "Findings of damaged bytes since the start", registry_).Add({})),
+      replica_damaged_(make(prometheus::BuildGauge(), "vexor_replica_damaged", "1: this member's store is damaged, and it waits for another to take over", registry_).Add({})),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
   for (const Errc kind : {Errc::kCollision, Errc::kCorrupt}) alarms_.Add({{"kind", std::string(errc_name(kind))}});  // seen before the first
@@ -48,6 +49,8 @@ void Metrics::login(const std::string& transport, const std::string& outcome) {
 
 void Metrics::alarm(const std::string& kind) { alarms_.Add({{"kind", kind}}).Increment(); }
 
+void Metrics::replica_damaged(bool damaged) { replica_damaged_.Set(damaged ? 1 : 0); }
+
 void Metrics::connections(const std::string& transport, unsigned open) { connections_.Add({{"transport", transport}}).Set(open); }
 
 std::string Metrics::text(Store& store) {
@@ -61,7 +64,8 @@ std::string Metrics::text(Store& store) {
   const std::pair<const char*, std::uint64_t> figures[] = {
       {"pools", status.figures.pools}, {"bytes", status.figures.bytes}, {"extents_merged", status.figures.extents_merged},
       {"objects_swept", status.figures.objects_swept}, {"objects_redeltaed", status.figures.objects_redeltaed}, {"bytes_saved", status.figures.bytes_saved},
-      {"objects_scrubbed", status.figures.objects_scrubbed}, {"damage_found", status.figures.damage_found}};
+      {"objects_scrubbed", status.figures.objects_scrubbed}, {"damage_found", status.figures.damage_found},
+      {"objects_frozen", status.figures.objects_frozen}, {"objects_thawed", status.figures.objects_thawed}};
   for (const auto& [name, value] : figures) maintenance_.Add({{"figure", name}}).Set(static_cast<double>(value));
   damage_.Set(static_cast<double>(damage_log(store).count()));
   if (const auto scrubbed = scrub_summary(store); scrubbed.has_value()) {

@@ -20,6 +20,8 @@ class Metrics {
   // Something an operator must look at: "collision" or "corrupt".
   void alarm(const std::string& kind);
   void connections(const std::string& transport, unsigned open);
+  // Of a member of a replica set: rows of its store cannot be read.
+  void replica_damaged(bool damaged);
   // The exposition text, with figures of the store as of now.
   std::string text(Store& store);
 
@@ -38,6 +40,7 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& scrubbed_pools_;
   prometheus::Gauge& oldest_verified_;
   prometheus::Gauge& damage_;
+  prometheus::Gauge& replica_damaged_;
   prometheus::Gauge& sequence_;
   prometheus::Gauge& start_time_;
 };

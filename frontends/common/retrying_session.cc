@@ -10,6 +10,7 @@ using protocol::Wants;
 
 namespace {
 constexpr int kTriesMax = 100;
+constexpr int kUnreachableMax = 4;  // each of these has waited for a primary for some seconds
 constexpr std::chrono::milliseconds kPauseFirst{5};
 constexpr std::chrono::milliseconds kPauseMax{100};
 constexpr std::size_t kPieceBytes = 64 * 1024;
@@ -36,14 +37,19 @@ void RetryingSession::end_of_input() {
 
 bool RetryingSession::may_begin_again() const {
   const Error* failure = inner_->failure();
-  return failure != nullptr && failure->code() == Errc::kUnavailable && is_whole_ && (sent_.size() > 0 || !has_told_) && tries_ < kTriesMax;
+  const bool is_worth_it = failure != nullptr && (failure->code() == Errc::kUnavailable || failure->code() == Errc::kIndeterminate);
+  return is_worth_it && is_whole_ && (sent_.size() > 0 || !has_told_) && tries_ < kTriesMax;
 }
 
 // What the failed one wanted to say in this turn is dropped with it.
 void RetryingSession::begin_again() {
-  std::this_thread::sleep_for(std::min(kPauseMax, kPauseFirst * (1 << std::min(tries_, 5))));
-  ++tries_;
-  auto again = open_();
+  if (inner_->failure()->code() == Errc::kIndeterminate && !unknown_) unknown_.emplace(inner_->failure()->code(), std::string(inner_->failure()->message()));
+  Result<std::unique_ptr<protocol::Session>> again = nullptr;
+  do {
+    std::this_thread::sleep_for(std::min(kPauseMax, kPauseFirst * (1 << std::min(tries_, 5))));
+    ++tries_;
+    again = open_(unknown_.has_value());
+  } while (again.has_error() && again.error().code() == Errc::kUnavailable && ++unreachable_ < kUnreachableMax && tries_ < kTriesMax);
   if (again.has_error()) return give_up();  // the failed one's report stands
   inner_ = std::move(again).value();
   replaying_ = sent_.size() > 0 || ended_;

@@ -1,11 +1,13 @@
-// RetryingSession: a push that is begun again, unseen by its client, when the server that ran it was not the
-// primary any more before anything was changed (kUnavailable).
+// RetryingSession: a push that is begun again, unseen by its client, when the server that ran it was not the primary any
+// more: before anything was changed (kUnavailable), or when it is not known whether it was (kIndeterminate). The repetition
+// is told of the latter, and takes what it finds committed as its own (protocol::ReceivePackOptions::may_be_done_after).
 //
 // Threads: as of a Session. Keeps all that the client sent, in a file if it is much (ReplayBuffer).
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "common/replay_buffer.h"
 #include "vexorstore/protocol/session.h"
@@ -15,7 +17,7 @@ namespace vexor::frontend {
 
 class RetryingSession final : public protocol::Session {
  public:
-  using Open = std::function<Result<std::unique_ptr<protocol::Session>>()>;
+  using Open = std::function<Result<std::unique_ptr<protocol::Session>>(bool may_be_done)>;
   // `is_stateless`: it does not begin with an advertisement.
   RetryingSession(std::unique_ptr<protocol::Session> first, Open open, bool is_stateless, std::filesystem::path scratch_directory)
       : inner_(std::move(first)), open_(std::move(open)), is_stateless_(is_stateless), sent_(std::move(scratch_directory)) {}
@@ -33,7 +35,10 @@ class RetryingSession final : public protocol::Session {
   }
   void run_work() override;
   Bytes keep_alive() const override { return inner_->keep_alive(); }
-  const Error* failure() const override { return inner_->failure(); }
+  const Error* failure() const override {
+    const Error* now = inner_->failure();
+    return now != nullptr && unknown_ ? &*unknown_ : now;
+  }
 
  private:
   bool may_begin_again() const;
@@ -53,6 +58,8 @@ class RetryingSession final : public protocol::Session {
   std::uint64_t replayed_ = 0;
   bool replayed_end_ = false;
   int tries_ = 0;
+  int unreachable_ = 0;  // how often there was no primary
+  std::optional<Error> unknown_;  // of the first run whose end was not seen: a later failure makes it no better known
 };
 
 }  // namespace vexor::frontend

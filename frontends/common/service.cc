@@ -5,6 +5,7 @@
 #include "admin/commands.h"
 #include "common/log.h"
 #include "common/peer_address.h"
+#include "common/resuming_session.h"
 #include "common/retrying_session.h"
 #include "vexorstore/history.h"
 #include "vexorstore/protocol/receive_pack.h"
@@ -141,16 +142,34 @@ Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {
 }
 
 Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal& principal, const GitRequest& request) {
+  if (set_ != nullptr && request.command == GitCommand::kUploadPack && !request.is_forwarded) return open_read(principal, request);
+  const std::uint64_t applied = set_ != nullptr ? set_->applied() : 0;  // before the push can be
   VEXOR_TRY(auto session, open_once(principal, request));
-  if (!forward_ || request.is_forwarded || request.advertise_only || request.command != GitCommand::kReceivePack) return session;
-  const auto again = [this, principal, request] { return open_once(principal, request); };
+  if (set_ == nullptr || request.is_forwarded || request.advertise_only || request.command == GitCommand::kUploadPack) return session;
+  const auto again = [this, principal, request, applied](bool may_be_done) {
+    GitRequest repeated = request;
+    if (may_be_done) repeated.may_be_done_after = applied;
+    return open_once(principal, repeated);
+  };
   return std::unique_ptr<protocol::Session>(std::make_unique<RetryingSession>(std::move(session), again, request.stateless, scratch_directory_));
+}
+
+// Another server checks again what this one lets it do.
+Result<std::unique_ptr<protocol::Session>> Service::open_read(const Principal& principal, const GitRequest& request) {
+  const auto open = [this, principal, request]() -> Result<std::unique_ptr<protocol::Session>> {
+    VEXOR_TRY(auto elsewhere, set_->forward(principal, request));
+    if (elsewhere) return elsewhere;
+    return open_once(principal, request);
+  };
+  VEXOR_TRY(auto elsewhere, set_->forward(principal, request));
+  if (!elsewhere) return open_once(principal, request);
+  return std::unique_ptr<protocol::Session>(std::make_unique<ResumingSession>(std::move(elsewhere), open));
 }
 
 Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& principal, const GitRequest& request) {
   const bool is_write = request.command == GitCommand::kReceivePack;
-  if (before_read_) {
-    VEXOR_TRY(before_read_(request.command));
+  if (set_ != nullptr) {
+    VEXOR_TRY(set_->before_read(request.command));
   }
   const Address address = parse_address(request.repository);
   VEXOR_TRY(const auto repository, store_.find_repository(address.repository));
@@ -166,8 +185,8 @@ Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& p
   if (!address.moment.empty()) return open_past(principal, request, *repository, permission, address.moment);
   const int version = protocol::parse_protocol_version(request.git_protocol);
   // An advertisement alone is a read.
-  if (is_write && forward_ && !request.is_forwarded && !request.advertise_only) {
-    VEXOR_TRY(auto elsewhere, forward_(principal, request));
+  if (is_write && set_ != nullptr && !request.is_forwarded && !request.advertise_only) {
+    VEXOR_TRY(auto elsewhere, set_->forward(principal, request));
     if (elsewhere) return elsewhere;
   }
   if (is_write) {
@@ -177,6 +196,7 @@ Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& p
     options.advertise_only = request.advertise_only;
     options.actor = {principal.account, principal.name};
     options.session_id = request.session_id;
+    options.may_be_done_after = request.may_be_done_after;
     return protocol::make_receive_pack(store_, *repository, options);
   }
   protocol::UploadPackOptions options;

@@ -9,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -43,6 +44,8 @@ struct GitRequest {
   bool advertise_only = false;
   std::string session_id;    // names this request in our log and, if it logs it, in the client's
   bool is_forwarded = false;  // by another member of the replica set: never on to a third one
+  // protocol::ReceivePackOptions::may_be_done_after
+  std::optional<std::uint64_t> may_be_done_after{};
 };
 
 // A new name for a request: 16 random hex digits.
@@ -54,24 +57,31 @@ class Service {
 
   Store& store() { return store_; }
   Metrics& metrics() { return metrics_; }
-  // Gives a push to the primary; a null session: this server is the primary. Set before the frontends start.
-  using Forward = std::function<Result<std::unique_ptr<protocol::Session>>(const Principal&, const GitRequest&)>;
-  // `scratch_directory`: for pushes that are large and may have to be begun again.
-  void set_forward(Forward forward, std::filesystem::path scratch_directory) {
-    forward_ = std::move(forward);
+  // What a member of a replica set does for its clients. Any thread; methods may block.
+  class ReplicaSet {
+   public:
+    virtual ~ReplicaSet() = default;
+    // A session at the member that can do what is asked: a push at the primary, a read where the store may be read. Null: here.
+    // Errors: kUnavailable, which is what the client is told.
+    virtual Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request) = 0;
+    // Until the store here may be read from by a session of this kind. Errors: kUnavailable.
+    virtual Result<void> before_read(GitCommand command) = 0;
+    // What this member has applied of the journal.
+    virtual std::uint64_t applied() const = 0;
+  };
+  // Set before the frontends start; must outlive them. `scratch_directory`: for pushes that are large and may have to be begun again.
+  void set_replica_set(ReplicaSet& set, std::filesystem::path scratch_directory) {
+    set_ = &set;
     scratch_directory_ = std::move(scratch_directory);
   }
-  // Runs before the store is read for a client, who reads or is about to push; an error is what the client is
-  // told. Set before the frontends start.
-  using BeforeRead = std::function<Result<void>(GitCommand)>;
-  void set_before_read(BeforeRead before_read) { before_read_ = std::move(before_read); }
 
   // kRefused: wrong. kUnavailable: too many failures, try later.
   Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
   // kRefused: no account has this key. The caller makes sure that the key was proven.
   Result<Principal> login_key(const Peer& peer, Bytes key_blob);
   // kNotFound for missing and forbidden alike; kRefused when logging in could help.
-  // A push through a member of a replica set is begun again when the primary changes.
+  // Through a member of a replica set, a push is begun again when the primary changes, and a fetch goes on at another member
+  // when the one that serves it ends.
   Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
   // Logs why a session ended when that is no fault of the client: an "alarm" for a collision or damaged
   // data, else an "error".
@@ -85,6 +95,7 @@ class Service {
     unsigned count = 0;
     std::int64_t until_ms = 0;
   };
+  Result<std::unique_ptr<protocol::Session>> open_read(const Principal& principal, const GitRequest& request);
   Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request);
   Result<std::unique_ptr<protocol::Session>> open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,
                                                        Permission permission, const std::string& moment);
@@ -92,8 +103,7 @@ class Service {
   void add_failure(const std::string& key, std::int64_t now_ms);
 
   Store& store_;
-  BeforeRead before_read_;
-  Forward forward_;
+  ReplicaSet* set_ = nullptr;
   std::filesystem::path scratch_directory_;
   Metrics metrics_;
   const sys::Clock& clock_;

@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include <algorithm>
 #include <pwd.h>
 #include <toml++/toml.h>
 #include <variant>
@@ -52,16 +53,20 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"rocksdb", "block_cache_bytes", "bytes of the block cache", &c.rocksdb.block_cache_bytes},
       {"rocksdb", "write_buffer_bytes", "bytes of rows held before they go to files", &c.rocksdb.write_buffer_bytes},
       {"rocksdb", "background_jobs", "threads that flush and compact", &c.rocksdb.background_jobs},
-      {"maintenance", "tasks", "what is done to all repositories, in this order: sweep, redelta, merge, scrub, separated by commas; empty: nothing", &c.maintenance.tasks},
+      {"maintenance", "tasks", "what is done to all repositories, in this order: thaw, sweep, redelta, merge, scrub, freeze, separated by commas; empty: nothing", &c.maintenance.tasks},
       {"maintenance", "pause_seconds", "seconds from the start, and from the end of one pass over the store, to the next pass", &c.maintenance.pause_seconds},
       {"maintenance", "bytes_per_second", "bytes that a pass reads and writes a second", &c.maintenance.bytes_per_second},
       {"maintenance", "redelta_growth_percent", "deltas of a repository and its forks are made anew when its objects became so many per cent more", &c.maintenance.policy.redelta_growth_percent, 0},
       {"maintenance", "redelta_window", "objects that each one is tried against for a delta", &c.maintenance.policy.redelta_window},
       {"maintenance", "redelta_depth", "deltas upon deltas that are made, at most 250", &c.maintenance.policy.redelta_depth},
       {"maintenance", "redelta_window_bytes", "bytes of the objects held to be tried, with their indexes", &c.maintenance.policy.redelta_window_bytes, 1 << 20},
+      {"maintenance", "freeze_idle_seconds", "seconds without fetch or push, since the start at most, after which a repository goes over into the cold form", &c.maintenance.policy.freeze_idle_seconds, 0},
+      {"maintenance", "thaw_fetches", "fetches from the cold form after which it is thawed", &c.maintenance.policy.thaw_fetches},
+      {"maintenance", "compact_bytes_min", "bytes that freezing and thawing replace in a repository before its files are rewritten", &c.maintenance.policy.compact_bytes_min, 0},
       {"maintenance", "scrub_interval_seconds", "seconds after which a repository that was found whole is scrubbed again", &c.maintenance.policy.scrub_interval_seconds, 0},
       {"retention", "object_seconds", "seconds that an object which no ref reaches stays after its push and after the last ref left it", &c.maintenance.policy.sweep_retention_seconds, 0},
       {"retention", "deleted_repository_seconds", "seconds after its deletion that a deleted repository keeps its objects", &c.maintenance.policy.deleted_retention_seconds, 0},
+      {"archive", "freeze_seconds", "seconds between two looks of an archive, which keeps everything in the cold form; 0: the store is none", &c.maintenance.archive_freeze_seconds, 0},
       {"replication", "node", "number of this member of a replica set; 0: the store is no member of one", &c.replication.node, 0},
       {"replication", "listen", "HOST:PORT for the other members", &c.replication.listen},
       {"replication", "peers", "ID=HOST:PORT of each other member, separated by commas", &c.replication.peers},
@@ -70,12 +75,14 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"replication", "ca_file", "PEM file of the authority that signs members; empty: no TLS, for loopback addresses only", &c.replication.ca_file},
       {"replication", "certificate_file", "PEM file of this member's certificate, for the name node-ID.vexor", &c.replication.certificate_file},
       {"replication", "key_file", "PEM file of its key", &c.replication.key_file},
-      {"replication", "reads", "linearizable: a read shows all that was acknowledged anywhere; eventual: what is here", &c.replication.reads},
+      {"replication", "reads", "linearizable: a read shows all that was acknowledged anywhere; eventual: what is here; primary: reads are served by the primary too", &c.replication.reads},
       {"replication", "heartbeat_ms", "milliseconds between messages of the primary", &c.replication.heartbeat_ms},
       {"replication", "lease_ms", "milliseconds that a standby promises not to take over after it heard the primary", &c.replication.lease_ms},
       {"replication", "detector_ms", "milliseconds of silence after which a standby takes over", &c.replication.detector_ms},
       {"replication", "offsite_wait_ms", "milliseconds that a push waits for the off-site server after it is committed", &c.replication.offsite_wait_ms, 0},
       {"replication", "proposal_wait_ms", "milliseconds after which a push that is not committed is told that its outcome is not known", &c.replication.proposal_wait_ms},
+      {"replication", "copy_bytes_per_second", "bytes a second that a copy of this member's store may take", &c.replication.copy_bytes_per_second},
+      {"replication", "copy_lag_entries", "a member so many journal records behind is offered a copy", &c.replication.copy_lag_entries},
       {"limits", "pack_bytes_max", "bytes of a received pack", &l.pack_bytes_max},
       {"limits", "object_bytes_max", "inflated bytes of one blob", &l.object_bytes_max},
       {"limits", "structured_object_bytes_max", "inflated bytes of one commit, tree or tag", &l.structured_object_bytes_max},
@@ -210,6 +217,10 @@ Result<void> complete_config(ServerConfig& config) {
   }
   VEXOR_TRY(check_replica_settings(config.replication));
   VEXOR_TRY(config.maintenance.task_list, parse_task_list(config.maintenance.tasks));
+  const bool thaws = std::find(config.maintenance.task_list.begin(), config.maintenance.task_list.end(), MaintenanceTask::kThaw) != config.maintenance.task_list.end();
+  if (config.maintenance.archive_freeze_seconds > 0 && thaws) {
+    return Error(Errc::kInvalidArgument, "archive.freeze_seconds keeps everything cold: take thaw out of maintenance.tasks");
+  }
   if (!config.shell_user.empty()) {
     const passwd* user = getpwnam(config.shell_user.c_str());
     if (user == nullptr) return Error(Errc::kInvalidArgument, "admin.shell_user: no such user: " + config.shell_user);

@@ -1,8 +1,10 @@
-// The thread of vexord that keeps the store in shape: a pause, a pass over all pools, the next pause.
+// The thread of vexord that keeps the store in shape: a pause, a pass over all pools, the next pause. In between it thaws
+// pools that are used, and, in an archive, freezes what has come.
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "vexorstore/maintenance.h"
@@ -15,6 +17,7 @@ struct MaintenanceSettings {
   int pause_seconds = 3600;
   std::uint64_t bytes_per_second = 32U << 20U;
   MaintenancePolicy policy;  // the store's
+  int archive_freeze_seconds = 0;  // an archive keeps everything cold: how often it looks; 0: no archive
 };
 
 class MaintenanceThread {
@@ -27,7 +30,13 @@ class MaintenanceThread {
 
  private:
   void run();
-  void run_pass();
+  bool has(MaintenanceTask task) const;
+  bool is_archive() const { return settings_.archive_freeze_seconds > 0; }
+  // Between two passes. False: it is time to stop.
+  bool pause();
+  void freeze_news();
+  // False: it did not come to its end.
+  bool run_pass(const MaintenanceOptions& options);
   // False: it is time to stop.
   bool sleep(std::int64_t ms);
 
@@ -37,6 +46,7 @@ class MaintenanceThread {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;  // guarded by mutex_
+  std::optional<JournalSequence> frozen_sequence_;  // of an archive: all that was applied then is cold; this thread's
 };
 
 }  // namespace vexor::frontend

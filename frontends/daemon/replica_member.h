@@ -5,38 +5,30 @@
 #include <string>
 
 #include "common/service.h"
+#include "daemon/replica_settings.h"
+
+namespace vexor::replication {
+struct HostFiles;
+}
 
 namespace vexor::frontend {
 
-struct ReplicaSettings {
-  std::uint64_t node = 0;            // this member; 0: the store is no member of a set
-  std::string listen;                // HOST:PORT for the other members
-  std::string peers;                 // "ID=HOST:PORT,..." of the others
-  std::string etcd;                  // "HOST:PORT,..."
-  std::string etcd_key = "/vexorstore/replica-set";
-  std::string ca_file;               // PEM; all three empty: no TLS, loopback only
-  std::string certificate_file;
-  std::string key_file;
-  std::string reads = "linearizable";  // or "eventual"
-  int heartbeat_ms = 100;
-  int lease_ms = 700;
-  int detector_ms = 1000;
-  int offsite_wait_ms = 1000;
-  int proposal_wait_ms = 10000;
-};
-
-class ReplicaMember {
+class ReplicaMember final : public Service::ReplicaSet {
  public:
   // Errors: kInvalidArgument (settings), kIo.
   // Pushes of other members' clients are run by `service`, which must outlive this.
-  static Result<std::unique_ptr<ReplicaMember>> start(Service& service, const ReplicaSettings& settings);
-  ~ReplicaMember();
+  static Result<std::unique_ptr<ReplicaMember>> start(Service& service, const ReplicaSettings& settings, const replication::HostFiles& files);
+  ~ReplicaMember() override;
 
-  // Blocks until the store may be read from: for pushes, and by default for reads, until it shows all that was
-  // acknowledged anywhere. Errors: kUnavailable.
-  Result<void> before_read(GitCommand command);
-  // A session at the primary, waiting a while for one to be known; null: this is the primary. Errors: kUnavailable.
-  Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request);
+  // For pushes, and by default for reads, until the store shows all that was acknowledged anywhere.
+  Result<void> before_read(GitCommand command) override;
+  // A push, and a read if the settings say so: at the primary, waiting a while for one to be known.
+  Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request) override;
+  std::uint64_t applied() const override;
+  // Why the store is to be replaced by a copy; empty: it is not. Any thread.
+  std::string needs_copy() const;
+  // Rows of the store cannot be read. Any thread.
+  bool is_damaged() const;
   // One line of JSON: role, epoch, sequences, record. Any thread.
   std::string status() const;
 
@@ -45,8 +37,5 @@ class ReplicaMember {
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };
-
-// Errors: kInvalidArgument.
-Result<void> check_replica_settings(const ReplicaSettings& settings);
 
 }  // namespace vexor::frontend

@@ -4,10 +4,13 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 #include <thread>
 
 #include "common/log.h"
 #include "common/thread_worker_pool.h"
+#include "daemon/member_store.h"
+#include "replication/host/replica_host.h"
 
 namespace vexor::frontend {
 
@@ -23,14 +26,13 @@ namespace {
 // The frontends that the configuration asks for.
 class Server {
  public:
-  Server(Store& store, ServerConfig config) : service_(store), config_(std::move(config)), maintenance_(store, config_.maintenance) {}
+  Server(OpenStore& opened, ServerConfig config)
+      : store_(*opened.store), mark_(*opened.mark), service_(store_), config_(std::move(config)), maintenance_(store_, config_.maintenance) {}
 
   Result<void> start() {
     if (config_.replication.node != 0) {
-      VEXOR_TRY(replica_, ReplicaMember::start(service_, config_.replication));
-      service_.set_forward([this](const Principal& principal, const GitRequest& request) { return replica_->forward(principal, request); },
-                           std::filesystem::path(config_.data) / "tmp");
-      service_.set_before_read([this](GitCommand command) { return replica_->before_read(command); });
+      VEXOR_TRY(replica_, ReplicaMember::start(service_, config_.replication, {&mark_, std::filesystem::path(config_.data) / "copy-out"}));
+      service_.set_replica_set(*replica_, std::filesystem::path(config_.data) / "tmp");
     }
     if (!config_.https_listen.empty()) {
       https_ = std::make_unique<HttpsServer>(io_, service_, config_.https);
@@ -44,7 +46,7 @@ class Server {
     VEXOR_TRY(admin_->start());
     maintenance_.start();
     if (!config_.monitor_listen.empty()) {
-      monitor_ = std::make_unique<MonitorServer>(io_, service_, config_.monitor, [this] { set_gauges(); }, [this] { return replica_ ? replica_->status() : std::string(); });
+      monitor_ = std::make_unique<MonitorServer>(io_, &service_, config_.monitor, [this] { set_gauges(); }, [this] { return replica_ ? replica_->status() : std::string(); });
       VEXOR_TRY(monitor_->start());
     }
     return success();
@@ -62,11 +64,14 @@ class Server {
   // the end. SIGHUP reads the certificate again.
   void run(unsigned threads) {
     wait_for_signal();
+    watch_store();
     std::vector<std::thread> pool;
     for (unsigned i = 1; i < threads; ++i) pool.emplace_back([this] { io_.run(); });
     io_.run();
     for (std::thread& thread : pool) thread.join();
   }
+  // After run(): why the store is to be replaced; empty: the server was asked to end.
+  const std::string& needs_copy() const { return needs_copy_; }
 
  private:
   void wait_for_signal() {
@@ -80,13 +85,35 @@ class Server {
         return wait_for_signal();
       }
       log_event("drain", {{"signal", signal}});
-      if (monitor_) monitor_->drain();
-      if (https_) https_->stop();
-      if (ssh_) ssh_->stop();
-      admin_->stop();
-      maintenance_.stop();
+      end_frontends();
       poll_drain(config_.drain_seconds * 1000);
       wait_for_second_signal();
+    });
+  }
+  void end_frontends() {
+    watch_timer_.cancel();
+    if (monitor_) monitor_->drain();
+    if (https_) https_->stop();
+    if (ssh_) ssh_->stop();
+    admin_->stop();
+    maintenance_.stop();
+  }
+  // A member whose store is to be replaced ends at once: it says nothing more (docs/protocol/replication.md, S1). Others keep
+  // their mark.
+  void watch_store() {
+    watch_timer_.expires_after(replica_ ? kWatch : kSingleMark);
+    watch_timer_.async_wait([this](const boost::system::error_code& failed) {
+      if (failed) return;
+      if (!replica_) {
+        (void)mark_.write({{store_.last_sequence(), {}}, 0});
+        (void)mark_.sync();
+        return watch_store();
+      }
+      needs_copy_ = replica_->needs_copy();
+      if (needs_copy_.empty()) return watch_store();
+      log_event("replica_ends", {{"why", needs_copy_}});
+      end_frontends();
+      poll_drain(kGivenUpDrainMs);
     });
   }
   void wait_for_second_signal() {
@@ -103,14 +130,23 @@ class Server {
     drain_timer_.async_wait([this, rest_ms](const boost::system::error_code&) { poll_drain(rest_ms - 50); });
   }
   void set_gauges() {
+    if (replica_) service_.metrics().replica_damaged(replica_->is_damaged());
     if (https_) service_.metrics().connections("https", https_->connections());
     if (ssh_) service_.metrics().connections("ssh", ssh_->connections());
     service_.metrics().connections("admin", admin_->connections());
   }
 
+  static constexpr std::chrono::milliseconds kWatch{100};
+  static constexpr std::chrono::seconds kSingleMark{1};
+  static constexpr int kGivenUpDrainMs = 1000;
+
+  Store& store_;
+  replication::StoreMark& mark_;
+  std::string needs_copy_;
   net::io_context io_;
   net::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   net::steady_timer drain_timer_{io_};
+  net::steady_timer watch_timer_{io_};
   Service service_;
   ServerConfig config_;
   std::unique_ptr<ReplicaMember> replica_;
@@ -120,6 +156,32 @@ class Server {
   std::unique_ptr<MonitorServer> monitor_;
   MaintenanceThread maintenance_;
 };
+
+// Takes a copy in the place of the store; only the monitor answers meanwhile.
+void replace(const ServerConfig& config, const std::string& reason) {
+  net::io_context io;
+  auto line = std::make_shared<std::pair<std::mutex, std::string>>();
+  const auto status = [line, reason, node = config.replication.node] {
+    const std::lock_guard lock(line->first);
+    return boost::json::serialize(boost::json::object{{"node", node}, {"role", "copying"}, {"takes_pushes", false}, {"damaged", true}, {"appended", 0}, {"committed", 0}, {"applied", 0},
+                                                      {"why", reason}, {"copy", line->second}});
+  };
+  std::unique_ptr<MonitorServer> monitor;
+  if (!config.monitor_listen.empty()) {
+    monitor = std::make_unique<MonitorServer>(io, nullptr, config.monitor, [] {}, status);
+    (void)monitor->start();  // else it stays silent
+  }
+  std::thread thread([&io] {
+    const auto work = net::make_work_guard(io);
+    io.run();
+  });
+  replace_store(config, [line](const std::string& now) {
+    const std::lock_guard lock(line->first);
+    line->second = now;
+  });
+  io.stop();
+  thread.join();
+}
 
 }  // namespace
 
@@ -134,25 +196,35 @@ int run_server(const ServerConfig& config, const char* program) {
                                            : std::filesystem::perms::owner_all;
   std::filesystem::permissions(directory, mode, failed);
   for (const char* closed : {"store", "tmp"}) std::filesystem::permissions(directory / closed, std::filesystem::perms::owner_all, failed);
-  sys::RocksdbOptions rocksdb = config.rocksdb;
-  rocksdb.damage = std::make_shared<sys::DamageLog>();
-  auto backend = sys::open_rocksdb_backend(directory / "store", rocksdb);
-  if (backend.has_error()) return fail(program, backend.error());
   ThreadWorkerPool workers(ThreadWorkerPool::default_width());
-  StoreOptions options;
-  options.workers = &workers;
-  options.scratch_directory = directory / "tmp";
-  options.limits = config.limits;
-  options.maintenance = config.maintenance.policy;
-  options.damage = rocksdb.damage;
-  auto store = Store::open(std::move(backend).value(), options);
-  if (store.has_error()) return fail(program, store.error());
-  Server server(*store.value(), config);
-  if (auto started = server.start(); started.has_error()) return fail(program, started.error());
-  std::printf("%s\n", server.ready_line().c_str());
-  std::fflush(stdout);
-  server.run(2);
-  return 0;
+  for (;;) {
+    sys::RocksdbOptions rocksdb = config.rocksdb;
+    rocksdb.damage = std::make_shared<sys::DamageLog>();
+    StoreOptions options;
+    options.workers = &workers;
+    options.scratch_directory = directory / "tmp";
+    options.limits = config.limits;
+    options.maintenance = config.maintenance.policy;
+    options.damage = rocksdb.damage;
+    auto opened = open_store(config, rocksdb, options);
+    if (opened.has_error()) return fail(program, opened.error());
+    if (!opened.value().store) {
+      replace(config, opened.value().needs_copy);
+      continue;
+    }
+    std::string needs_copy;
+    {
+      Server server(opened.value(), config);
+      if (auto started = server.start(); started.has_error()) return fail(program, started.error());
+      std::printf("%s\n", server.ready_line().c_str());
+      std::fflush(stdout);
+      server.run(2);
+      needs_copy = server.needs_copy();
+    }
+    if (needs_copy.empty()) return 0;
+    opened = Error(Errc::kUnavailable, needs_copy);  // closes the store
+    if (auto noted = give_up_store(config, needs_copy); noted.has_error()) return fail(program, noted.error());
+  }
 }
 
 }  // namespace vexor::frontend

@@ -19,12 +19,12 @@ constexpr std::size_t kRequestBytesMax = 8192;
 }  // namespace
 
 struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
-  Shared(net::io_context& io_in, Service& service_in, MonitorOptions options_in, std::function<void()> before,
+  Shared(net::io_context& io_in, Service* service_in, MonitorOptions options_in, std::function<void()> before,
          std::function<std::string()> replica_in)
       : io(io_in), service(service_in), options(std::move(options_in)), before_metrics(std::move(before)), replica(std::move(replica_in)), acceptor(io) {}
 
   net::io_context& io;
-  Service& service;
+  Service* service;
   MonitorOptions options;
   std::function<void()> before_metrics;
   std::function<std::string()> replica;
@@ -40,15 +40,14 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
       out.result(http::status::method_not_allowed);
       out.body() = "GET only\n";
     } else if (request.target() == "/healthz") {
-      const auto read = service.store().find_repository("health/check");
-      const bool healthy = read.has_value() && !draining.load();
-      if (!healthy) out.result(http::status::service_unavailable);
-      out.body() = draining.load() ? "draining\n" : read.has_value() ? "ok\n" : "the store cannot be read\n";
+      const bool reads = service != nullptr && service->store().find_repository("health/check").has_value();
+      if (!reads || draining.load()) out.result(http::status::service_unavailable);
+      out.body() = draining.load() ? "draining\n" : reads ? "ok\n" : service != nullptr ? "the store cannot be read\n" : "taking a copy of the store\n";
       if (const std::string line = replica(); !line.empty()) out.body() += line + "\n";
     } else if (request.target() == "/metrics") {
       before_metrics();
       out.set(http::field::content_type, "text/plain; version=0.0.4");
-      out.body() = service.metrics().text(service.store());
+      out.body() = service != nullptr ? service->metrics().text(service->store()) : "vexor_replica_copying 1\n";
     } else {
       out.result(http::status::not_found);
       out.body() = "/healthz and /metrics\n";
@@ -87,7 +86,7 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
   }
 };
 
-MonitorServer::MonitorServer(net::io_context& io, Service& service, MonitorOptions options, std::function<void()> before_metrics,
+MonitorServer::MonitorServer(net::io_context& io, Service* service, MonitorOptions options, std::function<void()> before_metrics,
                              std::function<std::string()> replica)
     : shared_(std::make_shared<Shared>(io, service, std::move(options), std::move(before_metrics), std::move(replica))) {}
 MonitorServer::~MonitorServer() { stop(); }

@@ -17,9 +17,9 @@ struct MonitorOptions {
 
 class MonitorServer {
  public:
-  // `before_metrics` runs before each answer to /metrics, to set gauges; what `replica` gives follows "ok" in a
+  // `service` null: the store is being replaced by a copy. `before_metrics` runs before each answer to /metrics, to set gauges; what `replica` gives follows "ok" in a
   // line of its own. `io` runs the server.
-  MonitorServer(boost::asio::io_context& io, Service& service, MonitorOptions options, std::function<void()> before_metrics,
+  MonitorServer(boost::asio::io_context& io, Service* service, MonitorOptions options, std::function<void()> before_metrics,
                 std::function<std::string()> replica);
   ~MonitorServer();
   Result<void> start();

@@ -9,7 +9,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto header = format::decode_extent_header(77, algorithm, input);
     if (header.has_error()) continue;
     must(header.value().header_bytes <= input.size());
-    must(format::encode_extent_header(77, header.value().objects) == input.substr(0, header.value().header_bytes));
+    const std::string again = header.value().is_cold ? format::encode_cold_extent_header(77, header.value().objects, header.value().frame_bytes)
+                                                     : format::encode_extent_header(77, header.value().objects);
+    must(again == input.substr(0, header.value().header_bytes));
   }
   return 0;
 }

@@ -3,10 +3,15 @@
 #include <ctime>
 
 #include "replication/host/entry_codec.h"
+#include "vexorstore/maintenance.h"
 
 namespace vexor::replication {
 
 namespace {
+
+constexpr std::chrono::milliseconds kMarkSync{100};  // S8, mark_sync_ms
+constexpr int kOutTries = 100;                      // S2, times kOutWait
+constexpr std::chrono::milliseconds kOutWait{50};
 
 // A clock that goes on while the machine sleeps (Node's contract).
 Millis boot_time() {
@@ -17,12 +22,12 @@ Millis boot_time() {
 
 }  // namespace
 
-ReplicaHost::ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport)
-    : store_(store), self_(self), options_(options), transport_(transport) {}
+ReplicaHost::ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport, const HostFiles& files)
+    : store_(store), self_(self), options_(options), transport_(transport), files_(files) {}
 
 Result<std::unique_ptr<ReplicaHost>> ReplicaHost::start(Store& store, Identity self, const Options& options, Transport& transport,
-                                                        const MakeCoordinator& make_coordinator) {
-  std::unique_ptr<ReplicaHost> out(new ReplicaHost(store, self, options, transport));
+                                                        const MakeCoordinator& make_coordinator, const HostFiles& files) {
+  std::unique_ptr<ReplicaHost> out(new ReplicaHost(store, self, options, transport, files));
   VEXOR_TRY(out->open(make_coordinator));
   return out;
 }
@@ -36,16 +41,23 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
   events.failed = [this](const Error&) {
     loop_->post([this] { input([&](Millis now) { node_->log_failed(now); }); });
   };
-  node_log_ = std::make_unique<StoreLog>(*log_, *this, std::move(events));
+  node_log_ = std::make_unique<StoreLog>(*log_, *this, files_.mark, std::move(events));
   VEXOR_TRY(node_log_->open());
   seen_promise_ = node_log_->promised_epoch();
   store_reign_ = log_->reign();
   sender_ = std::make_unique<RowsSender>(*log_, transport_);
   shelf_ = std::make_unique<RowsShelf>(*log_);
+  source_ = std::make_unique<CopySource>(store_, files_.copies);
+  syncer_ = std::make_unique<WorkQueue>(kMarkSync, [this] {
+    if (files_.mark != nullptr) (void)files_.mark->sync();
+  });
   applier_ = std::make_unique<WorkQueue>();
   fetcher_ = std::make_unique<WorkQueue>();
   loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(std::max<Millis>(1, options_.heartbeat_ms / 2)), [this] {
-    if (node_) input([&](Millis now) { node_->tick(now); });
+    if (!node_) return;
+    look_for_damage();
+    source_->expire(boot_time());
+    input([&](Millis now) { node_->tick(now); });
   });
   loop_->post([this, make_coordinator] {
     coordinator_ = make_coordinator([this](std::function<void()> work) { loop_->post(std::move(work)); });
@@ -69,6 +81,7 @@ ReplicaHost::~ReplicaHost() {
   coordinator_.reset();
   if (node_log_) node_log_->stop();
   if (applier_) applier_->stop();
+  if (syncer_) syncer_->stop();
   if (log_) (void)log_->follow();
 }
 
@@ -217,9 +230,41 @@ void ReplicaHost::perform(Apply& output) {
   });
 }
 
-// Journals are whole (StoreLog::base), so no leader offers one.
+// Taken after this server has ended, in its place (S7): status() says so.
 void ReplicaHost::perform(FetchSnapshot&) {
+  is_late_ = true;
   input([&](Millis now) { node_->snapshot_failed(now); });
+}
+
+void ReplicaHost::look_for_damage() {
+  if (damaged_ || damage_log(store_).count() == 0) return;
+  damaged_ = true;
+  input([&](Millis now) { node_->damaged(now); });
+}
+
+bool ReplicaHost::leads_without(NodeId member, Epoch epoch) {
+  return ask([this, member, epoch](Millis now, RequestId request) {
+    node_->withdraw(now, member);
+    tell(request, node_->leads_without(member, epoch));
+  });
+}
+
+Result<CopyOffer> ReplicaHost::open_copy(NodeId member, Epoch at_least) {
+  bool is_out = false;
+  for (int tries = 0; tries < kOutTries && !is_out; ++tries) {
+    is_out = leads_without(member, at_least);
+    if (!is_out) std::this_thread::sleep_for(kOutWait);
+  }
+  if (!is_out) return Error(Errc::kUnavailable, "this member does not lead, or the one that asks still counts");
+  const HostStatus now = status();
+  VEXOR_TRY(const CopyOffer offer, source_->open(member, to_entry_id(log_->last()), now.epoch, boot_time()));
+  if (leads_without(member, now.epoch) && status().epoch == now.epoch) return offer;
+  source_->close(member, offer.id);
+  return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
+}
+
+Result<std::string> ReplicaHost::read_copy(NodeId member, std::uint64_t id, const std::string& name, std::uint64_t offset) {
+  return source_->read(member, id, name, offset, boot_time());
 }
 
 vexor::Receipt ReplicaHost::receipt_of(const ProposalOutcome& outcome) const {
@@ -310,11 +355,15 @@ void ReplicaHost::publish_status() {
   now.leads = node_->leads();
   now.takes_pushes = store_takes_;
   now.stopped = node_->stopped();
+  now.damaged = damaged_;
+  if (!now.leads && damaged_) now.needs_copy = "damaged: " + damage_log(store_).latest().back();
+  else if (!now.leads && is_late_) now.needs_copy = "too far behind the primary's log";
   now.epoch = node_->head_epoch();
   if (followed_ == reigns_ && node_->follows_wholly()) now.taking_reign = store_reign_;
   now.last = node_->head().sequence;
   now.commit = node_->commit();
   now.applied = log_->applied();
+  if (now.leader != 0 && now.leader != told_leader_) transport_.leader_changed(told_leader_ = now.leader);
   const std::lock_guard lock(mutex_);
   if (node_->record() && (!status_.record || status_.record->version != node_->record()->version)) now.record = node_->record();
   else now.record = std::move(status_.record);

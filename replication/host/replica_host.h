@@ -9,6 +9,7 @@
 #include <set>
 
 #include "replication/coordinator.h"
+#include "replication/host/copy_source.h"
 #include "replication/host/rows_sender.h"
 #include "replication/host/rows_shelf.h"
 #include "replication/host/store_log.h"
@@ -23,6 +24,8 @@ struct HostStatus {
   bool leads = false;
   bool takes_pushes = false;  // leads, does not hand over, and its store is ready
   bool stopped = false;  // its log failed or differs: it must not take part any more
+  bool damaged = false;  // rows of its store cannot be read (S1, S11)
+  std::string needs_copy;  // why; empty: it does not, or it leads and cannot
   Epoch epoch = 0;
   // Of the store, if rows that the primary of `epoch` offers are safe there: nothing is cut off any more.
   std::optional<std::uint64_t> taking_reign;
@@ -32,6 +35,12 @@ struct HostStatus {
   std::optional<VersionedRecord> record;
 };
 
+// What a member has beside its store. All may be left out by tests.
+struct HostFiles {
+  StoreMark* mark = nullptr;         // of the store; must outlive the host
+  std::filesystem::path copies;      // where checkpoints for others go; on the store's file system
+};
+
 class ReplicaHost final : public LogSink {
  public:
   // The coordinator's callbacks must come through `run` of the host that they belong to.
@@ -39,7 +48,7 @@ class ReplicaHost final : public LogSink {
 
   // The store must outlive the host and must not be given changes before start() returns.
   static Result<std::unique_ptr<ReplicaHost>> start(Store& store, Identity self, const Options& options, Transport& transport,
-                                                    const MakeCoordinator& make_coordinator);
+                                                    const MakeCoordinator& make_coordinator, const HostFiles& files = {});
   // The store takes no more changes; whoever waits is told that the outcome is not known.
   ~ReplicaHost() override;
 
@@ -60,9 +69,14 @@ class ReplicaHost final : public LogSink {
   // lead this member's epoch).
   Result<std::unique_ptr<RowsShelf::Taking>> take_rows(const RowsOffer& offer);
   RowsShelf& shelf() { return *shelf_; }
+  // For the transport: another member wants a copy (S2, S3). Errors: kUnavailable.
+  Result<CopyOffer> open_copy(NodeId member, Epoch at_least);
+  // As of CopySource.
+  Result<std::string> read_copy(NodeId member, std::uint64_t id, const std::string& name, std::uint64_t offset);
+  void close_copy(NodeId member, std::uint64_t id) { source_->close(member, id); }
 
  private:
-  ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport);
+  ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport, const HostFiles& files);
   Result<void> open(const MakeCoordinator& make_coordinator);
 
   // On the node's thread.
@@ -85,6 +99,8 @@ class ReplicaHost final : public LogSink {
   bool has_rows(const Entry& entry);
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
   void publish_status();
+  void look_for_damage();
+  bool leads_without(NodeId member, Epoch epoch);
   // Gives the node a request and waits for what it says. Any thread but the node's.
   bool ask(const std::function<void(Millis now, RequestId request)>& give);
   void tell(RequestId request, bool answer);
@@ -93,21 +109,26 @@ class ReplicaHost final : public LogSink {
   Identity self_;
   Options options_;
   Transport& transport_;
+  HostFiles files_;
   std::unique_ptr<ReplicaLog> log_;
   std::unique_ptr<StoreLog> node_log_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<RowsSender> sender_;
   std::unique_ptr<RowsShelf> shelf_;
+  std::unique_ptr<CopySource> source_;
   bool store_leads_ = false;      // or will, when what was posted is done
   bool store_takes_ = false;      // changes; it has been told to lead
   std::uint64_t turns_ = 0;       // that it was told to lead or not to
   bool takes_back_ = false;       // entries that the node refused
   std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
   Epoch seen_promise_ = 0;
+  NodeId told_leader_ = 0;        // to the transport
   std::uint64_t followed_ = 0;    // the last of them that the store knows of
   std::uint64_t store_reign_ = 0;  // what the store calls it
   std::set<Digest> rows_asked_;
+  bool damaged_ = false;
+  bool is_late_ = false;  // a copy was offered (S7)
   RequestId next_request_ = 1;
 
   mutable std::mutex mutex_;
@@ -117,6 +138,7 @@ class ReplicaHost final : public LogSink {
   bool ending_ = false;                             // guarded by mutex_
 
   // Last, so that they end first.
+  std::unique_ptr<WorkQueue> syncer_;  // of the mark
   std::unique_ptr<WorkQueue> applier_;
   std::unique_ptr<WorkQueue> fetcher_;
   std::unique_ptr<WorkQueue> loop_;

@@ -1,5 +1,7 @@
 #include "replication/host/store_log.h"
 
+#include <charconv>
+
 #include "replication/host/entry_codec.h"
 
 namespace vexor::replication {
@@ -9,24 +11,31 @@ namespace {
 constexpr std::size_t kRecentEntriesMax = 4096;
 constexpr std::size_t kRecentBytesMax = 64U << 20U;
 
+}  // namespace
+
 std::string encode_promise(Epoch epoch) { return "promised " + std::to_string(epoch); }
 
 Result<Epoch> decode_promise(const std::string& state) {
   constexpr std::string_view kPrefix = "promised ";
   if (state.empty()) return Epoch{0};
-  if (!state.starts_with(kPrefix)) return Error(Errc::kCorrupt, "the state of replication");
-  return Epoch{std::stoull(state.substr(kPrefix.size()))};
+  Epoch out = 0;
+  const bool begins = state.starts_with(kPrefix);
+  const char* const end = state.data() + state.size();
+  const auto [at, failed] = std::from_chars(begins ? state.data() + kPrefix.size() : end, end, out);
+  if (!begins || failed != std::errc() || at != end) return Error(Errc::kCorrupt, "the state of replication");
+  return out;
 }
 
-}  // namespace
-
-StoreLog::StoreLog(ReplicaLog& store, LogSink& sink, Events events) : store_(store), sink_(sink), events_(std::move(events)) {}
+StoreLog::StoreLog(ReplicaLog& store, LogSink& sink, StoreMark* mark, Events events) : store_(store), sink_(sink), mark_(mark), events_(std::move(events)) {}
 
 Result<void> StoreLog::open() {
   VEXOR_TRY(const std::string state, store_.load_state());
   VEXOR_TRY(promised_, decode_promise(state));
   last_ = to_entry_id(store_.last());
-  return success();
+  wanted_ = marked_ = Mark{last_, promised_};
+  if (mark_ == nullptr) return success();
+  VEXOR_TRY(mark_->write(marked_));
+  return mark_->sync();
 }
 
 std::optional<EntryId> StoreLog::id_at(Sequence sequence) const {
@@ -81,8 +90,34 @@ void StoreLog::write(LogTicket ticket, std::function<Result<void>()> work) {
       events_.failed(done.error());
       return;
     }
-    events_.durable(ticket);
+    written_ = ticket;
+    if (std::exchange(tells_, true)) return;
+    writer_.post([this] { tell(); });
   });
+}
+
+// S8: the mark goes before what it vouches for is told.
+void StoreLog::tell() {
+  tells_ = false;
+  if (has_failed_) return;
+  if (mark_ != nullptr && wanted_ != marked_) {
+    if (auto done = mark_->write(wanted_); done.has_error()) {
+      has_failed_ = true;
+      events_.failed(done.error());
+      return;
+    }
+    marked_ = wanted_;
+  }
+  events_.durable(written_);
+}
+
+// Before the log is cut: a mark above its end would say that it lost something.
+Result<void> StoreLog::lower_mark(const EntryId& last) {
+  if (wanted_.last.sequence > last.sequence) wanted_.last = last;
+  if (mark_ == nullptr || marked_.last.sequence <= last.sequence) return success();
+  VEXOR_TRY(mark_->write(wanted_));
+  marked_ = wanted_;
+  return mark_->sync();
 }
 
 LogTicket StoreLog::append(std::span<const Entry> entries) {
@@ -90,13 +125,18 @@ LogTicket StoreLog::append(std::span<const Entry> entries) {
   last_ = entries.back().id;
   std::vector<Entry> kept(entries.begin(), entries.end());
   write(++ticket_, [this, is_local = is_local_, kept = std::move(kept)]() -> Result<void> {
-    if (is_local) return success();
+    if (is_local) {
+      wanted_.last = kept.back().id;
+      return success();
+    }
     std::vector<LogEntry> out;
     for (const Entry& entry : kept) {
       VEXOR_TRY(LogEntry decoded, to_log_entry(entry));
       out.push_back(std::move(decoded));
     }
-    return store_.append(out);
+    VEXOR_TRY(store_.append(out));
+    wanted_.last = kept.back().id;
+    return success();
   });
   return ticket_;
 }
@@ -107,7 +147,10 @@ LogTicket StoreLog::cut(Sequence last) {
     recent_bytes_ -= recent_.back().bytes->size();
     recent_.pop_back();
   }
-  write(++ticket_, [this, last] { return store_.cut(last); });
+  write(++ticket_, [this, last = last_]() -> Result<void> {
+    VEXOR_TRY(lower_mark(last));
+    return store_.cut(last.sequence);
+  });
   return ticket_;
 }
 
@@ -116,7 +159,9 @@ LogTicket StoreLog::promise(Epoch epoch) {
   promised_ = epoch;
   write(++ticket_, [this, epoch, last = last_.sequence]() -> Result<void> {
     VEXOR_TRY(follow_and_cut(last));
-    return store_.save_state(encode_promise(epoch));
+    VEXOR_TRY(store_.save_state(encode_promise(epoch)));
+    wanted_.promise = epoch;
+    return success();
   });
   return ticket_;
 }

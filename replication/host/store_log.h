@@ -7,11 +7,16 @@
 #include <atomic>
 #include <deque>
 
+#include "replication/host/store_mark.h"
 #include "replication/host/work_queue.h"
 #include "replication/log.h"
 #include "vexorstore/replica_log.h"
 
 namespace vexor::replication {
+
+// What ReplicaLog::save_state keeps: the largest epoch promised. Errors: kCorrupt.
+std::string encode_promise(Epoch epoch);
+Result<Epoch> decode_promise(const std::string& state);
 
 class StoreLog final : public Log {
  public:
@@ -19,8 +24,8 @@ class StoreLog final : public Log {
     std::function<void(LogTicket)> durable;
     std::function<void(const Error&)> failed;
   };
-  // `sink`: of the store while it leads.
-  StoreLog(ReplicaLog& store, LogSink& sink, Events events);
+  // `sink`: of the store while it leads. `mark`: of the store (S8); null: it has none.
+  StoreLog(ReplicaLog& store, LogSink& sink, StoreMark* mark, Events events);
 
   // Reads what the store holds. Errors: kCorrupt, kIo.
   Result<void> open();
@@ -49,11 +54,14 @@ class StoreLog final : public Log {
  private:
   void remember(const Entry& entry);
   void write(LogTicket ticket, std::function<Result<void>()> work);
+  void tell();
+  Result<void> lower_mark(const EntryId& last);
   Result<void> follow_and_cut(Sequence last);
   Result<Entry> read_stored(Sequence sequence) const;
 
   ReplicaLog& store_;
   LogSink& sink_;
+  StoreMark* mark_;
   Events events_;
   EntryId last_;
   Epoch promised_ = 0;
@@ -61,7 +69,12 @@ class StoreLog final : public Log {
   bool is_local_ = false;
   std::deque<Entry> recent_;  // up to last_, bounded
   std::size_t recent_bytes_ = 0;
-  bool has_failed_ = false;   // the writing thread's
+  // Of the writing thread. What was written is told once for all that waited: one mark for a group.
+  bool has_failed_ = false;
+  bool tells_ = false;  // tell() is on its way
+  LogTicket written_ = 0;
+  Mark wanted_;
+  Mark marked_;
   WorkQueue writer_;
 };
 

@@ -34,6 +34,8 @@ class Transport {
   // Takes the rows of an encoded journal record from a member that has them. Blocks, on a thread that may.
   virtual Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) = 0;
   virtual std::unique_ptr<RowsCall> offer_rows(NodeId to, const RowsOffer& offer) = 0;
+  // What was asked of an earlier primary need not be waited for: it may be stopped and hold its connections. Must not block.
+  virtual void leader_changed(NodeId leader) = 0;
 };
 
 }  // namespace vexor::replication

@@ -5,6 +5,7 @@
 #include <shared_mutex>
 
 #include "replication/host/entry_codec.h"
+#include "replication/transport/copy_stream.h"
 #include "replication/transport/credentials.h"
 #include "replication/transport/peer_link.h"
 #include "replication/transport/rows_stream.h"
@@ -48,6 +49,20 @@ class GrpcTransport::State final : public peer::Peer::Service {
 
   grpc::Status OfferRows(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>* stream) override;
 
+  grpc::Status OpenCopy(grpc::ServerContext* context, const peer::CopyRequest* request, peer::CopyOffer* offer) override {
+    const NodeId from = caller(*context);
+    return from == 0 ? stranger() : answer_open_copy(with_host(), from, *request, *offer);
+  }
+  grpc::Status ReadCopy(grpc::ServerContext* context, const peer::CopyRead* request, grpc::ServerWriter<peer::CopyPiece>* writer) override {
+    const NodeId from = caller(*context);
+    return from == 0 ? stranger() : answer_read_copy(with_host(), from, *request, options.copy_bytes_per_second, *context, *writer);
+  }
+  grpc::Status CloseCopy(grpc::ServerContext* context, const peer::CopyClose* request, peer::CopyClosed*) override {
+    const NodeId from = caller(*context);
+    if (from != 0) with_host()([&](ReplicaHost& host) { host.close_copy(from, request->id()); });
+    return from == 0 ? stranger() : grpc::Status::OK;
+  }
+
   PeerLink* link(NodeId id) {
     const std::shared_lock lock(links_mutex_);
     const auto found = links_.find(id);
@@ -61,11 +76,37 @@ class GrpcTransport::State final : public peer::Peer::Service {
   // Registers a call that stop() ends.
   class Call;
 
+  // False: another member than `member` is the primary.
+  bool add_push(NodeId member, const std::shared_ptr<grpc::ClientContext>& context) {
+    const std::lock_guard lock(calls_mutex_);
+    if (leader_ != 0 && leader_ != member) return false;
+    std::erase_if(pushes_, [](const auto& push) { return push.second.expired(); });
+    pushes_.emplace_back(member, context);
+    return true;
+  }
+  void leader_changed(NodeId leader) {
+    const std::lock_guard lock(calls_mutex_);
+    leader_ = leader;
+    for (const auto& [member, push] : pushes_) {
+      const auto context = push.lock();
+      if (context && member != leader) context->TryCancel();
+    }
+    std::erase_if(pushes_, [leader](const auto& push) { return push.first != leader || push.second.expired(); });
+  }
+
   TransportOptions options;
   std::shared_mutex host_mutex;
   int port = 0;
 
  private:
+  static grpc::Status stranger() { return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set"); }
+  WithHost with_host() {
+    return [this](const std::function<void(ReplicaHost&)>& work) {
+      const std::shared_lock lock(host_mutex);
+      if (host_ != nullptr) work(*host_);
+      return host_ != nullptr;
+    };
+  }
   // Who calls; 0: nobody of the set.
   NodeId caller(const grpc::ServerContext& context) const;
   Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials() const;
@@ -77,6 +118,8 @@ class GrpcTransport::State final : public peer::Peer::Service {
   std::mutex calls_mutex_;
   std::set<grpc::ClientContext*> calls_;  // guarded by calls_mutex_
   bool ending_ = false;                   // guarded by calls_mutex_
+  NodeId leader_ = 0;                     // guarded by calls_mutex_; the last that was known
+  std::vector<std::pair<NodeId, std::weak_ptr<grpc::ClientContext>>> pushes_;  // guarded by calls_mutex_; forwarded
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -218,12 +261,7 @@ grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const 
 
 grpc::Status GrpcTransport::State::OfferRows(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>* stream) {
   if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
-  const auto with_host = [this](const std::function<void(ReplicaHost&)>& work) {
-    const std::shared_lock lock(host_mutex);
-    if (host_ != nullptr) work(*host_);
-    return host_ != nullptr;
-  };
-  return run_rows_offer(with_host, *stream);
+  return run_rows_offer(with_host(), *stream);
 }
 
 GrpcTransport::GrpcTransport() = default;
@@ -244,12 +282,20 @@ void GrpcTransport::send(NodeId to, const Message& message) {
   if (PeerLink* const link = state_->link(to)) link->send(to_wire(message));
 }
 
-Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId primary, const ForwardedPush& push) {
-  PeerLink* const link = state_->link(primary);
-  if (link == nullptr) return Error(Errc::kUnavailable, "the primary is not among this member's peers");
+void GrpcTransport::leader_changed(NodeId leader) { state_->leader_changed(leader); }
+
+Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId member, const ForwardedRequest& request) {
+  PeerLink* const link = state_->link(member);
+  if (link == nullptr) return Error(Errc::kUnavailable, "that server is not among this member's peers");
   auto context = std::make_shared<grpc::ClientContext>();
   context->AddMetadata("vexor-node", std::to_string(state_->options.self));
-  return make_remote_session(std::move(context), link->stub(), push);
+  if (request.is_push && !state_->add_push(member, context)) return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
+  return make_remote_session(std::move(context), link->stub(), request);
+}
+
+std::unique_ptr<CopyPeer> GrpcTransport::copy_peer(NodeId from) {
+  PeerLink* const link = state_->link(from);
+  return link == nullptr ? nullptr : make_copy_peer(state_->options.self, link->stub());
 }
 
 std::unique_ptr<RowsCall> GrpcTransport::offer_rows(NodeId to, const RowsOffer& offer) {

@@ -25,6 +25,7 @@ struct TransportOptions {
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
+  std::uint64_t copy_bytes_per_second = 64U << 20U;  // that a copy of this member's store may take; not 0
 };
 
 class GrpcTransport final : public Transport {
@@ -39,12 +40,16 @@ class GrpcTransport final : public Transport {
   void stop();
   int port() const;
 
-  // A session at the primary, for a client of this member. Must end before the transport. Errors: kUnavailable.
-  Result<std::unique_ptr<protocol::Session>> forward(NodeId primary, const ForwardedPush& push);
+  // A session at another member, for a client of this one. Must end before the transport. A push is ended, as if the
+  // connection were lost, when `member` is not the primary any more. Errors: kUnavailable.
+  Result<std::unique_ptr<protocol::Session>> forward(NodeId member, const ForwardedRequest& request);
 
   void send(NodeId to, const Message& message) override;
   Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override;
   std::unique_ptr<RowsCall> offer_rows(NodeId to, const RowsOffer& offer) override;
+  void leader_changed(NodeId leader) override;
+  // Null: no such member. Must end before the transport.
+  std::unique_ptr<CopyPeer> copy_peer(NodeId from);
 
  private:
   GrpcTransport();

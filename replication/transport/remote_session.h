@@ -1,8 +1,10 @@
-// Pushes that a client brings to a member that is not the primary: run there, told here.
+// What a client brings to a member that cannot do it: run at another one, told here. Pushes go to the primary; reads,
+// to a member whose store may be read.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "vexorstore/protocol/session.h"
@@ -10,7 +12,8 @@
 
 namespace vexor::replication {
 
-struct ForwardedPush {
+struct ForwardedRequest {
+  bool is_push = false;  // else a fetch or a listing of refs
   std::string repository;  // OWNER/NAME
   std::uint64_t account = 0;
   std::string account_name;
@@ -18,10 +21,12 @@ struct ForwardedPush {
   bool stateless = false;
   bool advertise_only = false;
   std::string session_id;
+  // protocol::ReceivePackOptions::may_be_done_after
+  std::optional<std::uint64_t> may_be_done_after{};
 };
 
 // Opens what a member forwards. It is to check what the account may do, as for a client of its own, and not to
 // forward it again. Any thread.
-using OpenForwarded = std::function<Result<std::unique_ptr<protocol::Session>>(const ForwardedPush&)>;
+using OpenForwarded = std::function<Result<std::unique_ptr<protocol::Session>>(const ForwardedRequest&)>;
 
 }  // namespace vexor::replication

@@ -4,11 +4,11 @@
 
 namespace vexor::replication {
 
-namespace {
-
 std::uint32_t checksum_of(const std::string& rows) {
   return static_cast<std::uint32_t>(::crc32_z(0, static_cast<const Bytef*>(static_cast<const void*>(rows.data())), rows.size()));
 }
+
+namespace {
 
 grpc::Status refuse(const Error& error) { return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, error.message()); }
 

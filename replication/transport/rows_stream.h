@@ -11,6 +11,7 @@
 
 namespace vexor::replication {
 
+std::uint32_t checksum_of(const std::string& octets);  // CRC-32
 peer::RowsPiece to_wire(std::string rows);
 // Whether the piece is as it was sent.
 bool is_intact(const peer::RowsPiece& piece);

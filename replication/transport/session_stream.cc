@@ -12,23 +12,35 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 256 * 1024;
 
-ForwardedPush from_wire(const peer::SessionOpen& open) {
-  return {open.repository(), open.account(), open.account_name(), open.git_protocol(), open.stateless(), open.advertise_only(), open.session_id()};
+ForwardedRequest from_wire(const peer::SessionOpen& open) {
+  ForwardedRequest out;
+  out.is_push = !open.is_read();
+  out.repository = open.repository();
+  out.account = open.account();
+  out.account_name = open.account_name();
+  out.git_protocol = open.git_protocol();
+  out.stateless = open.stateless();
+  out.advertise_only = open.advertise_only();
+  out.session_id = open.session_id();
+  if (open.has_may_be_done_after()) out.may_be_done_after = open.may_be_done_after();
+  return out;
 }
 
 class RemoteSession final : public Session {
  public:
-  RemoteSession(std::shared_ptr<grpc::ClientContext> context, peer::Peer::Stub& primary, const ForwardedPush& push)
-      : context_(std::move(context)), stream_(primary.RunSession(context_.get())) {
+  RemoteSession(std::shared_ptr<grpc::ClientContext> context, peer::Peer::Stub& member, const ForwardedRequest& request)
+      : context_(std::move(context)), stream_(member.RunSession(context_.get())), is_push_(request.is_push) {
     peer::SessionInput first;
     peer::SessionOpen& open = *first.mutable_open();
-    open.set_repository(push.repository);
-    open.set_account(push.account);
-    open.set_account_name(push.account_name);
-    open.set_git_protocol(push.git_protocol);
-    open.set_stateless(push.stateless);
-    open.set_advertise_only(push.advertise_only);
-    open.set_session_id(push.session_id);
+    open.set_is_read(!request.is_push);
+    open.set_repository(request.repository);
+    open.set_account(request.account);
+    open.set_account_name(request.account_name);
+    open.set_git_protocol(request.git_protocol);
+    open.set_stateless(request.stateless);
+    open.set_advertise_only(request.advertise_only);
+    open.set_session_id(request.session_id);
+    if (request.may_be_done_after) open.set_may_be_done_after(*request.may_be_done_after);
     if (!stream_->Write(first)) lost();
   }
   ~RemoteSession() override {
@@ -88,7 +100,7 @@ class RemoteSession final : public Session {
   // A push is not whole while the primary waits for more of it.
   void lost() {
     done_ = true;
-    if (waits_for_input_) failure_.emplace(Errc::kUnavailable, "the connection to the primary was lost; try again");
+    if (waits_for_input_ || !is_push_) failure_.emplace(Errc::kUnavailable, "the connection to another server of the replica set was lost; try again");
     else failure_.emplace(Errc::kIndeterminate, "the connection to the primary was lost in the middle of a push");
   }
   void clear_output() {
@@ -99,6 +111,7 @@ class RemoteSession final : public Session {
   std::shared_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::ClientReaderWriter<peer::SessionInput, peer::SessionOutput>> stream_;
   std::string input_;
+  bool is_push_;
   bool ended_ = false;
   std::string keep_alive_;
   std::string output_;
@@ -192,8 +205,8 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
   }
 }
 
-std::unique_ptr<Session> make_remote_session(std::shared_ptr<grpc::ClientContext> context, peer::Peer::Stub& primary, const ForwardedPush& push) {
-  return std::make_unique<RemoteSession>(std::move(context), primary, push);
+std::unique_ptr<Session> make_remote_session(std::shared_ptr<grpc::ClientContext> context, peer::Peer::Stub& member, const ForwardedRequest& request) {
+  return std::make_unique<RemoteSession>(std::move(context), member, request);
 }
 
 }  // namespace vexor::replication

@@ -8,17 +8,17 @@
 
 namespace vexor::replication {
 
-namespace {
-
-void put(peer::EntryId& to, const EntryId& id) {
+void put_entry_id(peer::EntryId& to, const EntryId& id) {
   to.set_sequence(id.sequence);
   to.set_hash(to_hash(id.hash));
 }
 
-Result<EntryId> take(const peer::EntryId& from) {
+Result<EntryId> take_entry_id(const peer::EntryId& from) {
   if (from.hash().size() != Digest{}.size()) return Error(Errc::kProtocol, "a hash that is not of 32 octets");
   return EntryId{from.sequence(), to_digest(from.hash())};
 }
+
+namespace {
 
 void put(peer::Record& to, const Record& record) {
   to.set_epoch(record.epoch);
@@ -61,7 +61,7 @@ struct ToWire {
     peer::Append& to = *out.mutable_append();
     to.set_epoch(message.epoch);
     to.set_incarnation(message.incarnation);
-    put(*to.mutable_previous(), message.previous);
+    put_entry_id(*to.mutable_previous(), message.previous);
     for (const Entry& entry : message.entries) to.add_entries(*entry.bytes);
     to.set_commit(message.commit);
     to.set_send_time(message.send_time);
@@ -70,8 +70,8 @@ struct ToWire {
     peer::AppendAnswer& to = *out.mutable_append_answer();
     to.set_epoch(message.epoch);
     to.set_incarnation(message.incarnation);
-    put(*to.mutable_match(), message.match);
-    for (const EntryId& sample : message.samples) put(*to.add_samples(), sample);
+    put_entry_id(*to.mutable_match(), message.match);
+    for (const EntryId& sample : message.samples) put_entry_id(*to.add_samples(), sample);
     to.set_echo_time(message.echo_time);
     to.set_promised(message.promised);
   }
@@ -87,7 +87,7 @@ struct ToWire {
   }
   void operator()(const SnapshotOffer& message) const {
     out.mutable_snapshot_offer()->set_epoch(message.epoch);
-    put(*out.mutable_snapshot_offer()->mutable_entry(), message.entry);
+    put_entry_id(*out.mutable_snapshot_offer()->mutable_entry(), message.entry);
   }
   void operator()(const Handover& message) const {
     out.mutable_handover()->mutable_record()->set_version(message.record.version);
@@ -101,7 +101,7 @@ Result<Message> take(const peer::Append& from) {
   Append out;
   out.epoch = from.epoch();
   out.incarnation = from.incarnation();
-  VEXOR_TRY(out.previous, take(from.previous()));
+  VEXOR_TRY(out.previous, take_entry_id(from.previous()));
   EntryId previous = out.previous;
   for (const std::string& bytes : from.entries()) {
     VEXOR_TRY(Entry entry, unpack_entry(std::make_shared<const std::string>(bytes)));
@@ -119,9 +119,9 @@ Result<Message> take(const peer::AppendAnswer& from) {
   AppendAnswer out;
   out.epoch = from.epoch();
   out.incarnation = from.incarnation();
-  VEXOR_TRY(out.match, take(from.match()));
+  VEXOR_TRY(out.match, take_entry_id(from.match()));
   for (const peer::EntryId& sample : from.samples()) {
-    VEXOR_TRY(const EntryId id, take(sample));
+    VEXOR_TRY(const EntryId id, take_entry_id(sample));
     out.samples.push_back(id);
   }
   out.echo_time = from.echo_time();
@@ -148,7 +148,7 @@ Result<Message> from_wire(const peer::Envelope& envelope) {
       return Message(ReadIndexAnswer{from.incarnation(), from.round(), from.commit()});
     }
     case peer::Envelope::kSnapshotOffer: {
-      VEXOR_TRY(const EntryId entry, take(envelope.snapshot_offer().entry()));
+      VEXOR_TRY(const EntryId entry, take_entry_id(envelope.snapshot_offer().entry()));
       return Message(SnapshotOffer{envelope.snapshot_offer().epoch(), entry});
     }
     case peer::Envelope::kHandover: {

@@ -127,5 +127,60 @@ TYPED_TEST(BackendContract, a_persistent_store_reopens_with_what_was_synced) {
   EXPECT_EQ(this->read(Family::kJournal, "k"), "kept");
 }
 
+TYPED_TEST(BackendContract, compacting_keeps_rows_and_gives_back_what_erased_ones_took) {
+  const auto key = [](int i) { return "k" + std::to_string(100000 + i); };
+  constexpr std::size_t kValueBytes = 4096;
+  const auto value = [](int i) {
+    std::string out(kValueBytes, '\0');
+    std::uint32_t state = static_cast<std::uint32_t>(i) + 1;
+    for (char& c : out) c = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
+    return out;
+  };
+  auto writer = this->backend->bulk_writer(Family::kExtents).value();
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(writer->put(key(i), value(i)).has_value());
+  std::vector<std::unique_ptr<BulkWriter>> writers;
+  writers.push_back(std::move(writer));
+  ASSERT_TRUE(this->backend->ingest(std::move(writers)).has_value());
+  Batch batch;
+  batch.put(Family::kExtents, "a", "before the range");
+  batch.put(Family::kExtents, "z", "behind it");
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 2 == 0) batch.erase(Family::kExtents, key(i));
+    else if (i % 10 == 1) batch.put(Family::kExtents, key(i), "short");
+  }
+  ASSERT_TRUE(this->backend->commit(batch, Durability::kSynced).has_value());
+  std::string position;
+  unsigned pieces = 0;
+  for (bool more = true; more; ++pieces) {
+    ASSERT_LT(pieces, 1000U);
+    std::uint64_t bytes = 1;
+    const auto done = this->backend->compact(Family::kExtents, "k", "l", position, bytes);
+    ASSERT_TRUE(done.has_value()) << done.error().message();
+    more = done.value();
+  }
+  EXPECT_LT(this->backend->approximate_bytes(Family::kExtents), 430 * kValueBytes);
+  for (int i = 0; i < 1000; ++i) {
+    const std::string expected = i % 2 == 0 ? "(none)" : i % 10 == 1 ? "short" : value(i);
+    ASSERT_EQ(this->read(Family::kExtents, key(i)), expected) << i;
+  }
+  EXPECT_EQ(this->read(Family::kExtents, "a"), "before the range");
+  EXPECT_EQ(this->read(Family::kExtents, "z"), "behind it");
+}
+
+TYPED_TEST(BackendContract, a_snapshot_does_not_move_when_its_rows_are_compacted) {
+  Batch batch;
+  batch.put(Family::kExtents, "k", std::string(100000, 'x'));
+  ASSERT_TRUE(this->backend->commit(batch, Durability::kBuffered).has_value());
+  const auto snapshot = this->backend->snapshot().value();
+  Batch erase;
+  erase.erase(Family::kExtents, "k");
+  ASSERT_TRUE(this->backend->commit(erase, Durability::kSynced).has_value());
+  std::string position;
+  std::uint64_t bytes = 1U << 30U;
+  EXPECT_FALSE(this->backend->compact(Family::kExtents, "a", "z", position, bytes).value());
+  EXPECT_EQ(snapshot->get(Family::kExtents, "k").value()->bytes(), std::string(100000, 'x'));
+  EXPECT_EQ(this->read(Family::kExtents, "k"), "(none)");
+}
+
 }  // namespace
 }  // namespace vexor::sys

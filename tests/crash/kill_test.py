@@ -9,7 +9,7 @@ threads interleave.
 Every few milliseconds several pushers send smart HTTP requests with packs made here: small commits and thin
 deltas (one batch), blobs over 4 MiB and packs of more than 4000 objects (bulk path), creations, forced
 updates, deletions, several refs at once, atomic or not, one ref that all fight for, requests that are cut
-off, damaged, stale or incomplete. The kill comes after a random delay, at the moment of an acknowledgement, just before
+off, damaged, stale or incomplete. In every other round maintenance freezes, thaws and merges meanwhile. The kill comes after a random delay, at the moment of an acknowledgement, just before
 one, in the middle of a body, or while the server starts. After the restart:
 
  - each acknowledged update is there, each refused one is not;
@@ -534,6 +534,25 @@ class Pusher(threading.Thread):
         return Push(repository, updates, data, how == "atomic", hopeless=how)
 
 
+class Upkeep(threading.Thread):
+    """Freezes, thaws and merges while the round goes on, until the server is killed."""
+
+    def __init__(self, server, rng):
+        super().__init__(daemon=True)
+        self.server, self.rng, self.frozen, self.thawed = server, rng, 0, 0
+
+    def run(self):
+        try:
+            while True:
+                time.sleep(self.rng.random() * 0.02)
+                answer = self.server.admin(op="maintenance.run", what=[self.rng.choice(["freeze", "freeze", "thaw", "merge"])])
+                fields = answer.get("result", {}).get("fields", {})
+                self.frozen += fields.get("objects_frozen", 0)
+                self.thawed += fields.get("objects_thawed", 0)
+        except (OSError, ValueError):
+            pass  # the server is gone
+
+
 class KillTest:
     def __init__(self):
         self.rng = random.Random(SEED)
@@ -544,6 +563,7 @@ class KillTest:
         self.number_lock = threading.Lock()
         self.kills = self.startup_kills = self.acked = self.pushes = self.bulk = self.unknown = self.unknown_there = 0
         self.rounds = self.epochs = self.clones = self.hidden_rounds = 0
+        self.frozen = self.thawed = 0
         self.starts = []
         self.modes = {}
 
@@ -597,8 +617,11 @@ class KillTest:
         run = Round(self, mode, self.rng.randrange(1, 4 if mode in ("bulk",) else 20), aborted_only)
         before = self.sizes() if aborted_only else None
         pushers = [Pusher(i, run, random.Random(self.rng.random())) for i in range(PUSHERS)]
+        upkeep = Upkeep(self.server, random.Random(self.rng.random()))
         for pusher in pushers:
             pusher.start()
+        if not aborted_only and self.rng.random() < 0.5:
+            upkeep.start()
         if mode == "delay":
             time.sleep(self.rng.random() * (0.8 if aborted_only else 0.25))
         else:
@@ -609,6 +632,11 @@ class KillTest:
         for pusher in pushers:
             pusher.join(60)
             require(not pusher.is_alive(), "a pusher hangs")
+        if upkeep.ident is not None:
+            upkeep.join(60)
+            require(not upkeep.is_alive(), "maintenance hangs")
+            self.frozen += upkeep.frozen
+            self.thawed += upkeep.thawed
         self.restart()
         require(not run.problems, "; ".join(run.problems[:3]))
         self.pushes += run.pushes
@@ -715,7 +743,8 @@ class KillTest:
         print(f"{self.kills} kills under load and {self.startup_kills} during starts in {seconds:.1f} s ({seconds / max(1, self.kills) * 1000:.0f} ms each), "
               f"{self.epochs} stores; {self.pushes} pushes ({self.bulk} bulk), {self.acked} acknowledged, {self.unknown} cut off by a kill "
               f"of which {self.unknown_there} are there as a whole; {self.hidden_rounds} rounds of pushes that cannot succeed; {self.clones} clones checked; "
-              f"restart {starts[len(starts) // 2] * 1000:.0f} ms median, {starts[-1] * 1000:.0f} ms longest; kills by moment {self.modes}", flush=True)
+              f"restart {starts[len(starts) // 2] * 1000:.0f} ms median, {starts[-1] * 1000:.0f} ms longest; kills by moment {self.modes}; "
+              f"{self.frozen} objects frozen meanwhile, {self.thawed} thawed", flush=True)
 
     def main(self):
         begun = time.monotonic()

@@ -114,5 +114,31 @@ TEST(MaintenanceCrash, redelta_at_every_operation) {
   });
 }
 
+// In and out of the cold form, with pushes in between; in steps as small as they come.
+void fill_for_freezing(Store& store) {
+  ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+  const ObjectId tip = push_rounds(store, "a/b", 0, 5, 3);
+  ASSERT_TRUE(store.fork_repository("a/b", "c/d", {}).has_value());
+  push_rounds(store, "a/b", 5, 1, 4100, tip);  // its rows go round the log
+  push_rounds(store, "c/d", 6, 3, 3, tip);
+  PackBuilder pack;
+  std::string content(600'000, '\0');
+  std::uint32_t state = 5;
+  for (char& c : content) c = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
+  const ObjectId blob = pack.add(ObjectType::kBlob, content);  // in chunks
+  const ObjectId tree = pack.add(ObjectType::kTree, std::string("100644 f") + std::string(1, '\0') + std::string(blob.raw()));
+  const ObjectId commit = pack.add(ObjectType::kCommit, "tree " + tree.hex() + "\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n");
+  ASSERT_TRUE(run_push(store, "a/b", push_request(ObjectId::null(kAlgorithm), commit, "refs/heads/large", pack.finish())));
+}
+
+TEST(MaintenanceCrash, freeze_at_every_operation) { attack_both_ways(MaintenanceTask::kFreeze, {"a/b", "c/d"}, fill_for_freezing); }
+
+TEST(MaintenanceCrash, thaw_at_every_operation) {
+  attack_both_ways(MaintenanceTask::kThaw, {"a/b", "c/d"}, [](Store& store) {
+    fill_for_freezing(store);
+    ASSERT_TRUE(run_upkeep(store, only(MaintenanceTask::kFreeze)).has_value());
+  });
+}
+
 }  // namespace
 }  // namespace vexor

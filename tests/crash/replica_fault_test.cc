@@ -303,7 +303,8 @@ class Cluster {
   }
 
   void upkeep(std::size_t index) {
-    const auto task = pick(2) == 0 ? MaintenanceTask::kMerge : MaintenanceTask::kRedelta;
+    constexpr MaintenanceTask kTasks[] = {MaintenanceTask::kMerge, MaintenanceTask::kRedelta, MaintenanceTask::kFreeze, MaintenanceTask::kThaw};
+    const MaintenanceTask task = kTasks[pick(4)];
     const auto done = run_upkeep(*servers_[index].store, only(task));
     if (done.has_error()) EXPECT_EQ(done.error().code(), Errc::kConflict) << done.error().message();
   }

@@ -295,6 +295,35 @@ class AdminTest(unittest.TestCase):
         self.ctl("maintenance", "run")
         self.ctl("fsck", "--all")
 
+    def test_a_frozen_repository_serves_and_takes_pushes(self):
+        self.ctl("repo", "create", "demo/cold")
+        work, url = self.path("cold-work"), self.url("demo/cold")
+        git("clone", "-q", self.work, work)
+        for i in range(8):
+            commit(work, "file", "".join(f"line {n} of version {max(i, n % 7)}\n" for n in range(400)))
+        git("push", "-q", url, "HEAD:refs/heads/main", cwd=work)
+        before = self.path("cold-before")
+        git("clone", "-q", "--mirror", url, before)
+        frozen = json.loads(self.ctl("--json", "maintenance", "run", "demo/cold", "--what", "freeze"))["fields"]
+        self.assertGreater(frozen["objects_frozen"], 20)
+        self.assertGreater(json.loads(self.ctl("--json", "repo", "describe", "demo/cold"))["fields"]["cold_extents"], 0)
+        after = self.path("cold-after")
+        git("clone", "-q", "--mirror", url, after)
+        self.assertEqual(refs(after), refs(before))
+        self.assertEqual(objects(after), objects(before))
+        git("fsck", "--full", "--strict", cwd=after)
+        for depth in ("--depth=2", "--filter=blob:none"):
+            partial = self.path("cold-partial" + depth.strip("-").replace("=", "-").replace(":", "-"))
+            git("clone", "-q", "--no-checkout", depth, url, partial)
+        commit(work, "file", "and on\n")
+        git("push", "-q", url, "HEAD:refs/heads/main", cwd=work)
+        git("fetch", "-q", url, "main", cwd=after)
+        self.ctl("fsck", "demo/cold")
+        thawed = json.loads(self.ctl("--json", "maintenance", "run", "demo/cold", "--what", "thaw"))["fields"]
+        self.assertGreater(thawed["objects_thawed"], 20)
+        self.assertEqual(json.loads(self.ctl("--json", "repo", "describe", "demo/cold"))["fields"]["cold_extents"], 0)
+        self.ctl("fsck", "demo/cold")
+
     def test_configuration_mistakes_are_told_with_their_line(self):
         def check(text):
             path = self.path("bad.toml")

@@ -29,6 +29,7 @@ class Node:
         self.cluster, self.number, self.program = cluster, number, program
         self.data = os.path.join(cluster.directory, f"node{number}")
         self.process = None
+        self.options = ""  # sections of this member alone
 
     def start(self):
         config = os.path.join(self.cluster.directory, f"node{self.number}.toml")
@@ -50,7 +51,8 @@ node = {self.number}
 listen = "127.0.0.1:{self.cluster.peer_ports[self.number]}"
 peers = "{peers}"
 etcd = "127.0.0.1:{self.cluster.etcd_port}"
-{timers}""")
+{timers}
+{self.options}""")
         self.log = open(self.data + ".log", "ab")
         self.process = subprocess.Popen([f"{self.cluster.binaries}/{self.program}", "--config", config], stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()

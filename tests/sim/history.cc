@@ -82,7 +82,8 @@ void History::told_outcome(OperationId operation, const replication::ProposalOut
   if (outcome.fate != Fate::kCommitted && outcome.fate != Fate::kShort) return;
   if (at(outcome.entry, "I1, outcome").operation != operation) violate("I1: outcome of another");
   for (const replication::NodeId id : outcome.receipt.members)
-    if (!stores.holds(id, outcome.entry) && !stores.destroyed(id))
+    if (!stores.holds(id, outcome.entry) && !stores.destroyed(id) &&
+        !stores.lost(id, outcome.entry))
       violate("a receipt names member " + std::to_string(id) + ", which has not the entry");
   if (outcome.receipt.members.empty()) violate("a receipt that names nobody");
   receipts_[outcome.entry.sequence] = {outcome.entry, outcome.receipt.members};

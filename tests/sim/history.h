@@ -79,6 +79,8 @@ class Stores {
   virtual bool holds(replication::NodeId id, const EntryId& entry) const = 0;
   // Was there once, with all it had.
   virtual bool destroyed(replication::NodeId id) const = 0;
+  // A fault took from its disk what was confirmed, perhaps this entry; the leader may not know yet.
+  virtual bool lost(replication::NodeId id, const EntryId& entry) const = 0;
 };
 
 }  // namespace vexor::sim

@@ -32,6 +32,8 @@ const std::map<std::string, bool Faults::*> kCanaries = {
     {"promise_while_candidate", &Faults::promise_while_candidate},
     {"serve_before_tail", &Faults::serve_before_tail},
     {"count_unsynced", &Faults::count_unsynced},
+    {"keep_old_incarnations", &Faults::keep_old_incarnations},
+    {"ignore_mark", &Faults::ignore_mark},
 };
 
 struct Arguments {

@@ -24,7 +24,7 @@ void Scenario::choose_faults(Profile profile) {
       }
       return;
     case 1:  // all start again, and some of them with nothing
-      kinds_ = only(kPowerCut, kRot, kCrash, kMembers, kSlowDisk);
+      kinds_ = only(kPowerCut, kRot, kCrash, kMembers, kSlowDisk, kLoseTail, kWipe);
       pause_us_ = random.between(100'000, 600'000);
       return;
     default:
@@ -119,6 +119,15 @@ void Scenario::strike(Kind kind) {
                   world_.now_us + 3 * span);
     case kDisaster:
       return disaster();
+    case kLoseTail:
+    case kWipe:
+      if (!may_lose_store(server)) return;
+      if (kind == kWipe) server.wipe();
+      else server.lose_tail();
+      // An operator takes longer to empty a disk than messages are on their way.
+      return world_.after(random.between(kind == kWipe ? 1'000'000 : 20'000, 1'500'000), [&server] {
+        if (!server.up()) server.start();
+      });
     case kKinds:
       return;
   }
@@ -160,7 +169,20 @@ void Scenario::flap(std::size_t host, std::uint64_t others, bool on, std::int64_
 }
 
 // A checksum fails at a start: the store must not take part any more.
+// One at a time, and another whole store is in sync, whatever changes are on their way.
+bool Scenario::may_lose_store(const Server& server) const {
+  const Record& record = world_.coordinator.record().record;
+  if (!gone_.empty() || !returning_.empty() || any_given_up() || world_.coordinator.changes_coming > 0) return false;
+  if (record.find(server.id()) == nullptr) return false;
+  return std::any_of(record.in_sync.begin(), record.in_sync.end(), [&](NodeId id) { return id != server.id() && world_.find(id) != nullptr; });
+}
+
+bool Scenario::any_given_up() const {
+  return std::any_of(world_.servers.begin(), world_.servers.end(), [](const auto& server) { return server->given_up() || server->is_unmarked() || server->log().lost(); });
+}
+
 void Scenario::rot(Server& server) {
+  if (any_given_up()) return;
   const Record& record = world_.coordinator.record().record;
   std::size_t stores = 0;
   for (const auto& each : world_.servers)
@@ -177,7 +199,7 @@ void Scenario::disaster() {
       std::any_of(record.members.begin(), record.members.end(), [this](auto& member) {
         return member.role == Role::kOffsite && world_.find(member.id) != nullptr;
       });
-  if (!offsite || !gone_.empty() || world_.random.chance(700)) return;
+  if (!offsite || !gone_.empty() || any_given_up() || world_.random.chance(700)) return;
   for (const auto& server : world_.servers)
     if (const auto* member = record.find(server->id()); member && member->role == Role::kStandby)
       lose(*server);
@@ -194,7 +216,7 @@ void Scenario::lose(Server& server) {
 }
 
 void Scenario::change_members() {
-  if (!gone_.empty()) return;  // operators do one thing at a time
+  if (!gone_.empty() || any_given_up()) return;  // operators do one thing at a time
   const auto seen = world_.coordinator.record();
   const Server& server = any_server();
   if (const replication::Member* member = seen.record.find(server.id())) {

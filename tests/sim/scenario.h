@@ -37,6 +37,8 @@ class Scenario {
     kFlap,
     kFlapSlow,
     kDisaster,
+    kLoseTail,
+    kWipe,
     kKinds
   };
 
@@ -48,6 +50,8 @@ class Scenario {
   void flap(std::size_t host, std::uint64_t others, bool on, std::int64_t until_us);
   void rot(Server& server);
   void lose(Server& server);
+  bool may_lose_store(const Server& server) const;
+  bool any_given_up() const;
   void disaster();
   void change_members();
   void heal();

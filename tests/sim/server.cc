@@ -22,6 +22,12 @@ void Server::set_clock(std::int64_t rate_ppm, std::int64_t offset_us) {
 }
 
 void Server::start() {
+  if (starting_) return;
+  admit();
+}
+
+void Server::run_node() {
+  starting_ = false;
   incarnation_ = world_.next_incarnation();
   paused_ = false;
   disk_full_ = false;
@@ -34,6 +40,8 @@ void Server::start() {
 }
 
 void Server::crash() {
+  ++life_;
+  starting_ = false;
   if (!up()) return;
   world_.trace("crash", id_);
   node_.reset();
@@ -49,6 +57,8 @@ void Server::destroy(NodeId new_id) {
   crash();
   world_.trace("destroy", id_, "new", new_id);
   id_ = new_id;
+  given_up_ = unmarked_ = false;
+  forgot_ = 0;
   log_ = SimLog();
   machine_ = durable_machine_ = Machine{};
 }

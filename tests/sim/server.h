@@ -33,6 +33,15 @@ class Server {
   void crash();  // kill -9, or the power
   void pause() { paused_ = true; }
   void resume();
+  // The disk loses an end of what it had confirmed, and the process dies (S8).
+  void lose_tail();
+  // The store is gone; an empty one takes its place under the same id (S9).
+  void wipe();
+  // Takes no part until it has a copy (S1).
+  bool given_up() const { return given_up_; }
+  // Its log ended there when a fault took some of it.
+  Sequence forgot() const { return forgot_; }
+  bool is_unmarked() const { return unmarked_; }
   // The store is gone; another with a new id takes the host.
   void destroy(NodeId new_id);
   // The next write of the log fails.
@@ -79,6 +88,13 @@ class Server {
   void apply_to(Sequence sequence);
   void install_snapshot(NodeId from, const EntryId& at_least);
   const Refs& head();
+  // --- a copy of the leader's store: copy.cc
+  void admit();
+  void take_copy();
+  void fetch_copy(const replication::Record& seen);
+  void install_copy(const SimLog& log, const Machine& machine, replication::Epoch epoch);
+  void in_this_life(std::int64_t delay_us, std::function<void()> run);
+  void run_node();
 
   struct Waiting {
     Reply reply;
@@ -101,6 +117,11 @@ class Server {
   replication::RequestId next_request_ = 1;
   Machine head_;  // state as of the log's end
   bool syncing_ = false;
+  bool given_up_ = false;  // noted on the disk
+  Sequence forgot_ = 0;
+  bool unmarked_ = false;  // an empty store, put in the place of one
+  bool starting_ = false;  // the process runs, and the node does not
+  std::uint64_t life_ = 0;  // of processes
   bool disk_full_ = false;
   std::int64_t disk_latency_ = 300;
   std::int64_t rate_ppm_ = 0;

@@ -28,7 +28,9 @@ void SimCoordinator::compare_and_set(std::size_t host, std::uint64_t expected, R
   };
   world_.after(give_up, [answer] { answer(ChangeAnswer::kUnknown); });
   if (lost_there) return;
+  ++changes_coming;
   world_.after(there, [this, host, expected, record = std::move(record), answer] {
+    --changes_coming;
     if (!reaches(host)) return;
     const ChangeAnswer told = change(expected, record);
     if (slow && world_.random.chance(300)) return;  // the answer is lost

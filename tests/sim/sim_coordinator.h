@@ -27,6 +27,8 @@ class SimCoordinator {
   // At once: for operators, who have time. False: conflict, or it is away.
   bool set(const VersionedRecord& from, Record record);
 
+  // Changes that were sent and may still happen.
+  int changes_coming = 0;
   bool away = false;
   bool slow = false;            // answers take up to seconds, or never come
   std::uint64_t cut_hosts = 0;  // bit mask: who cannot reach it

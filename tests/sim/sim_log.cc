@@ -56,10 +56,12 @@ bool SimLog::durable(const EntryId& id) const {
 }
 
 void SimLog::make_durable(const Write& write, std::size_t entries_kept) {
+  if (write.cut) mark_ = std::min(mark_, *write.cut);
   if (write.cut)
     durable_.resize(std::min(durable_.size(), std::size_t{*write.cut - base_.sequence}));
   for (std::size_t i = 0; i < entries_kept; ++i)
     if (write.entries[i].id.sequence > base_.sequence) durable_.push_back(write.entries[i]);
+  if (write.promised > durable_promised_) promised_before_ = durable_promised_;
   durable_promised_ = std::max(durable_promised_, write.promised);
 }
 
@@ -68,6 +70,30 @@ void SimLog::sync(LogTicket up_to) {
     make_durable(unsynced_.front(), unsynced_.front().entries.size());
     unsynced_.pop_front();
   }
+  mark_ = std::max(mark_, durable_.empty() ? base_.sequence : durable_.back().id.sequence);
+  marked_promise_ = durable_promised_;
+}
+
+void SimLog::lose_tail(Random& random, Sequence floor) {
+  const Sequence end = durable_.empty() ? base_.sequence : durable_.back().id.sequence;
+  floor = std::max(floor, base_.sequence);
+  if (end > floor) {
+    const Sequence left = end - 1 - random.below(std::min<Sequence>(end - floor, 20));
+    durable_.resize(left - base_.sequence);
+  }
+  if (random.chance(300)) durable_promised_ = promised_before_;
+  entries_ = durable_;
+  promised_ = durable_promised_;
+}
+
+void SimLog::copy_of(const SimLog& source, replication::Epoch promise) {
+  const LogTicket next = next_ticket_;
+  *this = source;
+  unsynced_.clear();
+  next_ticket_ = next;
+  durable_ = entries_;
+  promised_ = durable_promised_ = marked_promise_ = promise;
+  mark_ = last().sequence;
 }
 
 void SimLog::crash(Random& random) {
@@ -98,6 +124,7 @@ replication::Epoch SimLog::epoch_at(Sequence sequence) const {
 
 void SimLog::replace(const EntryId& base, replication::Epoch epoch) {
   sync(written());
+  mark_ = base.sequence;
   base_ = base;
   base_epoch_ = epoch;
   entries_.clear();

@@ -38,6 +38,12 @@ class SimLog : public replication::Log {
   void sync(LogTicket up_to);
   // Loses an end of what was not synced; perhaps in the middle of an append.
   void crash(Random& random);
+  // S8. What was told to be durable, and is not there any more?
+  bool lost() const { return last().sequence < mark_ || promised_ < marked_promise_; }
+  // The disk loses an end of what it had confirmed, not below `floor`; perhaps the promise too.
+  void lose_tail(Random& random, Sequence floor);
+  // Another store: the log of a member that leads, with its promise.
+  void copy_of(const SimLog& source, replication::Epoch promise);
   void compact(Sequence base);
   void replace(const EntryId& base, replication::Epoch epoch);
 
@@ -57,6 +63,9 @@ class SimLog : public replication::Log {
   std::deque<Entry> durable_;  // from the same base
   replication::Epoch durable_promised_ = 0;
   std::deque<Write> unsynced_;
+  Sequence mark_ = 0;  // a file of its own: outlives what the disk loses of the log
+  replication::Epoch marked_promise_ = 0;
+  replication::Epoch promised_before_ = 0;
   LogTicket next_ticket_ = 1;
 };
 

@@ -48,6 +48,9 @@ class World : public Stores {
   void record_changed(const replication::VersionedRecord& record);
   bool holds(NodeId id, const EntryId& entry) const override;
   bool destroyed(NodeId id) const override { return id <= ids_ && find(id) == nullptr; }
+  bool lost(NodeId id, const EntryId& entry) const override {
+    return find(id) != nullptr && entry.sequence <= find(id)->forgot();
+  }
 
   template <class... Parts>
   void trace(const char* what, const Parts&... parts) {

@@ -50,6 +50,9 @@ class DurableBackend final : public sys::StorageBackend {
   Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<sys::DamagedRows>& damaged) override {
     return live_.check_some(position, bytes, damaged);
   }
+  Result<bool> compact(sys::Family family, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) override {
+    return live_.compact(family, first, end, position, bytes);
+  }
   Result<void> checkpoint(const std::filesystem::path& directory) override { return live_.checkpoint(directory); }
   sys::Capabilities capabilities() const override { return live_.capabilities(); }
   std::uint64_t approximate_bytes(sys::Family family) override { return live_.approximate_bytes(family); }

@@ -135,6 +135,9 @@ class Forwarding : public sys::StorageBackend {  // a store owns its backend; th
   Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<sys::DamagedRows>& damaged) override {
     return inner_.check_some(position, bytes, damaged);
   }
+  Result<bool> compact(sys::Family f, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) override {
+    return inner_.compact(f, first, end, position, bytes);
+  }
   Result<void> checkpoint(const std::filesystem::path& d) override { return inner_.checkpoint(d); }
   sys::Capabilities capabilities() const override { return inner_.capabilities(); }
   std::uint64_t approximate_bytes(sys::Family f) override { return inner_.approximate_bytes(f); }

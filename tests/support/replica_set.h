@@ -138,6 +138,7 @@ class ReplicaSet {
       ++fetches;
       return set->fetch_rows(from, record, writer);
     }
+    void leader_changed(NodeId) override {}
     std::unique_ptr<replication::RowsCall> offer_rows(NodeId to, const replication::RowsOffer& offer) override {
       return std::make_unique<DirectCall>(*set, id, to, offer);
     }

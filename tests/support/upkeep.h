@@ -16,6 +16,9 @@ inline MaintenanceOptions only(MaintenanceTask task) {
   options.policy.emplace();
   options.policy->sweep_retention_seconds = 0;
   options.policy->redelta_growth_percent = 0;
+  options.policy->freeze_idle_seconds = 0;
+  options.policy->thaw_fetches = 0;
+  options.policy->compact_bytes_min = 0;
   return options;
 }
 

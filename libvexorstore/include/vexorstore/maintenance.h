@@ -1,5 +1,5 @@
 // Maintenance: verifying, scrubbing, rebuilding, exporting, counting, and the upkeep of a store in use (merging,
-// sweeping, better deltas). All block, for minutes on large stores; call them on a worker. Threads: any;
+// sweeping, better deltas, the cold form). All block, for minutes on large stores; call them on a worker. Threads: any;
 // verify, export, stats and upkeep work while the store is in use.
 #pragma once
 
@@ -53,6 +53,7 @@ struct RepositoryStats {
   std::uint64_t refs = 0;
   std::uint64_t commits = 0, trees = 0, blobs = 0, tags = 0;  // visible
   std::uint64_t stored_bytes = 0;                              // their entries as stored
+  std::uint64_t cold_extents = 0;                              // of the pool, which forks share
 };
 Result<RepositoryStats> repository_stats(Store& store, RepositoryId repository);
 
@@ -62,9 +63,11 @@ enum class MaintenanceTask : std::uint8_t {
   kSweep,    // objects that nothing reaches any more are erased
   kRedelta,  // deltas are made anew where that is shorter
   kScrub,    // every object is hashed, every file read against its checksums; nothing is changed
+  kFreeze,   // extents of pools that nobody uses go over into the cold form
+  kThaw,     // and those of pools that are used come back
 };
 std::optional<MaintenanceTask> parse_maintenance_task(std::string_view name);
-std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep", "redelta", "scrub"
+std::string_view maintenance_task_name(MaintenanceTask task);  // "merge", "sweep", "redelta", "scrub", "freeze", "thaw"
 
 struct MaintenanceOptions {
   std::vector<MaintenanceTask> tasks{MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kMerge};
@@ -78,9 +81,11 @@ struct MaintenanceFigures {
   std::uint64_t extents_merged = 0;    // rows that went into others
   std::uint64_t objects_swept = 0;
   std::uint64_t objects_redeltaed = 0; // that got another form
-  std::uint64_t bytes_saved = 0;       // payload bytes, by sweep and re-delta
+  std::uint64_t bytes_saved = 0;       // payload bytes, by sweep, re-delta and freeze
   std::uint64_t objects_scrubbed = 0;  // read and hashed
   std::uint64_t damage_found = 0;      // by scrub: objects and files
+  std::uint64_t objects_frozen = 0;
+  std::uint64_t objects_thawed = 0;
 };
 struct MaintenanceStatus {
   bool is_running = false;
@@ -90,6 +95,8 @@ struct MaintenanceStatus {
   MaintenanceFigures figures;                      // since the store was opened
 };
 MaintenanceStatus maintenance_status(Store& store);
+// Whether fetches of late would have a pool thawed. Cheap: nothing is read.
+bool thaw_wanted(Store& store);
 
 // What scrubbing knows of a repository: of the objects of its pool, which forks share, and of the files of the store.
 // Times: Unix, in milliseconds; 0: never.

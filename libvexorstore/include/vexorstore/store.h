@@ -45,6 +45,12 @@ struct MaintenancePolicy {
   std::uint64_t redelta_window_bytes = 256ULL << 20;  // contents and indexes of the window
   // A pool that was found whole is scrubbed again so long after (0: always).
   std::uint64_t scrub_interval_seconds = 7ULL * 24 * 3600;
+  // A pool goes over into the cold form when nobody fetched from it or pushed to it for so long (0: always).
+  std::uint64_t freeze_idle_seconds = 30ULL * 24 * 3600;
+  // It is thawed after so many fetches from its cold form (0: whether it is used or not).
+  std::uint64_t thaw_fetches = 1;
+  // Freezing and thawing have files rewritten when what they replaced in a pool comes to so many octets.
+  std::uint64_t compact_bytes_min = 16ULL << 20;
 };
 
 struct StoreOptions {

@@ -46,4 +46,10 @@ Result<void> FaultBackend::ingest(std::vector<std::unique_ptr<BulkWriter>> write
   return success();
 }
 
+Result<bool> FaultBackend::compact(Family family, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) {
+  bool perform = true;
+  if (step(perform)) return Error(Errc::kIo, "a fault was asked for");
+  return inner_.compact(family, first, end, position, bytes);
+}
+
 }  // namespace vexor::sys

@@ -70,11 +70,27 @@ Result<std::string> inflate_exact(Bytes input, std::uint64_t inflated_bytes) {
   return out;
 }
 
+namespace {
+// The last one used stays: thawing deflates many small objects at one level.
+struct Compressor {
+  int level = -1;
+  libdeflate_compressor* c = nullptr;
+  libdeflate_compressor* at(int wanted) {
+    if (level == wanted) return c;
+    libdeflate_free_compressor(c);
+    c = libdeflate_alloc_compressor(wanted);
+    level = wanted;
+    return c;
+  }
+  ~Compressor() { libdeflate_free_compressor(c); }
+};
+thread_local Compressor kept_compressor;
+}  // namespace
+
 std::string deflate(Bytes input, int level) {
-  libdeflate_compressor* compressor = libdeflate_alloc_compressor(level);
+  libdeflate_compressor* compressor = kept_compressor.at(level);
   std::string out(libdeflate_zlib_compress_bound(compressor, input.size()), '\0');
   out.resize(libdeflate_zlib_compress(compressor, input.data(), input.size(), out.data(), out.size()));
-  libdeflate_free_compressor(compressor);
   return out;
 }
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint8_t kExtentVersion = 1;
 constexpr std::uint8_t kExtentVersionWithAbsent = 2;
+constexpr std::uint8_t kColdVersion = 3;
 constexpr std::uint8_t kDeltaBit = 8;
 constexpr std::uint8_t kAbsent = 0;
 
@@ -17,9 +18,12 @@ std::int64_t unzigzag(std::uint64_t value) {
   return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
 }
 
-Result<void> decode_numbers(ByteReader& reader, ObjectNumber number, ExtentObject& object) {
+Result<void> decode_numbers(ByteReader& reader, ObjectNumber number, bool is_cold, ExtentObject& object) {
   VEXOR_TRY(object.entry_bytes, reader.varint());
-  VEXOR_TRY(object.payload_bytes, reader.varint());
+  object.payload_bytes = object.entry_bytes;
+  if (!is_cold) {
+    VEXOR_TRY(object.payload_bytes, reader.varint());
+  }
   object.object_bytes = object.entry_bytes;
   object.base = kNoObject;
   object.depth = 0;
@@ -37,12 +41,9 @@ Result<void> decode_numbers(ByteReader& reader, ObjectNumber number, ExtentObjec
   return success();
 }
 
-}  // namespace
-
-std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects) {
+std::string encode_columns(ObjectNumber first, const std::vector<ExtentObject>& objects, std::uint8_t version) {
   std::string out;
-  const bool has_absent = std::any_of(objects.begin(), objects.end(), [](const ExtentObject& object) { return object.is_absent; });
-  put_u8(out, has_absent ? kExtentVersionWithAbsent : kExtentVersion);
+  put_u8(out, version);
   put_varint(out, objects.size());
   for (const ExtentObject& object : objects) {
     const unsigned meta = static_cast<unsigned>(object.type) | (object.is_delta ? kDeltaBit : 0U);
@@ -58,7 +59,7 @@ std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObj
       continue;
     }
     put_varint(out, object.entry_bytes);
-    put_varint(out, object.payload_bytes);
+    if (version != kColdVersion) put_varint(out, object.payload_bytes);
     if (object.is_delta) {
       put_varint(out, object.object_bytes);
       put_varint(out, zigzag(static_cast<std::int64_t>(object.base) - static_cast<std::int64_t>(number)));
@@ -69,17 +70,49 @@ std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObj
   return out;
 }
 
+// What comes behind the columns. The first row of a payload in chunks ends where the first chunk does.
+Result<void> check_payload(Bytes value, ByteReader& reader, ExtentHeader& header) {
+  std::uint64_t here = header.objects.size() == 1 ? std::min<std::uint64_t>(header.payload_bytes, kExtentChunkBytes) : header.payload_bytes;
+  header.frame_bytes = 0;
+  if (header.is_cold) {
+    if (header.payload_bytes > kColdContentsMax) return Error(Errc::kCorrupt, "extent: contents of a cold one over the limit");
+    VEXOR_TRY(here, reader.varint());
+  }
+  header.header_bytes = reader.position();
+  if (value.size() - header.header_bytes != here) {
+    return Error(Errc::kCorrupt, "extent: payload bytes do not match the header");
+  }
+  if (header.is_cold) header.frame_bytes = static_cast<std::size_t>(here);
+  return success();
+}
+
+}  // namespace
+
+std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects) {
+  const bool has_absent = std::any_of(objects.begin(), objects.end(), [](const ExtentObject& object) { return object.is_absent; });
+  return encode_columns(first, objects, has_absent ? kExtentVersionWithAbsent : kExtentVersion);
+}
+
+std::string encode_cold_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects, std::size_t frame_bytes) {
+  std::string out = encode_columns(first, objects, kColdVersion);
+  put_varint(out, frame_bytes);
+  return out;
+}
+
+bool is_cold_extent(Bytes value) { return !value.empty() && octet(value, 0) == kColdVersion; }
+
 Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, Bytes value, ExtentHeader& header) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kExtentVersion && version != kExtentVersionWithAbsent) return Error(Errc::kCorrupt, "extent: unknown version");
+  if (version < kExtentVersion || version > kColdVersion) return Error(Errc::kCorrupt, "extent: unknown version");
+  header.is_cold = version == kColdVersion;
   VEXOR_TRY(const std::uint64_t count, reader.varint());
-  if (count == 0 || count > kExtentObjectsMax) return Error(Errc::kCorrupt, "extent: bad count");
+  if (count == 0 || count > (header.is_cold ? kColdObjectsMax : kExtentObjectsMax)) return Error(Errc::kCorrupt, "extent: bad count");
   header.objects.resize(count);
   std::uint64_t present = 0;
   for (ExtentObject& object : header.objects) {
     VEXOR_TRY(const std::uint8_t meta, reader.u8());
-    object.is_absent = version == kExtentVersionWithAbsent && meta == kAbsent;
+    object.is_absent = version != kExtentVersion && meta == kAbsent;
     if (object.is_absent) {
       object = ExtentObject();
       object.is_absent = true;
@@ -91,8 +124,8 @@ Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, 
     object.type = static_cast<ObjectType>(type);
     object.is_delta = (meta & kDeltaBit) != 0;
   }
-  // Absent objects lie between others only, and make the version.
-  if ((present < count) != (version == kExtentVersionWithAbsent) || header.objects.front().is_absent || header.objects.back().is_absent) {
+  // Absent objects lie between others only, and make the version of what is not cold.
+  if ((!header.is_cold && (present < count) != (version == kExtentVersionWithAbsent)) || header.objects.front().is_absent || header.objects.back().is_absent) {
     return Error(Errc::kCorrupt, "extent: absent objects");
   }
   header.ids_offset = reader.position();
@@ -105,19 +138,13 @@ Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, 
       ++number;
       continue;
     }
-    VEXOR_TRY(decode_numbers(reader, number, object));
+    VEXOR_TRY(decode_numbers(reader, number, header.is_cold, object));
     if (object.payload_bytes > (1ULL << 48)) return Error(Errc::kCorrupt, "extent: payload too long");
     offset += object.payload_bytes;
     ++number;
   }
-  header.header_bytes = reader.position();
   header.payload_bytes = offset;
-  // The first row of a payload in chunks ends where the first chunk does.
-  const std::uint64_t here = count == 1 ? std::min<std::uint64_t>(offset, kExtentChunkBytes) : offset;
-  if (value.size() - header.header_bytes != here) {
-    return Error(Errc::kCorrupt, "extent: payload bytes do not match the header");
-  }
-  return success();
+  return check_payload(value, reader, header);
 }
 
 Result<ExtentHeader> decode_extent_header(ObjectNumber first, HashAlgorithm algorithm, Bytes value) {

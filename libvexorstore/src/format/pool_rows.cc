@@ -6,6 +6,7 @@ namespace {
 constexpr std::uint8_t kGraphVersion = 1;
 constexpr std::uint8_t kGraphVersionAdditions = 2;
 constexpr std::uint8_t kUpkeepVersion = 1;
+constexpr std::uint8_t kUpkeepVersionFrozen = 2;  // of pools
 
 }  // namespace
 
@@ -93,18 +94,29 @@ Result<QuarantineRow> decode_quarantine_row(Bytes value) {
 
 std::string encode_pool_upkeep_row(const PoolUpkeepRow& row) {
   std::string out;
-  put_u8(out, kUpkeepVersion);
+  const bool is_frozen = row.frozen_to != 0 || row.cold_extents != 0 || row.cold_bytes != 0 || row.stale_bytes != 0;
+  put_u8(out, is_frozen ? kUpkeepVersionFrozen : kUpkeepVersion);
   for (const std::uint64_t field : {row.rewrites, row.sweeps, row.merged_to, row.swept_objects, row.redelta_objects}) put_varint(out, field);
+  if (!is_frozen) return out;
+  for (const std::uint64_t field : {row.frozen_to, row.cold_extents, row.cold_bytes, row.stale_bytes}) put_varint(out, field);
   return out;
 }
 
 Result<PoolUpkeepRow> decode_pool_upkeep_row(Bytes value) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kUpkeepVersion) return Error(Errc::kCorrupt, "upkeep row: unknown version");
+  if (version != kUpkeepVersion && version != kUpkeepVersionFrozen) return Error(Errc::kCorrupt, "upkeep row: unknown version");
   PoolUpkeepRow row;
   for (std::uint64_t* field : {&row.rewrites, &row.sweeps, &row.merged_to, &row.swept_objects, &row.redelta_objects}) {
     VEXOR_TRY(*field, reader.varint());
+  }
+  if (version == kUpkeepVersionFrozen) {
+    for (std::uint64_t* field : {&row.frozen_to, &row.cold_extents, &row.cold_bytes, &row.stale_bytes}) {
+      VEXOR_TRY(*field, reader.varint());
+    }
+    if (row.frozen_to == 0 && row.cold_extents == 0 && row.cold_bytes == 0 && row.stale_bytes == 0) {
+      return Error(Errc::kCorrupt, "upkeep row: a version that it does not need");
+    }
   }
   VEXOR_TRY(reader.end());
   return row;

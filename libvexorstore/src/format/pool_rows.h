@@ -38,6 +38,11 @@ struct PoolUpkeepRow {
   std::uint64_t merged_to = 0;        // extents that begin below this number need no merge
   std::uint64_t swept_objects = 0;    // numbers that have a shape and were swept
   std::uint64_t redelta_objects = 0;  // objects that the last whole re-delta looked at
+  // Version 2.
+  std::uint64_t frozen_to = 0;     // extents that begin below this number need no freezing
+  std::uint64_t cold_extents = 0;  // rows in the cold form, and their octets
+  std::uint64_t cold_bytes = 0;
+  std::uint64_t stale_bytes = 0;   // of extents replaced by freezing and thawing since their family was last compacted there
 };
 std::string encode_pool_upkeep_row(const PoolUpkeepRow& row);
 Result<PoolUpkeepRow> decode_pool_upkeep_row(Bytes value);

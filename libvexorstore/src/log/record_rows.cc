@@ -36,6 +36,7 @@ Result<void> RecordRows::add_extent(Bytes key, Bytes value) {
   }
   if (first != next || chunk != 0) return Error(Errc::kProtocol, "extents with a gap");
   VEXOR_TRY(const format::ExtentHeader header, format::decode_extent_header(first, algorithm_, value));
+  if (header.is_cold) return Error(Errc::kProtocol, "an extent in cold form, which does not travel");
   if (next + header.objects.size() > std::uint64_t{record_.first_object} + record_.object_count) return Error(Errc::kProtocol, "an extent that goes beyond the record's objects");
   for (const format::ExtentObject& object : header.objects) {
     if (object.is_absent) return Error(Errc::kProtocol, "an extent that lacks objects");

@@ -120,13 +120,14 @@ Result<bool> StoredRowsReader::extent_step() {
     return true;
   }
   VEXOR_TRY(const format::ExtentHeader header, format::decode_extent_header(first, algorithm_, cursor_->value()));
-  bool is_whole = first >= record_.first_object && first + header.objects.size() <= end();
+  bool is_whole = !header.is_cold && first >= record_.first_object && first + header.objects.size() <= end();
   for (const format::ExtentObject& object : header.objects) {
     is_whole = is_whole && !object.is_absent && !(object.is_delta && object.base >= end());
   }
   was_taken_apart_ = !is_whole;
   if (!is_whole) {
-    VEXOR_TRY(take_apart(first, header, cursor_->value()));
+    VEXOR_TRY(const pack::ExtentPtr loaded, pack::load_extent(first, algorithm_, cursor_->value(), nullptr));
+    VEXOR_TRY(take_apart(*loaded));
     return true;
   }
   packer_.skip(static_cast<ObjectNumber>(header.objects.size()));
@@ -134,22 +135,28 @@ Result<bool> StoredRowsReader::extent_step() {
   return true;
 }
 
-Result<void> StoredRowsReader::take_apart(ObjectNumber first, const format::ExtentHeader& header, Bytes value) {
-  for (std::size_t i = 0; i < header.objects.size(); ++i) {
-    const auto number = static_cast<ObjectNumber>(first + i);
+Result<void> StoredRowsReader::take_apart(const pack::LoadedExtent& extent) {
+  for (std::size_t i = 0; i < extent.header.objects.size(); ++i) {
+    const auto number = static_cast<ObjectNumber>(extent.first + i);
     if (number < record_.first_object || number >= end()) continue;
-    format::ExtentObject object = header.objects[i];
+    format::ExtentObject object = extent.header.objects[i];
     if (object.is_absent) return Error(Errc::kNotFound, "objects of journal record " + std::to_string(record_.sequence) + " were swept");
-    if (!object.is_delta || object.base < end()) {
-      packer_.add(object, value.substr(header.header_bytes + object.payload_offset, object.payload_bytes));
+    const bool is_early = object.is_delta && object.base >= end();
+    if (!is_early && !extent.header.is_cold) {
+      packer_.add(object, extent.payload(i));
       continue;
     }
-    VEXOR_TRY(const auto content, reader_.read(number));
-    const std::string payload = compress::deflate(*content, kWholeLevel);
-    object.is_delta = false;
-    object.base = format::kNoObject;
-    object.depth = 0;
-    object.entry_bytes = object.object_bytes;
+    std::string payload;
+    if (is_early) {
+      VEXOR_TRY(const auto content, reader_.read(number));
+      payload = compress::deflate(*content, kWholeLevel);
+      object.is_delta = false;
+      object.base = format::kNoObject;
+      object.depth = 0;
+      object.entry_bytes = object.object_bytes;
+    } else {
+      payload = compress::deflate(extent.payload(i), pack::kThawLevel);
+    }
     object.payload_bytes = payload.size();
     packer_.add(object, payload);
   }

@@ -11,8 +11,8 @@ namespace vexor::log {
 
 using format::ObjectNumber;
 
-// Extents that maintenance merged with those of other records are taken apart again; a delta upon a later
-// object becomes a whole one, as the reader does not have that yet.
+// Extents that maintenance merged with those of other records are taken apart again, and cold ones deflated; a delta upon
+// a later object becomes a whole one, as the reader does not have that yet.
 class StoredRowsReader final : public RowsReader {
  public:
   StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits);
@@ -25,7 +25,7 @@ class StoredRowsReader final : public RowsReader {
   Result<bool> extent_step();
   Result<bool> row_step(sys::Family family);
   Result<void> add_shapes();
-  Result<void> take_apart(ObjectNumber first, const format::ExtentHeader& header, Bytes value);
+  Result<void> take_apart(const pack::LoadedExtent& extent);
   void emit(sys::Family family, Bytes key, Bytes value);
   std::uint64_t end() const { return std::uint64_t{record_.first_object} + record_.object_count; }
 

@@ -67,10 +67,12 @@ Result<RepositoryStats> repository_stats(Store& store, RepositoryId id) {
   VEXOR_TRY(const pack::SetPtr visible, pack::visible_set(store.core(), repository, reader));
   VEXOR_TRY(const auto refs, store::read_refs(repository));
   RepositoryStats out;
+  VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*repository.snapshot, repository.row.pool));
+  out.cold_extents = upkeep.cold_extents;
   for (const store::NamedRef& ref : refs) out.refs += ref.row.symref_target.empty() ? 1U : 0U;
   for (const pack::ObjectNumber number : *visible) {
     VEXOR_TRY(const pack::StoredEntry entry, reader.entry(number));
-    out.stored_bytes += entry.object.payload_bytes;
+    out.stored_bytes += entry.stored_bytes;
     switch (entry.object.type) {
       case ObjectType::kCommit: ++out.commits; break;
       case ObjectType::kTree: ++out.trees; break;

@@ -1,38 +1,16 @@
 #include "maintenance/journal_window.h"
 
-#include "format/log_rows.h"
+#include "store/journal.h"
 
 namespace vexor::maintenance {
 
 using sys::Family;
 
-namespace {
-
-// That is applied: behind it a replica may still cut records off.
-Result<std::uint64_t> last_sequence(const sys::StorageSnapshot& snapshot) {
-  VEXOR_TRY(const auto applied, snapshot.get(Family::kMeta, format::applied_key()));
-  if (applied) return format::decode_applied_row(applied->bytes());
-  const auto cursor = snapshot.cursor(Family::kJournal);
-  cursor->seek_for_prev(std::string(9, '\xff'));
-  VEXOR_TRY(cursor->status());
-  if (!cursor->valid()) return std::uint64_t{0};
-  ByteReader key(cursor->key());
-  return key.u64be();
-}
-
-Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) {
-  VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
-  if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");
-  return format::decode_journal_record(row->bytes());
-}
-
-}  // namespace
-
 Result<void> JournalWindow::begin(const sys::StorageSnapshot& snapshot, std::int64_t since_ms) {
-  VEXOR_TRY(const std::uint64_t last, last_sequence(snapshot));
+  VEXOR_TRY(const std::uint64_t last, store::applied_sequence(snapshot));
   // By sequence: behind the first old record, seen from the end, all count as old, whatever clocks did.
   for (std::uint64_t sequence = last; sequence > 0; --sequence) {
-    VEXOR_TRY(const format::JournalRecord record, read_record(snapshot, sequence));
+    VEXOR_TRY(const format::JournalRecord record, store::read_journal_record(snapshot, sequence));
     if (record.time_ms <= since_ms) break;
     VEXOR_TRY(add(snapshot, record));
   }
@@ -41,9 +19,9 @@ Result<void> JournalWindow::begin(const sys::StorageSnapshot& snapshot, std::int
 }
 
 Result<void> JournalWindow::advance(const sys::StorageSnapshot& snapshot) {
-  VEXOR_TRY(const std::uint64_t last, last_sequence(snapshot));
+  VEXOR_TRY(const std::uint64_t last, store::applied_sequence(snapshot));
   while (last_ < last) {
-    VEXOR_TRY(const format::JournalRecord record, read_record(snapshot, last_ + 1));
+    VEXOR_TRY(const format::JournalRecord record, store::read_journal_record(snapshot, last_ + 1));
     VEXOR_TRY(add(snapshot, record));
     ++last_;
   }

@@ -86,15 +86,17 @@ class MergeTask final : public PoolTask {
         run_bytes += row.bytes;
         run_objects += row.objects;
       }
-      const bool joins = !run.empty() && run.back().first + run.back().objects == scan.first() &&
+      const bool is_cold = scan.header().is_cold;  // stays as it is: freezing makes it as large as it should be
+      const bool joins = !is_cold && !run.empty() && run.back().first + run.back().objects == scan.first() &&
                          run_bytes + scan.header().payload_bytes <= format::kExtentTargetBytes && run_objects + objects <= kObjectsPerExtent;
       if (!joins) {
         VEXOR_TRY(const std::uint64_t rows, merge_run(run, out));
         merged += rows;
         run.clear();
-        run_first = scan.first();
+        run_first = is_cold ? scan.end() : scan.first();
         if (out.bytes() >= kBatchBytes || (budget.is_used_up() && run_first > next_)) break;
       }
+      if (is_cold) continue;
       run.push_back({std::string(scan.key()), std::string(scan.value()), scan.first(), objects, static_cast<std::size_t>(scan.header().payload_bytes)});
     }
     if (!more) {

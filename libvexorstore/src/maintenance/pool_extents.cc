@@ -1,6 +1,7 @@
 #include "maintenance/pool_extents.h"
 
 #include "base/check.h"
+#include "compress/zlib_stream.h"
 
 namespace vexor::maintenance {
 
@@ -48,6 +49,7 @@ Result<ExtentScan> ExtentScan::begin(const sys::StorageSnapshot& snapshot, PoolI
 Result<bool> ExtentScan::next() {
   if (moved_ && cursor_->valid()) cursor_->next();
   moved_ = true;
+  is_changed_ = false;
   for (; cursor_->valid() && cursor_->key().starts_with(prefix_); cursor_->next()) {
     if (cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) continue;  // a later chunk of a large object
     VEXOR_TRY(first_, format::number_of_key(cursor_->key()));
@@ -60,7 +62,35 @@ Result<bool> ExtentScan::next() {
 
 Bytes ExtentScan::payload(std::size_t index) const {
   const format::ExtentObject& object = header_.objects[index];
-  return cursor_->value().substr(header_.header_bytes + object.payload_offset, object.payload_bytes);
+  const Bytes bytes = is_changed_ ? Bytes(contents_) : cursor_->value();
+  return bytes.substr(header_.header_bytes + object.payload_offset, object.payload_bytes);
+}
+
+Result<void> ExtentScan::expand() {
+  VEXOR_CHECK(header_.is_cold && !is_changed_);
+  VEXOR_TRY(pack::expand_cold(cursor_->value(), header_, contents_));
+  is_changed_ = true;
+  return success();
+}
+
+Result<void> ExtentScan::thaw() {
+  if (!header_.is_cold) return success();
+  if (!is_changed_) {
+    VEXOR_TRY(expand());
+  }
+  std::string deflated;
+  for (std::size_t i = 0; i < header_.objects.size(); ++i) {
+    format::ExtentObject& object = header_.objects[i];
+    if (object.is_absent) continue;
+    const std::string stream = compress::deflate(payload(i), pack::kThawLevel);
+    object.payload_offset = deflated.size();
+    object.payload_bytes = stream.size();
+    deflated += stream;
+  }
+  contents_ = std::move(deflated);
+  header_.is_cold = false;
+  header_.payload_bytes = contents_.size();
+  return success();
 }
 
 void ExtentPacker::add(const format::ExtentObject& object, Bytes payload) {

@@ -10,6 +10,7 @@
 
 #include "format/extent.h"
 #include "format/pool_rows.h"
+#include "pack/loaded_extent.h"
 #include "store/store_core.h"
 
 namespace vexor::maintenance {
@@ -42,7 +43,13 @@ class ExtentScan {
   Bytes key() const { return cursor_->key(); }      // until the next move
   Bytes value() const { return cursor_->value(); }  // until the next move
   Bytes payload(std::size_t index) const;           // of an object that is not chunked
-  bool is_chunked() const { return header_.payload_bytes > format::kExtentChunkBytes && header_.objects.size() == 1; }
+  bool is_chunked() const {
+    return !header_.is_cold && !is_changed_ && header_.payload_bytes > format::kExtentChunkBytes && header_.objects.size() == 1;
+  }
+  // From here to the next move, header() and payload() tell of a cold extent what it is inflated: no chunks.
+  Result<void> expand();
+  // The same, with zlib streams made anew: what its objects are in extents that are not cold. Does nothing to one of those.
+  Result<void> thaw();
 
  private:
   ExtentScan(PoolId pool, HashAlgorithm algorithm, QuarantinedRanges quarantined, std::unique_ptr<sys::Cursor> cursor)
@@ -55,6 +62,8 @@ class ExtentScan {
   bool moved_ = false;
   ObjectNumber first_ = 0;
   format::ExtentHeader header_;
+  bool is_changed_ = false;  // by expand() or thaw(): payloads are in `contents_`
+  std::string contents_;
 };
 
 // Packs objects of consecutive numbers into extents; absent ones at the ends of an extent are left out.

@@ -53,6 +53,8 @@ class PoolTask {
 std::unique_ptr<PoolTask> make_merge_task(PoolTaskContext& context);
 std::unique_ptr<PoolTask> make_sweep_task(PoolTaskContext& context);
 std::unique_ptr<PoolTask> make_redelta_task(PoolTaskContext& context);
+std::unique_ptr<PoolTask> make_freeze_task(PoolTaskContext& context);
+std::unique_ptr<PoolTask> make_thaw_task(PoolTaskContext& context);
 // Pool 0: the rows that belong to no pool. No other task knows it.
 std::unique_ptr<PoolTask> make_scrub_task(PoolTaskContext& context);
 

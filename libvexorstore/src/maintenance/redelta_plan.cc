@@ -194,11 +194,13 @@ Result<void> RedeltaTask::scan(Budget& budget) {
     VEXOR_TRY(const bool more, scan.next());
     if (!more || scan.end() > objects_.size()) break;  // behind the plan: pushed since
     budget.use(scan.value().size());
-    extents_.push_back({scan.first(), scan.end()});
+    // What is cold is left in peace until it is thawed: no candidates, so nothing new is made upon it either.
+    const bool is_cold = scan.header().is_cold;
+    if (!is_cold) extents_.push_back({scan.first(), scan.end()});
     ObjectNumber number = scan.first();
     for (const format::ExtentObject& object : scan.header().objects) {
       if (!object.is_absent) {
-        const bool candidate = reached_.contains(number) && object.object_bytes <= candidate_bytes_max && object.payload_bytes < UINT32_MAX;
+        const bool candidate = !is_cold && reached_.contains(number) && object.object_bytes <= candidate_bytes_max && object.payload_bytes < UINT32_MAX;
         const unsigned flags = static_cast<unsigned>(object.type) | ObjectTable::kIsPresent;
         objects_.flags[number] = static_cast<std::uint8_t>(candidate ? flags | ObjectTable::kIsCandidate : flags);
         objects_.bytes[number] = saturated(object.object_bytes);

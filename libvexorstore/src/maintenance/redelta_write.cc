@@ -120,6 +120,7 @@ Result<void> RedeltaTask::replace_extents(const Group& group, Budget& budget) {
   for (;;) {
     VEXOR_TRY(const bool more, scan.next());
     if (!more || scan.first() >= group.end) break;
+    if (scan.header().is_cold) return Error(Errc::kConflict, "the extents were frozen");
     budget.use(scan.value().size());
     if (!packer || scan.first() != next) {
       if (packer) packer->flush();

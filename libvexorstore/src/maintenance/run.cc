@@ -67,6 +67,8 @@ class Pass final : public MaintenanceRun {
       case MaintenanceTask::kSweep: task_ = make_sweep_task(*context_); break;
       case MaintenanceTask::kRedelta: task_ = make_redelta_task(*context_); break;
       case MaintenanceTask::kScrub: task_ = make_scrub_task(*context_); break;
+      case MaintenanceTask::kFreeze: task_ = make_freeze_task(*context_); break;
+      case MaintenanceTask::kThaw: task_ = make_thaw_task(*context_); break;
     }
     return success();
   }
@@ -158,6 +160,8 @@ class Pass final : public MaintenanceRun {
       status.figures.bytes_saved += figures_.bytes_saved - before.bytes_saved;
       status.figures.objects_scrubbed += figures_.objects_scrubbed - before.objects_scrubbed;
       status.figures.damage_found += figures_.damage_found - before.damage_found;
+      status.figures.objects_frozen += figures_.objects_frozen - before.objects_frozen;
+      status.figures.objects_thawed += figures_.objects_thawed - before.objects_thawed;
     });
   }
 
@@ -192,18 +196,26 @@ std::string_view maintenance_task_name(MaintenanceTask task) {
     case MaintenanceTask::kSweep: return "sweep";
     case MaintenanceTask::kRedelta: return "redelta";
     case MaintenanceTask::kScrub: return "scrub";
+    case MaintenanceTask::kFreeze: return "freeze";
+    case MaintenanceTask::kThaw: return "thaw";
   }
   return "";
 }
 
 std::optional<MaintenanceTask> parse_maintenance_task(std::string_view name) {
-  for (const MaintenanceTask task : {MaintenanceTask::kMerge, MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kScrub}) {
+  for (const MaintenanceTask task : {MaintenanceTask::kMerge, MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kScrub, MaintenanceTask::kFreeze,
+                                     MaintenanceTask::kThaw}) {
     if (maintenance_task_name(task) == name) return task;
   }
   return std::nullopt;
 }
 
 MaintenanceStatus maintenance_status(Store& store) { return store.core().maintenance.status(); }
+
+bool thaw_wanted(Store& store) {
+  store::StoreCore& core = store.core();
+  return core.pool_uses.any_cold_reads(std::max<std::uint64_t>(core.options.maintenance.thaw_fetches, 1));
+}
 
 Result<std::unique_ptr<MaintenanceRun>> begin_maintenance(Store& store, const MaintenanceOptions& options) {
   std::optional<format::PoolId> only;

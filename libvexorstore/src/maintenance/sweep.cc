@@ -227,6 +227,8 @@ Result<void> SweepTask::erase_objects(Budget& budget) {
   Replacement out;
   Roaring swept;
   std::uint64_t bytes = 0;
+  std::uint64_t cold = 0;  // extents that were cold and come back thawed: freezing takes them up again
+  std::uint64_t cold_bytes = 0;
   ObjectNumber next = erase_next_;
   while (out.bytes() < kBatchBytes && !budget.is_used_up()) {
     Roaring::const_iterator at = candidates_.begin();
@@ -252,6 +254,8 @@ Result<void> SweepTask::erase_objects(Budget& budget) {
     }
     if (here.isEmpty()) continue;  // what was there is gone: a purge
     swept |= here;
+    cold += scan.header().is_cold ? 1U : 0U;
+    cold_bytes += scan.header().is_cold ? scan.value().size() : 0;
     VEXOR_TRY(sweep_extent(*snapshot, scan, out));
   }
   drop_loose_graph(out);
@@ -261,6 +265,9 @@ Result<void> SweepTask::erase_objects(Budget& budget) {
       ++row.rewrites;
       row.swept_objects += swept.cardinality();
       row.merged_to = std::min(row.merged_to, first);
+      row.frozen_to = std::min(row.frozen_to, first);
+      row.cold_extents -= std::min(row.cold_extents, cold);
+      row.cold_bytes -= std::min(row.cold_bytes, cold_bytes);
     }));
     VEXOR_TRY(out.submit(context_.core));
   }
@@ -273,7 +280,8 @@ Result<void> SweepTask::erase_objects(Budget& budget) {
 }
 
 // Puts the extent without its candidates in its place, and takes their index and graph rows along.
-Result<void> SweepTask::sweep_extent(const sys::StorageSnapshot& snapshot, const ExtentScan& extent, Replacement& out) {
+Result<void> SweepTask::sweep_extent(const sys::StorageSnapshot& snapshot, ExtentScan& extent, Replacement& out) {
+  VEXOR_TRY(extent.thaw());
   ExtentPacker packer(context_.pool, extent.first(), [&](std::string key, std::string value) {
     out.put(Family::kExtents, std::move(key), std::move(value));
   });

@@ -55,7 +55,7 @@ class SweepTask final : public PoolTask {
   Result<void> scan(Budget& budget);
   Result<void> erase_bitmaps(Budget& budget);
   Result<void> erase_objects(Budget& budget);
-  Result<void> sweep_extent(const sys::StorageSnapshot& snapshot, const ExtentScan& extent, Replacement& out);
+  Result<void> sweep_extent(const sys::StorageSnapshot& snapshot, ExtentScan& extent, Replacement& out);
 
   // Takes over what the journal tells since the last call.
   Result<void> catch_up(const store::SnapshotPtr& snapshot);

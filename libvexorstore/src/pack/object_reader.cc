@@ -68,11 +68,7 @@ Result<ExtentPtr> ObjectReader::load_noted(ObjectNumber number) const {
   if (!first) return ExtentPtr();
   VEXOR_TRY(const auto row, snapshot_->get(Family::kExtents, format::extent_key(pool_, *first)));
   if (!row) return ExtentPtr();
-  auto loaded = std::make_shared<LoadedExtent>();
-  loaded->first = *first;
-  loaded->bytes = row->bytes();
-  loaded->owner = row->owner();
-  VEXOR_TRY(loaded->header, format::decode_extent_header(loaded->first, algorithm_, loaded->bytes));
+  VEXOR_TRY(auto loaded, load_extent(*first, algorithm_, row->bytes(), row->owner()));
   if (!loaded->holds(number)) return ExtentPtr();
   return ExtentPtr(std::move(loaded));
 }
@@ -86,12 +82,10 @@ Result<ExtentPtr> ObjectReader::search(ObjectNumber number) {
       cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) {
     return Error(Errc::kCorrupt, "object number without an extent");
   }
-  auto loaded = std::make_shared<LoadedExtent>();
-  VEXOR_TRY(loaded->first, format::number_of_key(cursor_->key()));
-  auto bytes = std::make_shared<const std::string>(cursor_->value());
-  loaded->bytes = *bytes;
-  loaded->owner = std::move(bytes);
-  VEXOR_TRY(loaded->header, format::decode_extent_header(loaded->first, algorithm_, loaded->bytes));
+  VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor_->key()));
+  auto row = std::make_shared<const std::string>(cursor_->value());
+  const Bytes bytes(*row);
+  VEXOR_TRY(auto loaded, load_extent(first, algorithm_, bytes, std::move(row)));
   if (!loaded->holds(number)) return Error(Errc::kCorrupt, "object number behind its extent");
   if (directory_ != nullptr) directory_->note(pool_, loaded->first, loaded->header.objects.size());
   return ExtentPtr(std::move(loaded));
@@ -114,10 +108,11 @@ Result<StoredEntry> ObjectReader::entry(ObjectNumber number) {
   out.object = extent->header.objects[number - extent->first];
   if (out.object.is_absent) return Error(Errc::kCorrupt, "object number without an object");
   out.number = number;
-  const Bytes bytes = extent->bytes;
-  const std::size_t start = extent->header.header_bytes + out.object.payload_offset;
-  out.payload = bytes.substr(start, out.object.payload_bytes);
+  out.payload = extent->payload(number - extent->first);
   out.chunked = out.payload.size() < out.object.payload_bytes;
+  out.is_inflated = extent->header.is_cold;
+  out.stored_bytes = out.object.payload_bytes;
+  if (out.is_inflated && out.stored_bytes > 0) out.stored_bytes = out.stored_bytes * extent->header.frame_bytes / extent->header.payload_bytes;
   out.owner = extent;
   return out;
 }
@@ -130,6 +125,7 @@ Result<std::string> ObjectReader::inflate(const StoredEntry& entry) const {
   if (entry.object.entry_bytes > limits_.delta_object_bytes_max) {
     return Error(Errc::kLimitExceeded, "object too large to be held in memory");
   }
+  if (entry.is_inflated) return std::string(entry.payload);
   if (!entry.chunked) return compress::inflate_exact(entry.payload, entry.object.entry_bytes);
   std::string joined(entry.payload);
   for (std::uint32_t index = 1; joined.size() < entry.object.payload_bytes; ++index) {
@@ -176,6 +172,7 @@ Result<void> ObjectReader::stream(ObjectNumber number, const std::function<Resul
     VEXOR_TRY(const auto content, read(number));
     return sink(*content);
   }
+  if (entry.is_inflated) return sink(entry.payload);
   compress::Inflater inflater;
   std::string room(kPieceBytes, '\0');
   Bytes input = entry.payload;

@@ -11,8 +11,8 @@
 #include <map>
 #include <unordered_map>
 
-#include "format/extent.h"
 #include "format/pool_rows.h"
+#include "pack/loaded_extent.h"
 #include "store/store_core.h"
 
 namespace vexor::pack {
@@ -25,6 +25,8 @@ struct StoredEntry {
   format::ExtentObject object;
   Bytes payload;                      // the bytes in the first row; all of them unless `chunked`
   bool chunked = false;
+  bool is_inflated = false;           // of a cold extent: `payload` is no zlib stream but what one would yield
+  std::uint64_t stored_bytes = 0;     // that it takes in its row, roughly for a cold one
   ObjectNumber number = 0;
   std::shared_ptr<const void> owner;  // keeps `payload` readable
 };
@@ -43,16 +45,6 @@ class ObjectCache {
   std::list<Item> items_;  // most recent first
   std::unordered_map<ObjectNumber, std::list<Item>::iterator> by_number_;
 };
-
-struct LoadedExtent {
-  ObjectNumber first = 0;
-  format::ExtentHeader header;
-  Bytes bytes;                        // of the extent's row
-  std::shared_ptr<const void> owner;  // keeps `bytes` readable
-  bool holds(ObjectNumber number) const { return number >= first && number - first < header.objects.size(); }
-  std::size_t memory_bytes() const { return bytes.size() + header.objects.size() * sizeof(format::ExtentObject); }
-};
-using ExtentPtr = std::shared_ptr<const LoadedExtent>;
 
 class ObjectReader {
  public:

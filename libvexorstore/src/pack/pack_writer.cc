@@ -76,6 +76,7 @@ Result<void> PackWriter::next(PackOutput& out, std::size_t bytes) {
 // The trailer of a large pack costs as much as all else; the same pack has the same.
 Result<void> PackWriter::begin(PackOutput& out) {
   begun_ = true;
+  core_.pool_uses.note(reader_.pool(), core_.clock.monotonic_time_ms());
   put_u64be(trailer_key_, reader_.pool());
   // A rewrite of the pool's payloads makes other bytes of the same sets.
   VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
@@ -141,6 +142,11 @@ Result<bool> PackWriter::go_to_next_extent(ObjectNumber number) {
   VEXOR_TRY(extent_first_, format::number_of_key(cursor_->key()));
   extent_bytes_ = cursor_->value();
   VEXOR_TRY(format::decode_extent_columns(extent_first_, reader_.algorithm(), extent_bytes_, extent_));
+  if (extent_.is_cold) {
+    VEXOR_TRY(expand_cold(extent_bytes_, extent_, contents_));
+    extent_bytes_ = contents_;
+    note_cold();
+  }
   if (reader_.directory() != nullptr) reader_.directory()->note(reader_.pool(), extent_first_, extent_.objects.size());
   return holds(number);
 }
@@ -150,6 +156,7 @@ Result<void> PackWriter::jump_to_extent(ObjectNumber number) {
   extent_first_ = jumped_->first;
   extent_ = jumped_->header;
   extent_bytes_ = jumped_->bytes;
+  if (extent_.is_cold) note_cold();
   if (extent_.payload_bytes <= extent_bytes_.size() - extent_.header_bytes) return success();
   // The chunks of a large object are read with the cursor.
   cursor_->seek(format::extent_key(reader_.pool(), extent_first_));
@@ -160,6 +167,12 @@ Result<void> PackWriter::jump_to_extent(ObjectNumber number) {
   extent_bytes_ = cursor_->value();
   jumped_.reset();
   return success();
+}
+
+// Fetches that read cold extents have their pool thawed.
+void PackWriter::note_cold() {
+  if (!met_cold_) core_.pool_uses.note_cold_read(reader_.pool());
+  met_cold_ = true;
 }
 
 Result<void> PackWriter::write_entry(ObjectNumber number, PackOutput& out) {
@@ -185,6 +198,10 @@ Result<void> PackWriter::write_entry(ObjectNumber number, PackOutput& out) {
   }
   out.append(header);
   const Bytes payload = extent_bytes_.substr(extent_.header_bytes + object.payload_offset, object.payload_bytes);
+  if (extent_.is_cold) {
+    out.append(compress::deflate(payload, kThawLevel));
+    return success();
+  }
   out.append(payload);
   chunk_rest_ = object.payload_bytes - payload.size();
   return success();

@@ -52,6 +52,7 @@ class PackWriter {
   Result<bool> go_to_next_extent(ObjectNumber number);
   Result<void> jump_to_extent(ObjectNumber number);
   bool holds(ObjectNumber number) const { return number >= extent_first_ && number - extent_first_ < extent_.objects.size(); }
+  void note_cold();
   Result<void> write_entry(ObjectNumber number, PackOutput& out);
   Result<void> write_chunk(PackOutput& out);
   Result<void> write_whole(ObjectNumber number, PackOutput& out);
@@ -70,12 +71,14 @@ class PackWriter {
   std::optional<PackChecksum> checksum_;
   std::uint32_t written_ = 0;
   std::uint64_t position_ = 0;
-  // The extent at hand. Its bytes are the cursor's, or those of `jumped_`, which the cursor is not at.
+  // The extent at hand. Its bytes are the cursor's, those of `jumped_`, which the cursor is not at, or `contents_`.
   std::unique_ptr<sys::Cursor> cursor_;
   ObjectNumber extent_first_ = 0;
   format::ExtentHeader extent_;
   Bytes extent_bytes_;
   ExtentPtr jumped_;
+  std::string contents_;      // of the cold extent that the cursor is at
+  bool met_cold_ = false;     // an extent that was read was cold
   std::uint64_t chunk_rest_ = 0;  // bytes still to come of a large object
   bool begun_ = false;
   bool done_ = false;

@@ -1,8 +1,10 @@
 #include "vexorstore/protocol/receive_pack.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "pack/push.h"
+#include "pack/push_done.h"
 #include "protocol/ref_listing.h"
 #include "protocol/session_base.h"
 
@@ -235,15 +237,50 @@ class ReceivePack final : public SessionBase {
 
   Result<void> commit() {
     VEXOR_TRY(ask_host());
-    VEXOR_TRY(const pack::PushOutcome outcome,
-              pack::commit_push(core_, repository_.row.number, receiver_.get(), commands_, atomic_, options_.actor));
-    bool any = false;
-    for (const pack::RefCommand& command : commands_) any = any || command.refusal.empty();
-    if (any) progress(receipt_text(outcome.receipt) + "\n");
+    if (options_.may_be_done_after) {
+      VEXOR_TRY(commit_what_is_not_done());
+    } else {
+      VEXOR_TRY(const pack::PushOutcome outcome,
+                pack::commit_push(core_, repository_.row.number, receiver_.get(), commands_, atomic_, options_.actor));
+      tell_receipt(outcome.receipt, commands_);
+    }
     report("ok");
     receiver_.reset();
     finish();
     return success();
+  }
+
+  void tell_receipt(const Receipt& receipt, const std::vector<pack::RefCommand>& commands) {
+    const bool any = std::any_of(commands.begin(), commands.end(), [](const pack::RefCommand& command) { return command.refusal.empty(); });
+    if (any) progress(receipt_text(receipt) + "\n");
+  }
+
+  // The other run may still be going on at this server. Whichever commits second is refused for that, so who is
+  // refused looks once more.
+  Result<void> commit_what_is_not_done() {
+    VEXOR_TRY(pack::DoneUpdates done, find_done());
+    std::vector<pack::RefCommand> left;
+    for (const pack::RefCommand& command : commands_) {
+      if (!done.contains(command)) left.push_back(command);
+    }
+    if (!left.empty()) {
+      VEXOR_TRY(const pack::PushOutcome outcome,
+                pack::commit_push(core_, repository_.row.number, receiver_.get(), left, atomic_, options_.actor));
+      tell_receipt(outcome.receipt, left);
+      VEXOR_TRY(done, find_done());
+    }
+    for (const pack::RefCommand& command : left) {
+      if (done.contains(command)) continue;
+      for (pack::RefCommand& told : commands_) {
+        if (told.name == command.name) told.refusal = command.refusal;
+      }
+    }
+    if (left.size() < commands_.size()) progress("stored before the primary changed, sequence " + std::to_string(done.sequence()) + "\n");
+    return success();
+  }
+
+  Result<pack::DoneUpdates> find_done() const {
+    return pack::find_done_updates(core_, repository_.row, options_.actor, *options_.may_be_done_after, commands_);
   }
 
   void report_failure(const Error& error) {

@@ -13,6 +13,7 @@
 #include "format/state_rows.h"
 #include "store/committer.h"
 #include "store/extent_directory.h"
+#include "store/pool_uses.h"
 #include "store/single_flight.h"
 #include "vexorstore/maintenance.h"
 #include "vexorstore/store.h"
@@ -187,7 +188,8 @@ class StoreCore {
   StoreCore(std::unique_ptr<sys::StorageBackend> backend_in, StoreOptions options_in)
       : backend(std::move(backend_in)), options(std::move(options_in)),
         clock(options.clock != nullptr ? *options.clock : sys::system_clock()), credentials_key(sys::random_bytes(32)),
-        damage(options.damage ? options.damage : std::make_shared<sys::DamageLog>()) {}
+        damage(options.damage ? options.damage : std::make_shared<sys::DamageLog>()),
+        pool_uses(clock.monotonic_time_ms()) {}
 
   std::unique_ptr<sys::StorageBackend> backend;
   StoreOptions options;
@@ -205,6 +207,7 @@ class StoreCore {
   LatestCache<RefTable> ref_tables{256U << 20U};
   LatestCache<Roaring> visible_sets{128U << 20U};
   MaintenanceSlot maintenance;
+  PoolUses pool_uses;
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
   // two creations may wait in one group; so they come from one counter.

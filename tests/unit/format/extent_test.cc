@@ -26,7 +26,10 @@ TEST(Extent, vectors_whole_and_cut) {
       vectors,
       [](const Vector& vector, Bytes bytes) { return decode_extent_header(static_cast<ObjectNumber>(vector.number("first")), vector.algorithm(), bytes); },
       [](const Vector& vector, const ExtentHeader& header) {
-        return encode_extent_header(static_cast<ObjectNumber>(vector.number("first")), header.objects) + vector.bytes.substr(header.header_bytes);
+        const auto first = static_cast<ObjectNumber>(vector.number("first"));
+        EXPECT_EQ(header.is_cold, vector.has("cold"));
+        const std::string encoded = header.is_cold ? encode_cold_extent_header(first, header.objects, header.frame_bytes) : encode_extent_header(first, header.objects);
+        return encoded + vector.bytes.substr(header.header_bytes);
       },
       [](const Vector& vector, const ExtentHeader& header) {
         std::vector<std::string> objects;

@@ -52,6 +52,11 @@ TEST(UpkeepRows, vectors_whole_and_cut) {
         EXPECT_EQ(row.merged_to, vector.number("merged_to"));
         EXPECT_EQ(row.swept_objects, vector.number("swept_objects"));
         EXPECT_EQ(row.redelta_objects, vector.number("redelta_objects"));
+        const auto or_0 = [&](const char* key) { return vector.has(key) ? vector.number(key) : 0; };
+        EXPECT_EQ(row.frozen_to, or_0("frozen_to"));
+        EXPECT_EQ(row.cold_extents, or_0("cold_extents"));
+        EXPECT_EQ(row.cold_bytes, or_0("cold_bytes"));
+        EXPECT_EQ(row.stale_bytes, or_0("stale_bytes"));
       });
   run_row_vectors(
       of_kind(vectors, "cursor"), [](const Vector&, Bytes bytes) { return decode_upkeep_cursor_row(bytes); },

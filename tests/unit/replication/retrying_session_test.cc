@@ -58,6 +58,8 @@ struct Told {
   std::string told;
   std::string got;  // by the last session
   int opened = 1;
+  int opened_as_maybe_done = 0;
+  std::optional<Errc> failure;
 };
 
 // `failures`: of one session after the other; then one that is good.
@@ -69,8 +71,9 @@ Told run(std::size_t bytes, std::vector<Errc> failures, const std::filesystem::p
     failures.erase(failures.begin());
     return first;
   };
-  const auto open = [&]() -> Result<std::unique_ptr<protocol::Session>> {
+  const auto open = [&](bool may_be_done) -> Result<std::unique_ptr<protocol::Session>> {
     ++out.opened;
+    out.opened_as_maybe_done += may_be_done ? 1 : 0;
     return std::unique_ptr<protocol::Session>(std::make_unique<Script>(bytes, next(), out.got));
   };
   RetryingSession session(std::make_unique<Script>(bytes, next(), out.got), open, false, scratch);
@@ -82,6 +85,7 @@ Told run(std::size_t bytes, std::vector<Errc> failures, const std::filesystem::p
     switch (session.wants()) {
       case Wants::kDone:
         EXPECT_EQ(out.got, input);
+        if (session.failure() != nullptr) out.failure = session.failure()->code();
         return out;
       case Wants::kWork: session.run_work(); break;
       case Wants::kOutput: out.told.append(room.data(), session.drain(room)); break;
@@ -98,8 +102,22 @@ TEST(RetryingSession, begins_again_unseen_by_the_client) {
   }
 }
 
-TEST(RetryingSession, does_not_begin_again_what_may_have_happened_or_was_refused) {
-  for (const Errc code : {Errc::kIndeterminate, Errc::kRefused, Errc::kIo}) {
+TEST(RetryingSession, says_of_what_may_have_happened_that_it_may) {
+  const Told done = run(70'000, {Errc::kUnavailable, Errc::kIndeterminate, Errc::kUnavailable});
+  EXPECT_EQ(done.told, "refsgood");
+  EXPECT_EQ(done.opened, 4);
+  EXPECT_EQ(done.opened_as_maybe_done, 2);
+  EXPECT_FALSE(done.failure.has_value());
+}
+
+TEST(RetryingSession, knows_no_more_from_a_repetition_that_failed) {
+  const Told done = run(100, {Errc::kIndeterminate, Errc::kRefused});
+  EXPECT_EQ(done.told, "refsbad");
+  EXPECT_EQ(done.failure, Errc::kIndeterminate);
+}
+
+TEST(RetryingSession, does_not_begin_again_what_was_refused) {
+  for (const Errc code : {Errc::kRefused, Errc::kIo}) {
     const Told done = run(100, {code});
     EXPECT_EQ(done.told, "refsbad");
     EXPECT_EQ(done.opened, 1);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct ReceivePackOptions {
   bool advertise_only = false;
   std::string session_id;  // told to the client when not empty; printable, without spaces
   Actor actor;
+  // This push may have been committed already, by a run of it whose end was not seen: a record of the same actor that comes
+  // after this sequence and makes one of these updates stands for it, and the client is told that it is done.
+  std::optional<std::uint64_t> may_be_done_after;
   // Asked once for each push, in run_work(), before anything is stored. An error refuses the whole push;
   // with kRefused the client sees its message for every ref, with codes of docs/errors.md what that table says.
   // It must not use the session. The push may still fail afterwards.

@@ -26,6 +26,7 @@ class FaultBackend final : public StorageBackend {
   Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<DamagedRows>& damaged) override {
     return inner_.check_some(position, bytes, damaged);
   }
+  Result<bool> compact(Family family, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) override;
   Capabilities capabilities() const override { return inner_.capabilities(); }
   std::uint64_t approximate_bytes(Family family) override { return inner_.approximate_bytes(family); }
 

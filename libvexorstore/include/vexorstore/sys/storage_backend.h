@@ -1,4 +1,4 @@
-// The storage seam: what a place must do to hold a store. Eight verbs, no optional ones.
+// The storage seam: what a place must do to hold a store. Nine verbs, no optional ones.
 //
 // Rows live in families; keys order bytewise. `commit` is the one commit point: all rows of a
 // batch become visible together, and with Durability::kSynced they survive power loss once it
@@ -142,6 +142,11 @@ class StorageBackend {
   // when about `bytes` were read (by up to a file more). `position`: empty for the beginning, then what the
   // last call left there. What was written after the call that began is not looked at. False: that was the end.
   virtual Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<DamagedRows>& damaged) = 0;
+  // Gives back what erased and replaced rows with keys from `first` up to, without, `end` still take, but for what open
+  // snapshots show. Changes no row, and others read and write meanwhile. Works in pieces, so that the caller says how fast: stops
+  // when about `bytes` were rewritten (by up to a few files more), and tells how many were. `position`: empty for the
+  // beginning, then what the last call left there. False: that was the end. Errors: kCorrupt, kIo; all rows are as they were.
+  virtual Result<bool> compact(Family family, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) = 0;
   virtual Capabilities capabilities() const = 0;
   // Bytes on disk (or in memory) of a family, roughly.
   virtual std::uint64_t approximate_bytes(Family family) = 0;

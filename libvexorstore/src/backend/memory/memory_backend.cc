@@ -121,6 +121,11 @@ class MemoryBackend final : public StorageBackend {
     bytes = 0;
     return false;
   }
+  // Erased values go with the last snapshot that shows them.
+  Result<bool> compact(Family, Bytes, Bytes, std::string&, std::uint64_t& bytes) override {
+    bytes = 0;
+    return false;
+  }
   Capabilities capabilities() const override { return {false, SIZE_MAX, 8}; }
   std::uint64_t approximate_bytes(Family family) override {
     const std::lock_guard lock(mutex_);

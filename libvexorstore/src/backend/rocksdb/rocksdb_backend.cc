@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "backend/rocksdb/check_files.h"
+#include "backend/rocksdb/compact_range.h"
 #include "vexorstore/sys/backends.h"
 
 namespace vexor::sys {
@@ -32,6 +33,12 @@ Bytes bytes_of(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 Error to_error(const rocksdb::Status& status) {
   const Errc code = status.IsCorruption() ? Errc::kCorrupt : Errc::kIo;
   return Error(code, "storage: " + status.ToString());
+}
+
+// Of a database that was there before: what tells that its files are not as they were written.
+Error to_open_error(const rocksdb::Status& status) {
+  const bool is_damaged = status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument() || status.IsNotSupported();
+  return Error(is_damaged ? Errc::kCorrupt : Errc::kIo, "storage: " + status.ToString());
 }
 
 rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr<rocksdb::Cache>& cache) {
@@ -220,6 +227,7 @@ class RocksdbBackend final : public StorageBackend {
     rocksdb::WriteOptions options;
     options.sync = durability == Durability::kSynced;
     const rocksdb::Status status = database_->db->Write(options, &out);
+    if (status.IsCorruption() && database_->damage) database_->damage->note("write", status.ToString());
     if (!status.ok()) return Error(Errc::kIndeterminate, "storage: " + status.ToString());
     return success();
   }
@@ -256,6 +264,18 @@ class RocksdbBackend final : public StorageBackend {
   }
   Result<bool> check_some(std::string& position, std::uint64_t& bytes, std::vector<DamagedRows>& damaged) override {
     return check_files(*database_->db, position, bytes, damaged);
+  }
+  Result<bool> compact(Family family, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) override {
+    auto done = compact_range(*database_->db, (*database_)[family], first, end, position, bytes);
+    if (done.has_error() && done.error().code() == Errc::kCorrupt && database_->damage) {
+      database_->damage->note("compaction", done.error().message());
+    }
+    if (done.has_error() || done.value()) return done;
+    // The log holds what the range's new rows were written with until all families have theirs in files.
+    rocksdb::FlushOptions flush;
+    flush.allow_write_stall = false;
+    if (const auto status = database_->db->Flush(flush, database_->families); !status.ok()) return to_error(status);
+    return false;
   }
   Capabilities capabilities() const override { return {true, 1U << 30U, 8}; }
   std::uint64_t approximate_bytes(Family family) override {
@@ -297,6 +317,9 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   db_options.info_log_level = rocksdb::WARN_LEVEL;
   db_options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
   db_options.max_total_wal_size = 256U << 20U;
+  // A closed log that is missing or shorter than it was synced is damage. The end of the last one cannot be told from a torn
+  // write here: docs/protocol/replication.md, S8.
+  db_options.track_and_verify_wals_in_manifest = true;
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (std::size_t i = 0; i < kFamilyCount; ++i) {
     const auto family = static_cast<Family>(i);
@@ -307,10 +330,11 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   database->background = std::make_shared<BackgroundDamage>(options.damage);
   db_options.listeners.push_back(database->background);
   database->damage = options.damage;
+  const bool is_new = !fs::exists(directory / "CURRENT", failed);
   const auto status = rocksdb::DB::Open(db_options, directory.string(), descriptors, &database->families, &database->db);
   if (!status.ok()) {
     database->db = nullptr;
-    return to_error(status);
+    return is_new ? to_error(status) : to_open_error(status);
   }
   return std::unique_ptr<StorageBackend>(std::make_unique<RocksdbBackend>(std::move(database), bulk));
 }

@@ -1,0 +1,15 @@
+// What follows from the settings of a member of a replica set, for the parts of it.
+#pragma once
+
+#include "daemon/replica_settings.h"
+#include "replication/transport/etcd_coordinator.h"
+#include "replication/transport/grpc_transport.h"
+
+namespace vexor::frontend {
+
+replication::Options timers_of(const ReplicaSettings& settings);
+replication::EtcdOptions etcd_of(const ReplicaSettings& settings);
+// With an incarnation drawn for it. Errors: kInvalidArgument.
+Result<replication::TransportOptions> transport_of(const ReplicaSettings& settings);
+
+}  // namespace vexor::frontend

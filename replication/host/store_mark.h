@@ -1,0 +1,51 @@
+// StoreMark: where the log of a store ended, in a file of its own. Spec: docs/format/mark.md,
+// docs/protocol/replication.md (S8).
+//
+// Threads: write() and sync() from any. write() leaves the octets to the kernel: they outlive the process; sync() makes
+// them outlive the machine.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "replication/types.h"
+#include "vexorstore/result.h"
+
+namespace vexor::replication {
+
+struct Mark {
+  EntryId last;
+  Epoch promise = 0;
+  friend bool operator==(const Mark&, const Mark&) = default;
+};
+
+std::string encode_mark_slot(std::uint64_t generation, const Mark& mark);
+
+class StoreMark {
+ public:
+  static constexpr const char* kFileName = "vexor-mark";
+
+  // nullopt: there is no mark. Errors: kCorrupt (neither slot can be read), kIo.
+  static Result<std::optional<Mark>> read(const std::filesystem::path& store);
+  // Goes on with the mark in the directory of a store, or makes one, durably. Errors: kIo, kCorrupt.
+  static Result<std::unique_ptr<StoreMark>> open(const std::filesystem::path& store, const Mark& first);
+  ~StoreMark();
+  StoreMark(const StoreMark&) = delete;
+  StoreMark& operator=(const StoreMark&) = delete;
+
+  Result<void> write(const Mark& mark);
+  // Cheap when nothing was written since.
+  Result<void> sync();
+
+ private:
+  StoreMark(int fd, std::uint64_t generation) : fd_(fd), generation_(generation) {}
+
+  int fd_;
+  std::mutex mutex_;
+  std::uint64_t generation_;  // guarded by mutex_
+  bool dirty_ = false;        // guarded by mutex_
+};
+
+}  // namespace vexor::replication

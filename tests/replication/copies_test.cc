@@ -1,0 +1,167 @@
+// What a leader does about members that are damaged or late, and about itself (S2, S7, S10, S11).
+#include "replication/node.h"
+#include "sim/machine.h"
+#include "sim/sim_log.h"
+
+#include <gtest/gtest.h>
+
+namespace vexor::replication {
+namespace {
+
+constexpr NodeId kSelf = 1, kStandby = 2, kOther = 3;
+
+struct Leading {  // member 1 leads epoch 4; 2 and 3 are standbys, 2 in sync
+  sim::SimLog log;
+  Node node;
+  VersionedRecord record{6, {}};
+  Millis now = 0;
+  std::vector<Output> outputs;
+
+  explicit Leading(const Options& options = {}) : node({kSelf, 10}, options, log, 0, 0) {
+    record.record = {4, kSelf, 10, {kSelf, kStandby}, {{kSelf, Role::kStandby}, {kStandby, Role::kStandby}, {kOther, Role::kStandby}}, Copies::kTwo, 0};
+    node.record_seen(0, record);
+    sync();
+  }
+  void sync() {
+    log.sync(log.written());
+    node.log_durable(now, log.written());
+    take();
+  }
+  void take() { outputs = node.take_outputs(); }
+  const ChangeRecord* change() const {
+    for (const Output& output : outputs)
+      if (const auto* found = std::get_if<ChangeRecord>(&output)) return found;
+    return nullptr;
+  }
+  // The change happens.
+  void settle(const ChangeRecord& sent) {
+    record = {sent.expected_version + 1, sent.record};
+    node.change_answered(now, sent.number, ChangeAnswer::kDone);
+    take();
+  }
+  void answer(NodeId from, Incarnation incarnation, Millis echo, const EntryId& match = {}) {
+    AppendAnswer told;
+    told.epoch = 4;
+    told.incarnation = incarnation;
+    told.match = match;
+    told.echo_time = echo;
+    told.promised = true;
+    node.receive(now, from, told);
+    take();
+  }
+  EntryId push(std::uint64_t id) {
+    const Entry entry = sim::make_entry(4, node.head(), {id, {}});
+    node.propose(now, id, entry);
+    sync();
+    return entry.id;
+  }
+};
+
+TEST(Copies, a_member_that_withdraws_is_taken_out_although_the_rest_cannot_commit) {
+  Leading leader;
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  EXPECT_FALSE(leader.node.leads_without(kStandby, 4));
+  leader.node.withdraw(11, kStandby);
+  leader.take();
+  ASSERT_NE(leader.change(), nullptr);
+  const ChangeRecord sent = *leader.change();
+  EXPECT_EQ(sent.record.in_sync, std::vector<NodeId>{kSelf});
+  EXPECT_FALSE(leader.node.leads_without(kStandby, 4)) << "the change is on its way";
+  leader.now = 12;
+  leader.settle(sent);
+  EXPECT_TRUE(leader.node.leads_without(kStandby, 4));
+  EXPECT_FALSE(leader.node.leads_without(kStandby, 5));
+  // The process that withdrew is heard no more.
+  leader.now = 13;
+  leader.answer(kStandby, 20, 12);
+  leader.node.tick(14);
+  leader.take();
+  EXPECT_EQ(leader.change(), nullptr);
+  // Another one is, once it is known to live.
+  leader.now = 20;
+  leader.answer(kStandby, 21, 19);
+  leader.node.tick(21);
+  leader.take();
+  EXPECT_EQ(leader.change(), nullptr);
+  leader.now = 30;
+  leader.answer(kStandby, 21, 25);
+  leader.node.tick(31);
+  leader.take();
+  ASSERT_NE(leader.change(), nullptr);
+  EXPECT_EQ(leader.change()->record.in_sync, (std::vector<NodeId>{kSelf, kStandby}));
+}
+
+TEST(Copies, what_an_earlier_process_had_does_not_count_for_the_next) {
+  Leading leader;
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  const EntryId first = leader.push(1);
+  leader.answer(kStandby, 20, 10, first);
+  EXPECT_EQ(leader.node.commit(), 1U);
+  const EntryId second = leader.push(2);
+  // An answer of a process before, which comes late, changes nothing.
+  leader.now = 20;
+  leader.answer(kStandby, 19, 8, second);
+  EXPECT_EQ(leader.node.commit(), 1U);
+  // The next one begins with nothing, and has to say again what it has.
+  leader.now = 30;
+  leader.answer(kStandby, 21, 25, second);
+  EXPECT_EQ(leader.node.commit(), 1U) << "nobody knows yet that it lives";
+  leader.now = 40;
+  leader.answer(kStandby, 21, 35);
+  EXPECT_EQ(leader.node.commit(), 1U);
+  leader.answer(kStandby, 20, 34, second);  // late, of the one before
+  EXPECT_EQ(leader.node.commit(), 1U);
+  leader.answer(kStandby, 21, 36, second);
+  EXPECT_EQ(leader.node.commit(), 2U);
+}
+
+TEST(Copies, a_damaged_leader_hands_over_to_who_is_in_sync_and_answers) {
+  Leading leader;
+  leader.now = 10;
+  leader.node.damaged(10);
+  leader.take();
+  EXPECT_EQ(leader.change(), nullptr) << "nobody answered yet";
+  EXPECT_TRUE(leader.node.leads());
+  leader.now = 12;
+  leader.answer(kStandby, 20, 11);
+  leader.node.tick(13);
+  leader.take();
+  ASSERT_NE(leader.change(), nullptr);
+  EXPECT_EQ(leader.change()->record.handover_target, kStandby);
+}
+
+TEST(Copies, a_member_that_is_too_late_is_offered_one) {
+  Options options;
+  options.copy_lag_entries = 3;
+  Leading leader(options);
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  for (std::uint64_t id = 1; id <= 6; ++id) leader.answer(kStandby, 20, 10, leader.push(id));
+  leader.node.applied(10, leader.node.commit());
+  ASSERT_EQ(leader.node.commit(), 6U);
+  AppendAnswer empty;
+  empty.epoch = 4;
+  empty.incarnation = 30;
+  empty.samples = {{}};
+  const auto offered = [&](Millis now) {
+    leader.node.tick(now);
+    leader.take();
+    for (const Output& output : leader.outputs)
+      if (const auto* send = std::get_if<Send>(&output); send != nullptr && send->to == kOther && std::holds_alternative<SnapshotOffer>(send->message)) return true;
+    return false;
+  };
+  EXPECT_FALSE(offered(150)) << "nothing is known of it";
+  leader.node.receive(151, kOther, empty);
+  leader.take();
+  EXPECT_TRUE(offered(300));
+  empty.samples.clear();  // it took the entries all the same
+  empty.match = leader.node.head();
+  leader.node.receive(301, kOther, empty);
+  leader.take();
+  EXPECT_FALSE(offered(450));
+}
+
+}  // namespace
+}  // namespace vexor::replication
