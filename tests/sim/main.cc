@@ -1,5 +1,5 @@
 // Runs the simulator.
-//   vexor_sim --seeds N [--first S] [--profile races|storms|mixed] [--trace]
+//   vexor_sim --seeds N [--first S] [--profile races|storms|deposed|mixed] [--trace]
 //                                               N runs; a failing one prints its seed
 //   vexor_sim --canary NAME --seeds N             with a rule broken: succeeds if a run notices
 //   vexor_sim --days N [--first S]                one long run, N days
@@ -139,6 +139,7 @@ int main(int argc, char** argv) {
       using vexor::sim::Profile;
       arguments.profile = std::strcmp(value, "races") == 0    ? Profile::kRaces
                           : std::strcmp(value, "storms") == 0 ? Profile::kStorms
+                          : std::strcmp(value, "deposed") == 0 ? Profile::kDeposed
                                                               : Profile::kMixed;
       continue;
     }

@@ -27,6 +27,10 @@ void Scenario::choose_faults(Profile profile) {
       kinds_ = only(kPowerCut, kRot, kCrash, kMembers, kSlowDisk, kLoseTail, kWipe);
       pause_us_ = random.between(100'000, 600'000);
       return;
+    case static_cast<std::size_t>(Profile::kDeposed):  // primaries that do not know it yet, and what they sent before
+      kinds_ = only(kPause, kOneWay, kBadNetwork, kHandover);
+      pause_us_ = random.between(50'000, 300'000);
+      return;
     default:
       kinds_ = static_cast<unsigned>(random.next()) &
                static_cast<unsigned>(random.next() | random.next());

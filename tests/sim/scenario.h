@@ -6,7 +6,7 @@
 
 namespace vexor::sim {
 
-enum class Profile : std::uint8_t { kRaces, kStorms, kMixed, kDrawn };
+enum class Profile : std::uint8_t { kRaces, kStorms, kMixed, kDrawn, kDeposed };
 
 class Scenario {
  public:
