@@ -1,8 +1,10 @@
 #include "common/resuming_session.h"
 
-#include <libdeflate.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 namespace vexor::frontend {
 
@@ -10,11 +12,17 @@ using protocol::Wants;
 
 namespace {
 constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::chrono::milliseconds kPauseFirst{5};
+constexpr std::chrono::milliseconds kPauseMax{100};
+
+std::uint32_t add_to_checksum(std::uint32_t checksum, Bytes bytes) {
+  return static_cast<std::uint32_t>(crc32_z(checksum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
 }  // namespace
 
 bool ResumingSession::may_go_on() const {
   const Error* failure = inner_->failure();
-  return failure != nullptr && failure->code() == Errc::kUnavailable && is_whole_ && !differs_ && servers_ < kServersMax;
+  return failure != nullptr && failure->code() == Errc::kUnavailable && is_whole_ && !differs_ && tries_ < kTriesMax;
 }
 
 Wants ResumingSession::wants() const {
@@ -42,7 +50,7 @@ void ResumingSession::end_of_input() {
 }
 
 void ResumingSession::count(Bytes told) {
-  told_checksum_ = libdeflate_crc32(told_checksum_, told.data(), told.size());
+  told_checksum_ = add_to_checksum(told_checksum_, told);
   told_ += told.size();
   skipped_ = told_;
   skipped_checksum_ = told_checksum_;
@@ -66,10 +74,12 @@ void ResumingSession::run_work() {
 }
 
 void ResumingSession::go_on() {
-  ++servers_;
+  // The server that is gone may count as the primary for some time yet.
+  std::this_thread::sleep_for(std::min(kPauseMax, kPauseFirst * (1 << std::min(tries_, 5))));
+  ++tries_;
   auto next = open_();
   if (next.has_error()) {
-    servers_ = kServersMax;  // the failure stands
+    tries_ = kTriesMax;  // the failure stands
     return;
   }
   inner_ = std::move(next).value();
@@ -105,7 +115,7 @@ void ResumingSession::replay() {
 void ResumingSession::skip_told() {
   std::string room(static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, told_ - skipped_)), '\0');
   const std::size_t drained = inner_->drain(room);
-  skipped_checksum_ = libdeflate_crc32(skipped_checksum_, room.data(), drained);
+  skipped_checksum_ = add_to_checksum(skipped_checksum_, Bytes(room).substr(0, drained));
   skipped_ += drained;
   if (skipped_ == told_ && skipped_checksum_ != told_checksum_) {
     differs_.emplace(Errc::kUnavailable, "another server of the replica set would answer otherwise; fetch again");

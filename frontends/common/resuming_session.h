@@ -32,7 +32,7 @@ class ResumingSession final : public protocol::Session {
   const Error* failure() const override { return differs_ ? &*differs_ : inner_->failure(); }
 
   static constexpr std::size_t kInputBytesMax = 4U << 20U;
-  static constexpr int kServersMax = 5;  // that one fetch may outlive
+  static constexpr int kTriesMax = 100;
 
  private:
   bool may_go_on() const;
@@ -53,7 +53,7 @@ class ResumingSession final : public protocol::Session {
   bool replayed_end_ = false;
   std::uint64_t skipped_ = 0;
   std::uint32_t skipped_checksum_ = 0;
-  int servers_ = 0;
+  int tries_ = 0;
   std::optional<Error> differs_;
 };
 

@@ -154,7 +154,7 @@ TEST(ResumingSession, does_not_try_for_ever) {
   };
   ResumingSession session(std::make_unique<Answers>(1, 5'000, 0), open);
   EXPECT_EQ(run(session, false).failure, Errc::kUnavailable);
-  EXPECT_EQ(opened, ResumingSession::kServersMax);
+  EXPECT_EQ(opened, ResumingSession::kTriesMax);
 }
 
 }  // namespace
