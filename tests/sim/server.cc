@@ -28,6 +28,7 @@ void Server::start() {
 
 void Server::run_node() {
   starting_ = false;
+  log_.mark();
   incarnation_ = world_.next_incarnation();
   paused_ = false;
   disk_full_ = false;

@@ -70,6 +70,10 @@ void SimLog::sync(LogTicket up_to) {
     make_durable(unsynced_.front(), unsynced_.front().entries.size());
     unsynced_.pop_front();
   }
+  mark();
+}
+
+void SimLog::mark() {
   mark_ = std::max(mark_, durable_.empty() ? base_.sequence : durable_.back().id.sequence);
   marked_promise_ = durable_promised_;
 }

@@ -42,6 +42,7 @@ class SimLog : public replication::Log {
   bool lost() const { return last().sequence < mark_ || promised_ < marked_promise_; }
   // The disk loses an end of what it had confirmed, not below `floor`; perhaps the promise too.
   void lose_tail(Random& random, Sequence floor);
+  void mark();  // before anything is told of what is durable, also of what a start found (S8)
   // Another store: the log of a member that leads, with its promise.
   void copy_of(const SimLog& source, replication::Epoch promise);
   void compact(Sequence base);
