@@ -43,12 +43,14 @@ bool RetryingSession::may_begin_again() const {
 
 // What the failed one wanted to say in this turn is dropped with it.
 void RetryingSession::begin_again() {
-  if (inner_->failure()->code() == Errc::kIndeterminate && !unknown_) unknown_.emplace(inner_->failure()->code(), std::string(inner_->failure()->message()));
+  const bool is_open = inner_->failure()->code() == Errc::kIndeterminate;
+  if (is_open && !unknown_) unknown_.emplace(inner_->failure()->code(), std::string(inner_->failure()->message()));
   Result<std::unique_ptr<protocol::Session>> again = nullptr;
   do {
+    // The next primary is found by asking again: it may be this server, or one that this server does not know yet.
     std::this_thread::sleep_for(std::min(kPauseMax, kPauseFirst * (1 << std::min(tries_, 5))));
     ++tries_;
-    again = open_(unknown_.has_value());
+    again = open_({unknown_.has_value(), is_open});
   } while (again.has_error() && again.error().code() == Errc::kUnavailable && ++unreachable_ < kUnreachableMax && tries_ < kTriesMax);
   if (again.has_error()) return give_up();  // the failed one's report stands
   inner_ = std::move(again).value();

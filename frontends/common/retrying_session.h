@@ -17,7 +17,12 @@ namespace vexor::frontend {
 
 class RetryingSession final : public protocol::Session {
  public:
-  using Open = std::function<Result<std::unique_ptr<protocol::Session>>(bool may_be_done)>;
+  struct Repetition {
+    bool may_be_done = false;  // an earlier run had an unknown outcome
+    bool is_open = false;      // the last one had
+  };
+  // Errors: kUnavailable (tried again some times), others (the failure of the last run stands).
+  using Open = std::function<Result<std::unique_ptr<protocol::Session>>(Repetition why)>;
   // `is_stateless`: it does not begin with an advertisement.
   RetryingSession(std::unique_ptr<protocol::Session> first, Open open, bool is_stateless, std::filesystem::path scratch_directory)
       : inner_(std::move(first)), open_(std::move(open)), is_stateless_(is_stateless), sent_(std::move(scratch_directory)) {}

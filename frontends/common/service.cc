@@ -143,12 +143,16 @@ Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {
 
 Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal& principal, const GitRequest& request) {
   if (set_ != nullptr && request.command == GitCommand::kUploadPack && !request.is_forwarded) return open_read(principal, request);
-  const std::uint64_t applied = set_ != nullptr ? set_->applied() : 0;  // before the push can be
+  const auto before = set_ != nullptr ? set_->now() : ReplicaSet::Moment();  // before the push can be in the journal
   VEXOR_TRY(auto session, open_once(principal, request));
   if (set_ == nullptr || request.is_forwarded || request.advertise_only || request.command == GitCommand::kUploadPack) return session;
-  const auto again = [this, principal, request, applied](bool may_be_done) {
+  const auto again = [this, principal, request, before, epoch = before.epoch](RetryingSession::Repetition why) mutable -> Result<std::unique_ptr<protocol::Session>> {
+    if (why.is_open) {  // the same primary may still be at it, and would be waited for twice
+      VEXOR_TRY(set_->wait_for_epoch_after(epoch));
+    }
+    epoch = set_->now().epoch;
     GitRequest repeated = request;
-    if (may_be_done) repeated.may_be_done_after = applied;
+    if (why.may_be_done) repeated.may_be_done_after = before.applied;
     return open_once(principal, repeated);
   };
   return std::unique_ptr<protocol::Session>(std::make_unique<RetryingSession>(std::move(session), again, request.stateless, scratch_directory_));

@@ -66,8 +66,14 @@ class Service {
     virtual Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request) = 0;
     // Until the store here may be read from by a session of this kind. Errors: kUnavailable.
     virtual Result<void> before_read(GitCommand command) = 0;
-    // What this member has applied of the journal.
-    virtual std::uint64_t applied() const = 0;
+    struct Moment {
+      std::uint64_t epoch = 0;    // of the primary that this member follows or is
+      std::uint64_t applied = 0;  // sequence of the journal, here
+    };
+    virtual Moment now() const = 0;
+    // Until this member follows a primary of a later epoch, which took over what the one of `epoch` left. Blocks for about as long
+    // as a takeover may take. Errors: kIndeterminate (none took over).
+    virtual Result<void> wait_for_epoch_after(std::uint64_t epoch) = 0;
   };
   // Set before the frontends start; must outlive them. `scratch_directory`: for pushes that are large and may have to be begun again.
   void set_replica_set(ReplicaSet& set, std::filesystem::path scratch_directory) {

@@ -53,7 +53,7 @@ VersionedRecord wait_for_record(const ReplicaSettings& settings) {
     auto record = replication::read_record(etcd_of(settings));
     if (record.has_value() && record.value()) return *record.value();
     if (!told) log_event("replica_waits", {{"for", "the record of the replica set in etcd"}});
-    std::this_thread::sleep_for(kRetry);
+    std::this_thread::sleep_for(kRetry);  // etcd may start after this server; until then nobody may be answered (S9)
   }
 }
 
@@ -226,6 +226,7 @@ void replace_store(const ServerConfig& config, const std::function<void(const st
     tell("waiting to take a copy: " + why);
     if (why != last) log_event("copy_waits", {{"why", why}});
     last = why;
+    // Another attempt costs the primary a checkpoint: fewer of them when what it gave was not sound.
     if (done.error().code() == Errc::kCorrupt || done.error().code() == Errc::kLimitExceeded) std::this_thread::sleep_for(kRetryUnsound);
     else std::this_thread::sleep_for(kRetry);
   }

@@ -26,6 +26,7 @@ struct ReplicaMember::Parts {
   std::unique_ptr<ReplicaHost> host;
   ReadLevel reads = ReadLevel::kLinearizable;
   bool reads_at_primary = false;
+  std::chrono::milliseconds takeover_wait{};
 };
 
 ReplicaMember::ReplicaMember() : parts_(std::make_unique<Parts>()) {}
@@ -40,6 +41,7 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   Parts& parts = *out->parts_;
   parts.reads = settings.reads == "eventual" ? ReadLevel::kEventual : ReadLevel::kLinearizable;
   parts.reads_at_primary = settings.reads == "primary";
+  parts.takeover_wait = std::chrono::milliseconds(2 * settings.detector_ms + 1000);  // silence, then a candidate or two
   VEXOR_TRY(const replication::TransportOptions transport, transport_of(settings));
   VEXOR_TRY(parts.transport, GrpcTransport::start(transport));
   const EtcdOptions etcd = etcd_of(settings);
@@ -67,8 +69,9 @@ Result<std::unique_ptr<protocol::Session>> ReplicaMember::forward(const Principa
     const HostStatus now = parts_->host->status();
     if (now.takes_pushes) return std::unique_ptr<protocol::Session>();
     if (!now.leads && now.leader != 0 && now.leader != now.self) {
-      return parts_->transport->forward(now.leader, {is_push, request.repository, principal.account, principal.name, request.git_protocol,
-                                                     request.stateless, request.advertise_only, request.session_id, request.may_be_done_after});
+      auto session = parts_->transport->forward(now.leader, {is_push, request.repository, principal.account, principal.name, request.git_protocol,
+                                                             request.stateless, request.advertise_only, request.session_id, request.may_be_done_after});
+      if (session.has_value() || session.error().code() != Errc::kUnavailable) return session;  // else it was the primary
     }
     std::this_thread::sleep_for(kLeaderWait);
   }
@@ -81,7 +84,19 @@ Result<void> ReplicaMember::before_read(GitCommand command) {
   return parts_->host->wait_until_readable(level, 0);
 }
 
-std::uint64_t ReplicaMember::applied() const { return parts_->host->status().applied; }
+Service::ReplicaSet::Moment ReplicaMember::now() const {
+  const HostStatus status = parts_->host->status();
+  return {status.epoch, status.applied};
+}
+
+Result<void> ReplicaMember::wait_for_epoch_after(std::uint64_t epoch) {
+  const auto until = std::chrono::steady_clock::now() + parts_->takeover_wait;
+  while (parts_->host->status().epoch <= epoch) {
+    if (std::chrono::steady_clock::now() > until) return Error(Errc::kIndeterminate, "no other primary took over");
+    std::this_thread::sleep_for(kLeaderWait);  // the status is a copy: nothing tells of its changes
+  }
+  return success();
+}
 std::string ReplicaMember::needs_copy() const { return parts_->host->status().needs_copy; }
 bool ReplicaMember::is_damaged() const { return parts_->host->status().damaged; }
 

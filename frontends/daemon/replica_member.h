@@ -24,7 +24,8 @@ class ReplicaMember final : public Service::ReplicaSet {
   Result<void> before_read(GitCommand command) override;
   // A push, and a read if the settings say so: at the primary, waiting a while for one to be known.
   Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request) override;
-  std::uint64_t applied() const override;
+  Moment now() const override;
+  Result<void> wait_for_epoch_after(std::uint64_t epoch) override;
   // Why the store is to be replaced by a copy; empty: it is not. Any thread.
   std::string needs_copy() const;
   // Rows of the store cannot be read. Any thread.

@@ -253,7 +253,7 @@ Result<CopyOffer> ReplicaHost::open_copy(NodeId member, Epoch at_least) {
   bool is_out = false;
   for (int tries = 0; tries < kOutTries && !is_out; ++tries) {
     is_out = leads_without(member, at_least);
-    if (!is_out) std::this_thread::sleep_for(kOutWait);
+    if (!is_out) std::this_thread::sleep_for(kOutWait);  // the change of the record goes through the coordinator (S2)
   }
   if (!is_out) return Error(Errc::kUnavailable, "this member does not lead, or the one that asks still counts");
   const HostStatus now = status();

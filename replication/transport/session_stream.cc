@@ -205,8 +205,13 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
   }
 }
 
-std::unique_ptr<Session> make_remote_session(std::shared_ptr<grpc::ClientContext> context, peer::Peer::Stub& member, const ForwardedRequest& request) {
-  return std::make_unique<RemoteSession>(std::move(context), member, request);
+Result<std::unique_ptr<Session>> make_remote_session(std::shared_ptr<grpc::ClientContext> context, peer::Peer::Stub& member, const ForwardedRequest& request) {
+  std::unique_ptr<Session> out = std::make_unique<RemoteSession>(std::move(context), member, request);
+  if (request.is_push) return out;  // was judged here
+  out->run_work();
+  const Error* refused = out->failure();
+  if (refused != nullptr && refused->code() != Errc::kUnavailable) return Error(refused->code(), std::string(refused->message()));
+  return out;
 }
 
 }  // namespace vexor::replication

@@ -324,6 +324,37 @@ class AdminTest(unittest.TestCase):
         self.assertEqual(json.loads(self.ctl("--json", "repo", "describe", "demo/cold"))["fields"]["cold_extents"], 0)
         self.ctl("fsck", "demo/cold")
 
+    def test_a_lost_end_of_the_log_is_told_at_the_start(self):
+        """RocksDB opens a store without the end of its write-ahead log and says nothing."""
+        data = self.path("lossy")
+        command = [f"{BINARIES}/vexord", "--data", data, "--https", "127.0.0.1:0"]
+
+        def start():
+            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            return server, server.stdout.readline()
+
+        def end(server):
+            server.kill()
+            return server.communicate(timeout=30)[1]
+
+        server, ready = start()
+        socket_path = json.loads(ready)["admin"]
+        subprocess.run([f"{BINARIES}/vexorctl", "--socket", socket_path, "user", "add", "demo", "--password-stdin"], input=PASSWORD + "\n", capture_output=True, text=True, check=True)
+        time.sleep(2.5)  # the mark is written each second
+        end(server)
+        store = os.path.join(data, "store")
+        for name in os.listdir(store):
+            if name.endswith(".log"):
+                os.truncate(os.path.join(store, name), 0)
+        server, ready = start()
+        told = end(server)
+        self.assertEqual(ready, "", "it started without what was acknowledged")
+        self.assertIn("the end of the log is lost", told)
+        os.remove(os.path.join(store, "vexor-mark"))
+        server, ready = start()
+        self.assertTrue(ready)
+        end(server)
+
     def test_configuration_mistakes_are_told_with_their_line(self):
         def check(text):
             path = self.path("bad.toml")

@@ -6,7 +6,7 @@ VEXOR_TEST_REPOSITORY names a bare repository to push (default: a generated one)
 import json, os, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import PASSWORD, Cluster, wait_until
+from cluster import Cluster, wait_until
 
 BINARIES = sys.argv.pop(1)
 LONG = 3000
@@ -60,10 +60,7 @@ class ArchiveTest(unittest.TestCase):
         self.archive.options = "[maintenance]\nbytes_per_second = 268435456\n" + ("" if self.is_large else "compact_bytes_min = 1\n") + "[archive]\nfreeze_seconds = 1\n"
         self.addCleanup(self.cluster.stop)
         self.cluster.start()
-        primary = self.cluster.primary()
-        primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
-        primary.ctl("repo", "create", "demo/r")
-        primary.ctl("grant", "demo/r", "demo", "write")
+        self.cluster.add_demo()
         self.cluster.wait_for_all()
 
     def archive_ctl(self, *args):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A clone outlives the server that runs it. Usage: clone_test.py BINARIES
 VEXOR_TEST_REPOSITORY names the repository (default: a generated one)."""
-import base64, hashlib, http.client, os, shutil, signal, ssl, subprocess, sys, tempfile, unittest
+import base64, hashlib, http.client, os, shutil, signal, ssl, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import PASSWORD, Cluster, wait_until
@@ -78,10 +78,7 @@ class CloneTest(unittest.TestCase):
         for node in (1, 2):
             self.cluster.nodes[node].options = 'reads = "primary"'
         self.cluster.start()
-        primary = self.cluster.primary()
-        primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
-        primary.ctl("repo", "create", "demo/r")
-        primary.ctl("grant", "demo/r", "demo", "write")
+        primary = self.cluster.add_demo()
         source = os.environ.get("VEXOR_TEST_REPOSITORY") or self.generate()
         self.tips = sorted(set(git("for-each-ref", "--format=%(objectname)", cwd=source).stdout.split()))
         git("push", "-q", "--mirror", primary.url("demo/r"), cwd=source)
@@ -112,6 +109,46 @@ class CloneTest(unittest.TestCase):
             self.assertEqual(clone.finish(), (size, checksum))
         wait_until(lambda: self.cluster.primary() is other, 30, "the other leads")
         print(f"3 clones of {size} octets went on at another server: pack {checksum}", file=sys.stderr)
+
+    def test_git_clones_through_a_member_that_asks_the_primary(self):
+        """Who may not read is told so as by any server: git asks without a name first."""
+        primary = self.cluster.primary()
+        other = self.cluster.nodes[3 - primary.number]
+        key = os.path.join(self.directory, "key")
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
+        primary.ctl("key", "add", "demo", key + ".pub")
+        primary.ctl("user", "add", "other", "--password-stdin", stdin=PASSWORD + "\n")
+        self.cluster.wait_for_all()
+        ssh = {"GIT_SSH_COMMAND": f"ssh -F none -i {key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes"}
+        for number, (url, environment) in enumerate(((other.url("demo/r"), {}), (other.ssh_url("demo/r"), ssh))):
+            target = os.path.join(self.directory, f"clone{number}")
+            git("clone", "-q", "--mirror", url, target, environment=environment)
+            self.assertEqual(sorted(set(git("for-each-ref", "--format=%(objectname)", cwd=target).stdout.split())), self.tips)
+            git("fsck", "--full", "--strict", cwd=target)
+        refused = [(other.url("demo/none"), "not found"), (other.url("demo/r", user="other"), "not found"),
+                   (other.url("demo/r").replace("correct", "wrong"), "Authentication failed"), (other.url("demo/r").split("@")[1], "could not read Username")]
+        for url, told in refused:
+            done = git("clone", "-q", url if url.startswith("https") else "https://" + url, os.path.join(self.directory, "none"), check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(told, done.stderr)
+
+    def test_a_push_that_too_few_answer_is_told_so_in_time(self):
+        primary = self.cluster.primary()
+        work = os.path.join(self.directory, "alone")
+        git("init", "-q", "-b", "alone", work)
+        git("commit", "-q", "--allow-empty", "-m", "alone", cwd=work)
+        for node in self.cluster.nodes.values():
+            if node is not primary:
+                node.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        done = git("push", "-q", primary.url("demo/r"), "alone", cwd=work, check=False)
+        took = time.monotonic() - began
+        for node in self.cluster.nodes.values():
+            node.process.send_signal(signal.SIGCONT)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("it is not known whether the push was stored", done.stderr)
+        self.assertLess(took, 20)  # proposal_wait_ms, and a takeover that does not come
+        self.assertGreater(took, 9)
 
     def test_a_push_in_the_middle_is_done_once(self):
         """Forwarded pushes around the death of the primary: each is told the truth, none fails."""

@@ -119,6 +119,15 @@ class Cluster:
             node.start()
         wait_until(self.primary, 20, "somebody leads")
 
+    def add_demo(self, repositories=("r",), options=()):
+        """The user demo, who may write to these repositories of his. Returns the primary."""
+        primary = self.primary()
+        primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        for name in repositories:
+            primary.ctl("repo", "create", f"demo/{name}", *options)
+            primary.ctl("grant", f"demo/{name}", "demo", "write")
+        return primary
+
     def try_ctl(self, *args):
         return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", f"127.0.0.1:{self.etcd_port}", *args], capture_output=True, text=True, timeout=30).returncode == 0
 

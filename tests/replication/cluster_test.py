@@ -3,7 +3,7 @@
 import os, re, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import PASSWORD, Cluster, wait_until
+from cluster import Cluster, wait_until
 
 BINARIES = sys.argv.pop(1)
 
@@ -25,10 +25,7 @@ class ClusterTest(unittest.TestCase):
         self.cluster.start()
         self.work = os.path.join(self.directory, "work")
         git("init", "-q", "-b", "main", self.work)
-        primary = self.cluster.primary()
-        primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
-        primary.ctl("repo", "create", "demo/r")
-        primary.ctl("grant", "demo/r", "demo", "write")
+        self.cluster.add_demo()
         self.cluster.wait_for_all()
 
     def commit(self, text):

@@ -5,7 +5,7 @@ VEXOR_DAMAGE_FLIPS: how many octets flip (6), so many at once: VEXOR_DAMAGE_AT_O
 import os, random, shutil, signal, subprocess, sys, tempfile, threading, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import PASSWORD, Cluster, wait_until
+from cluster import Cluster, wait_until
 from load import RawClient, git
 
 BINARIES = sys.argv.pop(1)
@@ -30,10 +30,7 @@ class DamageTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, True)
         self.addCleanup(self.cluster.stop)
         self.cluster.start()
-        primary = self.cluster.primary()
-        primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
-        primary.ctl("repo", "create", "demo/r")
-        primary.ctl("grant", "demo/r", "demo", "write")
+        self.cluster.add_demo()
         self.random = random.Random(SEED)
         self.stopping, self.threads, self.errors = threading.Event(), [], []
         self.acknowledged, self.pushes, self.failures, self.clones, self.refusals = {}, 0, 0, 0, 0

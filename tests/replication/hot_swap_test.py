@@ -3,7 +3,7 @@
 import os, shutil, signal, subprocess, sys, tempfile, threading, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import PASSWORD, Cluster, wait_until
+from cluster import Cluster, wait_until
 from load import RawClient, git
 
 BINARIES = sys.argv.pop(1)
@@ -18,11 +18,7 @@ class HotSwapTest(unittest.TestCase):
         self.cluster.start()
         self.key = os.path.join(self.directory, "key")
         subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.key], check=True)
-        primary = self.cluster.primary()
-        primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
-        primary.ctl("key", "add", "demo", self.key + ".pub")
-        primary.ctl("repo", "create", "demo/r")
-        primary.ctl("grant", "demo/r", "demo", "write")
+        self.cluster.add_demo().ctl("key", "add", "demo", self.key + ".pub")
         self.cluster.wait_for_all()
         self.stopping, self.threads, self.clients, self.errors = threading.Event(), [], [], []
         self.addCleanup(self.end_load)

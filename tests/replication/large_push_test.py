@@ -46,11 +46,7 @@ class LargePushTest(unittest.TestCase):
         self.cluster = Cluster(BINARIES, self.directory, {"heartbeat_ms": 100, "lease_ms": 700, "detector_ms": 1000}, "keep_alive_ms = 10")
         self.addCleanup(self.cluster.stop)
         self.cluster.start()
-        primary = self.cluster.primary()
-        primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
-        for name in ("r", "primary", "standby"):
-            primary.ctl("repo", "create", f"demo/{name}", "--default-branch", self.branch)
-            primary.ctl("grant", f"demo/{name}", "demo", "write")
+        self.cluster.add_demo(("r", "primary", "standby"), ("--default-branch", self.branch))
         self.cluster.wait_for_all()
         wait_until(lambda: len(self.cluster.in_sync()) == 2, 20, "the standby is in sync")
 

@@ -3,7 +3,7 @@
 #include "format/log_rows.h"
 #include "log/record_rows.h"
 #include "log/rows_reader.h"
-#include "support/upkeep.h"
+#include "support/repository_fixtures.h"
 
 namespace vexor {
 namespace {
@@ -11,18 +11,8 @@ namespace {
 using namespace test;
 using sys::Family;
 
-class Cold : public testing::Test {
+class Cold : public GrowingRepository {
  protected:
-  Cold() : backend_(sys::make_memory_backend()), store_(open(*backend_)) {
-    id_ = store_->create_repository("a/b", {}, {}).value().id;
-  }
-  void push(int rounds, int blobs = 2) {
-    for (int i = 0; i < rounds; ++i) {
-      const Push made = make_push(tip_, round_++, blobs, "refs/heads/main", tip_ ? *tip_ : ObjectId::null(kAlgorithm));
-      ASSERT_TRUE(run_push(*store_, "a/b", made.request));
-      tip_ = made.tip;
-    }
-  }
   // One commit with a blob of `content`, which may be a delta on `base`.
   void push_blob(const std::string& content, const std::string& base = {}) {
     PackBuilder pack;
@@ -46,7 +36,6 @@ class Cold : public testing::Test {
     EXPECT_TRUE(figures.has_value()) << figures.error().message();
     return figures.has_value() ? figures.value() : MaintenanceFigures();
   }
-  std::size_t extents() { return family_rows(*backend_, Family::kExtents).size(); }
   std::size_t cold_extents() {
     std::size_t out = 0;
     for (const auto& [key, value] : family_rows(*backend_, Family::kExtents)) out += key.substr(12) == std::string(4, '\0') && format::is_cold_extent(value) ? 1U : 0U;
@@ -59,12 +48,6 @@ class Cold : public testing::Test {
     for (const auto& [key, value] : family_rows(*backend_, Family::kExtents)) out += value.size();
     return out;
   }
-
-  std::unique_ptr<sys::StorageBackend> backend_;
-  std::unique_ptr<Store> store_;
-  RepositoryId id_ = 0;
-  std::optional<ObjectId> tip_;
-  int round_ = 0;
 };
 
 TEST_F(Cold, a_frozen_pool_is_smaller_and_shows_the_same) {

@@ -1,5 +1,5 @@
 // Merging small extents: fewer rows, the same objects, the same packs.
-#include "support/upkeep.h"
+#include "support/repository_fixtures.h"
 
 namespace vexor {
 namespace {
@@ -7,26 +7,7 @@ namespace {
 using namespace test;
 using sys::Family;
 
-class Merge : public testing::Test {
- protected:
-  Merge() : backend_(sys::make_memory_backend()), store_(open(*backend_)) {
-    id_ = store_->create_repository("a/b", {}, {}).value().id;
-  }
-  void push(int rounds, int blobs = 2) {
-    for (int i = 0; i < rounds; ++i) {
-      const Push made = make_push(tip_, round_++, blobs, "refs/heads/main", tip_ ? *tip_ : ObjectId::null(kAlgorithm));
-      ASSERT_TRUE(run_push(*store_, "a/b", made.request));
-      tip_ = made.tip;
-    }
-  }
-  std::size_t extents() { return family_rows(*backend_, Family::kExtents).size(); }
-
-  std::unique_ptr<sys::StorageBackend> backend_;
-  std::unique_ptr<Store> store_;
-  RepositoryId id_ = 0;
-  std::optional<ObjectId> tip_;
-  int round_ = 0;
-};
+class Merge : public GrowingRepository {};
 
 TEST_F(Merge, many_small_pushes_become_few_rows) {
   push(200);

@@ -2,7 +2,7 @@
 #include <atomic>
 #include <thread>
 
-#include "support/upkeep.h"
+#include "support/repository_fixtures.h"
 #include "vexorstore/snapshot.h"
 
 namespace vexor {
@@ -14,31 +14,8 @@ using sys::Family;
 constexpr std::int64_t kDaySeconds = 24LL * 3600;
 constexpr std::int64_t kDayMs = kDaySeconds * 1000;
 
-class TestClock final : public sys::Clock {
- public:
-  std::int64_t wall_time_ms() const override { return now_ms.load(); }
-  std::int64_t monotonic_time_ms() const override { return sys::system_clock().monotonic_time_ms(); }
-  std::atomic<std::int64_t> now_ms{1'700'000'000'000};
-};
-
-class Sweep : public testing::Test {
+class Sweep : public ClockedRepository {
  protected:
-  Sweep() : backend_(sys::make_memory_backend()) {
-    reopen();
-    id_ = store_->create_repository("a/b", {}, {}).value().id;
-    main_ = push("a/b", "refs/heads/main", std::nullopt, 5);
-  }
-  void reopen() {
-    store_.reset();
-    StoreOptions options;
-    options.clock = &clock_;
-    store_ = Store::open(std::make_unique<Forwarding>(*backend_), options).value();
-  }
-  ObjectId push(const std::string& name, const std::string& ref, std::optional<ObjectId> parent, int blobs, ObjectId old = ObjectId::null(kAlgorithm)) {
-    const Push made = make_push(parent, round_++, blobs, ref, old);
-    EXPECT_TRUE(run_push(*store_, name, made.request));
-    return made.tip;
-  }
   void drop(const std::string& name, const ObjectId& old, const std::string& ref) { EXPECT_TRUE(run_push(*store_, name, delete_request(old, ref))); }
   std::uint64_t sweep(std::uint64_t retention_seconds = 0, std::uint64_t bytes = 1U << 30U) {
     MaintenanceOptions options = only(MaintenanceTask::kSweep);
@@ -49,13 +26,6 @@ class Sweep : public testing::Test {
   }
   std::size_t indexed() { return family_rows(*backend_, Family::kIndex).size(); }
   bool has(const ObjectId& id) { return family_rows(*backend_, Family::kIndex).contains(format::index_key(id_, id)); }
-
-  TestClock clock_;
-  std::unique_ptr<sys::StorageBackend> backend_;
-  std::unique_ptr<Store> store_;
-  RepositoryId id_ = 0;
-  int round_ = 0;
-  ObjectId main_;
 };
 
 TEST_F(Sweep, nothing_of_a_repository_in_order) {

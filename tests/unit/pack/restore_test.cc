@@ -1,9 +1,7 @@
 // Undoing, restoring and reading the past: refs as they were, with all their objects, or a clear refusal.
-#include <atomic>
-
 #include "store/past_refs.h"
+#include "support/repository_fixtures.h"
 #include "support/session_run.h"
-#include "support/upkeep.h"
 #include "vexorstore/history.h"
 #include "vexorstore/protocol/upload_pack.h"
 
@@ -16,31 +14,8 @@ using sys::Family;
 constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
 constexpr std::uint64_t kDay = 24ULL * 3600;
 
-class TestClock final : public sys::Clock {
- public:
-  std::int64_t wall_time_ms() const override { return now_ms.load(); }
-  std::int64_t monotonic_time_ms() const override { return sys::system_clock().monotonic_time_ms(); }
-  std::atomic<std::int64_t> now_ms{1'700'000'000'000};
-};
-
-class Restore : public testing::Test {
+class Restore : public ClockedRepository {
  protected:
-  Restore() : backend_(sys::make_memory_backend()) {
-    reopen();
-    id_ = store_->create_repository("a/b", {}, {}).value().id;
-    first_ = push("a/b", "refs/heads/main", std::nullopt, 5);
-  }
-  void reopen() {
-    store_.reset();
-    StoreOptions options;
-    options.clock = &clock_;
-    store_ = Store::open(std::make_unique<Forwarding>(*backend_), options).value();
-  }
-  ObjectId push(const std::string& name, const std::string& ref, std::optional<ObjectId> parent, int blobs, ObjectId old = ObjectId::null(kAlgorithm)) {
-    const Push made = make_push(parent, round_++, blobs, ref, old);
-    EXPECT_TRUE(run_push(*store_, name, made.request));
-    return made.tip;
-  }
   void upkeep(std::uint64_t retention_seconds, std::uint64_t deleted_seconds = 90 * kDay) {
     MaintenanceOptions options = only(MaintenanceTask::kSweep);
     options.tasks = {MaintenanceTask::kSweep, MaintenanceTask::kRedelta, MaintenanceTask::kMerge};
@@ -76,17 +51,10 @@ class Restore : public testing::Test {
     format::append_flush(request);
     return run_session(*session.value(), request, request.size());
   }
-
-  TestClock clock_;
-  std::unique_ptr<sys::StorageBackend> backend_;
-  std::unique_ptr<Store> store_;
-  RepositoryId id_ = 0;
-  int round_ = 0;
-  ObjectId first_;
 };
 
 TEST_F(Restore, a_forced_push_and_a_deletion_are_undone) {
-  const ObjectId second = push("a/b", "refs/heads/main", first_, 3, first_);
+  const ObjectId second = push("a/b", "refs/heads/main", main_, 3, main_);
   const ObjectId forced = push("a/b", "refs/heads/main", std::nullopt, 2, second);
   const auto undone = undo_ref(*store_, "a/b", "refs/heads/main", {7, "ann"});
   ASSERT_TRUE(undone.has_value()) << undone.error().message();
@@ -109,20 +77,20 @@ TEST_F(Restore, undo_refuses_what_it_cannot_do) {
   EXPECT_EQ(undo_ref(*store_, "a/b", "refs/heads/main", {}).error().code(), Errc::kRefused);
   EXPECT_EQ(undo_ref(*store_, "a/b", "refs/heads/never", {}).error().code(), Errc::kNotFound);
   EXPECT_EQ(undo_ref(*store_, "a/c", "refs/heads/main", {}).error().code(), Errc::kNotFound);
-  const ObjectId side = push("a/b", "refs/heads/side", first_, 1);
+  const ObjectId side = push("a/b", "refs/heads/side", main_, 1);
   ASSERT_TRUE(run_push(*store_, "a/b", delete_request(side, "refs/heads/side")));
-  push("a/b", "refs/heads/side/more", first_, 1);
+  push("a/b", "refs/heads/side/more", main_, 1);
   EXPECT_EQ(undo_ref(*store_, "a/b", "refs/heads/side", {}).error().code(), Errc::kConflict);
   EXPECT_EQ(refs("a/b").count("refs/heads/side"), 0U);
 }
 
 TEST_F(Restore, all_refs_become_what_they_were_in_one_record) {
-  const ObjectId side = push("a/b", "refs/heads/side", first_, 2);
+  const ObjectId side = push("a/b", "refs/heads/side", main_, 2);
   const JournalSequence then = store_->last_sequence();
   const auto before = refs("a/b");
   const auto objects = visible_objects(*store_, id_);
   ASSERT_TRUE(run_push(*store_, "a/b", delete_request(side, "refs/heads/side")));
-  push("a/b", "refs/heads/main", std::nullopt, 2, first_);
+  push("a/b", "refs/heads/main", std::nullopt, 2, main_);
   push("a/b", "refs/heads/new", std::nullopt, 2);
   upkeep(90 * kDay);
   const JournalSequence last = store_->last_sequence();
@@ -152,7 +120,7 @@ TEST_F(Restore, into_a_new_repository_that_is_private_and_apart) {
   ASSERT_TRUE(store_->update_repository(info, {}).has_value());
   const JournalSequence then = store_->last_sequence();
   const auto before = refs("a/b");
-  const ObjectId forced = push("a/b", "refs/heads/main", std::nullopt, 2, first_);
+  const ObjectId forced = push("a/b", "refs/heads/main", std::nullopt, 2, main_);
   const auto done = restore_repository_at(*store_, "a/b", then, "a/old", {});
   ASSERT_TRUE(done.has_value()) << done.error().message();
   EXPECT_EQ(refs("a/old"), before);
@@ -168,23 +136,23 @@ TEST_F(Restore, into_a_new_repository_that_is_private_and_apart) {
 
 TEST_F(Restore, a_deleted_repository_as_of_then) {
   const JournalSequence then = store_->last_sequence();
-  push("a/b", "refs/heads/main", std::nullopt, 2, first_);
+  push("a/b", "refs/heads/main", std::nullopt, 2, main_);
   ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
   ASSERT_TRUE(restore_repository_at(*store_, "a/b", then, "", {}).has_value());
-  EXPECT_EQ(refs("a/b")["refs/heads/main"], first_.hex());
+  EXPECT_EQ(refs("a/b")["refs/heads/main"], main_.hex());
   EXPECT_NE(error_of("a/b", 0).find("did not exist"), std::string::npos);
   EXPECT_NE(error_of("a/never", then).find("no such repository"), std::string::npos);
   expect_sound(*store_, id_);
 }
 
 TEST_F(Restore, what_is_past_the_retention_is_refused_whole) {
-  const ObjectId side = push("a/b", "refs/heads/side", first_, 3);
+  const ObjectId side = push("a/b", "refs/heads/side", main_, 3);
   const JournalSequence then = store_->last_sequence();
   ASSERT_TRUE(run_push(*store_, "a/b", delete_request(side, "refs/heads/side")));
   upkeep(90 * kDay);
   EXPECT_NE(ls_refs(then).find(side.hex()), std::string::npos);
   clock_.now_ms += 91 * kDayMs;
-  push("a/b", "refs/heads/other", first_, 1);
+  push("a/b", "refs/heads/other", main_, 1);
   upkeep(90 * kDay);
   const auto now = refs("a/b");
   EXPECT_EQ(error_of("a/b", then), "not_found: objects of that moment are past the retention and gone");
@@ -195,7 +163,7 @@ TEST_F(Restore, what_is_past_the_retention_is_refused_whole) {
 }
 
 TEST_F(Restore, the_past_is_served_whole_or_refused_at_every_step_of_a_sweep) {
-  ObjectId tip = push("a/b", "refs/heads/side", first_, 3);
+  ObjectId tip = push("a/b", "refs/heads/side", main_, 3);
   for (int i = 0; i < 20; ++i) tip = push("a/b", "refs/heads/side", tip, 3, tip);
   const JournalSequence then = store_->last_sequence();
   ASSERT_TRUE(run_push(*store_, "a/b", delete_request(tip, "refs/heads/side")));
@@ -219,7 +187,7 @@ TEST_F(Restore, the_past_is_served_whole_or_refused_at_every_step_of_a_sweep) {
 }
 
 TEST_F(Restore, objects_that_were_swept_and_came_again_have_other_numbers) {
-  const Push side = make_push(first_, 50, 3, "refs/heads/side", ObjectId::null(kAlgorithm));
+  const Push side = make_push(main_, 50, 3, "refs/heads/side", ObjectId::null(kAlgorithm));
   ASSERT_TRUE(run_push(*store_, "a/b", side.request));
   const JournalSequence then = store_->last_sequence();
   ASSERT_TRUE(run_push(*store_, "a/b", delete_request(side.tip, "refs/heads/side")));
@@ -235,7 +203,7 @@ TEST_F(Restore, objects_that_were_swept_and_came_again_have_other_numbers) {
 
 TEST_F(Restore, a_deleted_repository_keeps_its_objects_for_the_retention) {
   ASSERT_TRUE(store_->fork_repository("a/b", "c/fork", {}).has_value());
-  const ObjectId own = push("c/fork", "refs/heads/own", first_, 4);
+  const ObjectId own = push("c/fork", "refs/heads/own", main_, 4);
   ASSERT_TRUE(store_->delete_repository("c/fork", {}).has_value());
   clock_.now_ms += 89 * kDayMs;
   upkeep(0);
@@ -255,7 +223,7 @@ TEST_F(Restore, a_deleted_repository_keeps_its_objects_for_the_retention) {
 
 TEST_F(Restore, a_repository_that_comes_back_during_a_sweep_loses_nothing) {
   ASSERT_TRUE(store_->fork_repository("a/b", "c/fork", {}).has_value());
-  push("c/fork", "refs/heads/own", first_, 4);
+  push("c/fork", "refs/heads/own", main_, 4);
   ASSERT_TRUE(store_->delete_repository("c/fork", {}).has_value());
   clock_.now_ms += 91 * kDayMs;
   MaintenanceOptions options = only(MaintenanceTask::kSweep);
@@ -272,11 +240,11 @@ TEST_F(Restore, a_repository_that_comes_back_during_a_sweep_loses_nothing) {
 }
 
 TEST_F(Restore, the_past_shows_no_later_objects_and_no_hidden_refs) {
-  push("a/b", "refs/pull/1", first_, 1);
+  push("a/b", "refs/pull/1", main_, 1);
   const JournalSequence then = store_->last_sequence();
-  const ObjectId second = push("a/b", "refs/heads/main", first_, 3, first_);
+  const ObjectId second = push("a/b", "refs/heads/main", main_, 3, main_);
   const std::string told = ls_refs(then);
-  EXPECT_NE(told.find(first_.hex() + " refs/heads/main"), std::string::npos);
+  EXPECT_NE(told.find(main_.hex() + " refs/heads/main"), std::string::npos);
   EXPECT_NE(told.find("refs/pull/1"), std::string::npos);
   EXPECT_EQ(told.find(second.hex()), std::string::npos);
   EXPECT_NE(ls_refs(0).find(second.hex()), std::string::npos);  // 0: now
@@ -289,7 +257,7 @@ TEST_F(Restore, the_past_shows_no_later_objects_and_no_hidden_refs) {
 TEST_F(Restore, moments_are_times_seconds_and_sequences) {
   const std::int64_t start_ms = clock_.now_ms;
   clock_.now_ms += 5000;
-  const ObjectId second = push("a/b", "refs/heads/main", first_, 1, first_);
+  const ObjectId second = push("a/b", "refs/heads/main", main_, 1, main_);
   const JournalSequence last = store_->last_sequence();
   const auto at = [&](const std::string& text) { return find_moment(*store_, text).value().sequence; };
   EXPECT_EQ(at("2023-11-14T22:13:20Z"), last - 1);

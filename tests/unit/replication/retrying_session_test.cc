@@ -59,11 +59,12 @@ struct Told {
   std::string got;  // by the last session
   int opened = 1;
   int opened_as_maybe_done = 0;
+  int opened_after_unknown = 0;
   std::optional<Errc> failure;
 };
 
 // `failures`: of one session after the other; then one that is good.
-Told run(std::size_t bytes, std::vector<Errc> failures, const std::filesystem::path& scratch = "/tmp") {
+Told run(std::size_t bytes, std::vector<Errc> failures, const std::filesystem::path& scratch = "/tmp", bool another_primary = true) {
   Told out;
   const auto next = [&]() -> std::optional<Errc> {
     if (failures.empty()) return std::nullopt;
@@ -71,9 +72,11 @@ Told run(std::size_t bytes, std::vector<Errc> failures, const std::filesystem::p
     failures.erase(failures.begin());
     return first;
   };
-  const auto open = [&](bool may_be_done) -> Result<std::unique_ptr<protocol::Session>> {
+  const auto open = [&](RetryingSession::Repetition why) -> Result<std::unique_ptr<protocol::Session>> {
     ++out.opened;
-    out.opened_as_maybe_done += may_be_done ? 1 : 0;
+    out.opened_as_maybe_done += why.may_be_done ? 1 : 0;
+    out.opened_after_unknown += why.is_open ? 1 : 0;
+    if (why.is_open && !another_primary) return Error(Errc::kIndeterminate, "no other primary");
     return std::unique_ptr<protocol::Session>(std::make_unique<Script>(bytes, next(), out.got));
   };
   RetryingSession session(std::make_unique<Script>(bytes, next(), out.got), open, false, scratch);
@@ -107,7 +110,15 @@ TEST(RetryingSession, says_of_what_may_have_happened_that_it_may) {
   EXPECT_EQ(done.told, "refsgood");
   EXPECT_EQ(done.opened, 4);
   EXPECT_EQ(done.opened_as_maybe_done, 2);
+  EXPECT_EQ(done.opened_after_unknown, 1);
   EXPECT_FALSE(done.failure.has_value());
+}
+
+TEST(RetryingSession, tells_at_once_what_no_other_primary_can_answer) {
+  const Told done = run(100, {Errc::kIndeterminate}, "/tmp", false);
+  EXPECT_EQ(done.told, "refsbad");
+  EXPECT_EQ(done.failure, Errc::kIndeterminate);
+  EXPECT_EQ(done.opened, 2);
 }
 
 TEST(RetryingSession, knows_no_more_from_a_repetition_that_failed) {
