@@ -3,10 +3,10 @@
 that another member can be brought up from it. Usage: archive_test.py BINARIES
 
 VEXOR_TEST_REPOSITORY names a bare repository to push (default: a generated one)."""
-import json, os, shutil, signal, subprocess, sys, tempfile, time, unittest
+import json, os, shutil, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import Cluster, wait_until
+from cluster import Cluster
 
 BINARIES = sys.argv.pop(1)
 LONG = 3000

@@ -30,7 +30,7 @@ class DamageTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, True)
         self.addCleanup(self.cluster.stop)
         self.cluster.start()
-        self.cluster.add_demo()
+        primary = self.cluster.add_demo()
         self.random = random.Random(SEED)
         self.stopping, self.threads, self.errors = threading.Event(), [], []
         self.acknowledged, self.pushes, self.failures, self.clones, self.refusals = {}, 0, 0, 0, 0
