@@ -6,7 +6,7 @@ import os, shutil, signal, subprocess, tempfile, threading
 
 import disk, network
 from cluster import Cluster, free_ports, wait_until
-from history import History, Pusher, Reader, pairs_of
+from history import History, LargePusher, Pusher, Reader, pairs_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RELAY = os.path.join(HERE, "../../bench/relay.py")
@@ -18,7 +18,7 @@ SLOW_BITS = 2_000_000  # a second
 
 
 class FaultSet:
-    def __init__(self, binaries, timers=None, pushers=4, pause=0.05, delay_ms=DELAY_MS):
+    def __init__(self, binaries, timers=None, pushers=4, pause=0.05, large_pause=1.0, delay_ms=DELAY_MS):
         self.binaries, self.directory = os.path.abspath(binaries), tempfile.mkdtemp(prefix="vexor-faults-")
         self.left_out = {kind: why for kind, why in (("network", network.missing()), ("disk", disk.missing())) if why}
         self.network, self.disks, self.relay = None, {}, None
@@ -26,7 +26,7 @@ class FaultSet:
             self.network = network.Network((1, 2, 3, "etcd"))
         self.cluster = Cluster(self.binaries, self.directory, timers or {"heartbeat_ms": 100, "lease_ms": 700, "detector_ms": 1000}, network=self.network)
         self.history, self.stopping, self.threads = History(), threading.Event(), []
-        self.pushers, self.pause, self.delay_ms = pushers, pause, delay_ms
+        self.pushers, self.pause, self.large_pause, self.delay_ms = pushers, pause, large_pause, delay_ms
 
     def start(self):
         if "disk" not in self.left_out:
@@ -42,6 +42,7 @@ class FaultSet:
         self.whole()
         for number in range(self.pushers):
             self.spawn(Pusher(self.cluster, str(number), 1 + number % 2, self.history, self.pause))
+        self.spawn(LargePusher(self.cluster, "large", 1, self.history, self.large_pause))
         for member in (1, 2):
             self.spawn(Reader(self.cluster, "reader", member, self.history, self.pause))
 
@@ -159,11 +160,12 @@ class FaultSet:
 
     def kinds(self):
         """{name: how it is made} of those that this machine permits."""
-        out = {"kill": self.kill, "freeze": self.freeze, "etcd": self.kill_etcd}
+        out = {"power": self.lose_power} if self.disks else {}  # first: soon after the start the system has written the least by itself
+        out |= {"kill": self.kill, "freeze": self.freeze, "etcd": self.kill_etcd}
         if self.network:
             out |= {"cut": self.cut, "cut-from-peers": self.cut_from_peers, "deafen": self.deafen, "mute": self.mute, "cut-pair": self.cut_pair, "slow": self.slow}
         if self.disks:
-            out |= {"full-disk": self.fill_disk, "power": self.lose_power, "power-of-all": self.lose_power_of_all}
+            out |= {"full-disk": self.fill_disk, "power-of-all": self.lose_power_of_all}
         return out
 
     def end_load(self):

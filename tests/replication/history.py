@@ -2,12 +2,14 @@
 began, nobody sees half of an atomic push.
 
 Threads: History may be shared; a client belongs to one thread."""
-import http.client, threading, time
+import http.client, os, threading, time
 
 from load import ZERO, RawClient, pkt
 
-CLIENT_SECONDS = 3  # that a client waits for an answer before it turns to the other member
-PUSHES_AWAY = 10    # there, before it goes back
+CLIENT_SECONDS = 3     # that a client waits for an answer before it turns to the other member
+PUSHES_AWAY = 10       # there, before it goes back
+LARGE_SECONDS = 20     # for a large push
+LARGE_BYTES = 5 << 20  # rows of their own, ahead of the record
 
 
 class History:
@@ -158,3 +160,14 @@ class Pusher(Client):
                 return
             except (OSError, http.client.HTTPException):
                 stopping.wait(0.05)
+
+
+class LargePusher(Pusher):
+    """Its pushes are too large for a record: their rows go apart."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.timeout = LARGE_SECONDS
+
+    def content(self):
+        return os.urandom(LARGE_BYTES)

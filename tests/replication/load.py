@@ -70,10 +70,14 @@ class RawClient:
         """The lines that ask for this tip, and the capabilities that go with them."""
         return [f"{self.tip} {tip} {ref}" for ref in self.refs], ""
 
+    def content(self):
+        """Of the file that the next push brings."""
+        return f"{self.name} {self.count}".encode()
+
     def push(self):
         """Raises OSError unless it was acknowledged; it may have happened all the same."""
         self.count += 1
-        blob = f"{self.name} {self.count}".encode()
+        blob = self.content()
         tree = b"100644 file\0" + bytes.fromhex(git_object("blob", blob))
         parent = f"parent {self.tip}\n" if self.tip != ZERO else ""
         commit = f"tree {git_object('tree', tree)}\n{parent}author a <a@b> 1700000000 +0000\ncommitter a <a@b> 1700000000 +0000\n\n{self.count}\n".encode()
