@@ -98,6 +98,10 @@ Result<void> ReplicaMember::wait_for_epoch_after(std::uint64_t epoch) {
   return success();
 }
 std::string ReplicaMember::needs_copy() const { return parts_->host->status().needs_copy; }
+ReplicaMember::Alarms ReplicaMember::alarms() const {
+  const HostStatus now = parts_->host->status();
+  return {now.alarms, now.alarm};
+}
 bool ReplicaMember::is_damaged() const { return parts_->host->status().damaged; }
 
 std::string ReplicaMember::status() const {
@@ -105,6 +109,7 @@ std::string ReplicaMember::status() const {
   boost::json::object out{{"node", now.self},   {"role", now.stopped ? "stopped" : now.leads ? "primary" : "follower"},
                           {"takes_pushes", now.takes_pushes}, {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
                           {"committed", now.commit}, {"applied", now.applied}, {"damaged", now.damaged}};
+  if (!now.alarm.empty()) out["alarm"] = now.alarm;
   if (now.record) {
     boost::json::array in_sync(now.record->record.in_sync.begin(), now.record->record.in_sync.end());
     out["in_sync"] = std::move(in_sync);

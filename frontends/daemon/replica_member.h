@@ -28,6 +28,11 @@ class ReplicaMember final : public Service::ReplicaSet {
   Result<void> wait_for_epoch_after(std::uint64_t epoch) override;
   // Why the store is to be replaced by a copy; empty: it is not. Any thread.
   std::string needs_copy() const;
+  struct Alarms {
+    std::uint64_t count = 0;  // so far
+    std::string last;         // its kind; docs/operations/runbooks.md
+  };
+  Alarms alarms() const;  // any thread
   // Rows of the store cannot be read. Any thread.
   bool is_damaged() const;
   // One line of JSON: role, epoch, sequences, record. Any thread.

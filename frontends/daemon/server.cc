@@ -109,12 +109,21 @@ class Server {
         (void)mark_.sync();
         return watch_store();
       }
+      tell_alarms();
       needs_copy_ = replica_->needs_copy();
       if (needs_copy_.empty()) return watch_store();
       log_event("replica_ends", {{"why", needs_copy_}});
       end_frontends();
       poll_drain(kGivenUpDrainMs);
     });
+  }
+  void tell_alarms() {
+    const ReplicaMember::Alarms now = replica_->alarms();
+    if (now.count == alarms_told_) return;
+    service_.metrics().alarm(now.last);
+    if (now.last != alarm_told_) log_event("alarm", {{"kind", now.last}, {"what", "replication: see docs/operations/runbooks.md"}});
+    alarms_told_ = now.count;
+    alarm_told_ = now.last;
   }
   void wait_for_second_signal() {
     signals_.async_wait([this](const boost::system::error_code& failed, int signal) {
@@ -143,6 +152,8 @@ class Server {
   Store& store_;
   replication::StoreMark& mark_;
   std::string needs_copy_;
+  std::uint64_t alarms_told_ = 0;
+  std::string alarm_told_;
   net::io_context io_;
   net::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   net::steady_timer drain_timer_{io_};

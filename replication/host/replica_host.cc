@@ -10,6 +10,7 @@ namespace vexor::replication {
 namespace {
 
 constexpr std::chrono::milliseconds kMarkSync{100};  // S8, mark_sync_ms
+constexpr Millis kDiskProbeMs = 1000;               // disk_probe_ms
 constexpr int kOutTries = 100;                      // S2, times kOutWait
 constexpr std::chrono::milliseconds kOutWait{50};
 
@@ -38,9 +39,7 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
   events.durable = [this](LogTicket ticket) {
     loop_->post([this, ticket] { input([&](Millis now) { node_->log_durable(now, ticket); }); });
   };
-  events.failed = [this](const Error&) {
-    loop_->post([this] { input([&](Millis now) { node_->log_failed(now); }); });
-  };
+  events.failed = [this](const Error&) { failed(); };
   node_log_ = std::make_unique<StoreLog>(*log_, *this, files_.mark, std::move(events));
   VEXOR_TRY(node_log_->open());
   seen_promise_ = node_log_->promised_epoch();
@@ -48,9 +47,6 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
   sender_ = std::make_unique<RowsSender>(*log_, transport_);
   shelf_ = std::make_unique<RowsShelf>(*log_);
   source_ = std::make_unique<CopySource>(store_, files_.copies);
-  syncer_ = std::make_unique<WorkQueue>(kMarkSync, [this] {
-    if (files_.mark != nullptr) (void)files_.mark->sync();
-  });
   applier_ = std::make_unique<WorkQueue>();
   fetcher_ = std::make_unique<WorkQueue>();
   loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(std::max<Millis>(1, options_.heartbeat_ms / 2)), [this] {
@@ -64,6 +60,12 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
     node_ = std::make_unique<Node>(self_, options_, *node_log_, log_->applied(), boot_time());
     coordinator_->watch([this](const VersionedRecord& record) { input([&](Millis now) { node_->record_seen(now, record); }); });
     carry_out();
+  });
+  syncer_ = std::make_unique<WorkQueue>(kMarkSync, [this, next_probe = Millis{0}]() mutable {
+    if (files_.mark == nullptr) return;
+    const bool probes = boot_time() >= next_probe;
+    if (probes) next_probe = boot_time() + kDiskProbeMs;
+    if (auto done = probes ? files_.mark->probe() : files_.mark->sync(); done.has_error()) failed();
   });
   return success();
 }
@@ -190,6 +192,10 @@ void ReplicaHost::appended(std::vector<LogEntry> entries) {
   });
 }
 
+void ReplicaHost::failed() {
+  loop_->post([this] { input([&](Millis now) { node_->log_failed(now); }); });
+}
+
 void ReplicaHost::propose(const LogEntry& entry) {
   const Sequence before = node_log_->last().sequence;
   auto unpacked = unpack_entry(std::make_shared<const std::string>(pack_entry_bytes(entry)));
@@ -297,7 +303,10 @@ void ReplicaHost::perform(ProposalOutcome& output) {
 void ReplicaHost::perform(ConfirmOutcome& output) { tell(output.request, output.confirmed); }
 void ReplicaHost::perform(ReadOutcome& output) { tell(output.request, output.granted); }
 
-void ReplicaHost::perform(Alarm&) {}  // status() says that it has stopped
+void ReplicaHost::perform(Alarm& output) {
+  ++alarms_;
+  alarm_ = output.kind == AlarmKind::kDivergence ? "divergence" : output.kind == AlarmKind::kLogFailed ? "log_failed" : "record_unsound";
+}
 
 void ReplicaHost::tell(RequestId request, bool answer) {
   const std::lock_guard lock(mutex_);
@@ -356,6 +365,8 @@ void ReplicaHost::publish_status() {
   now.takes_pushes = store_takes_;
   now.stopped = node_->stopped();
   now.damaged = damaged_;
+  now.alarms = alarms_;
+  now.alarm = alarm_;
   if (!now.leads && damaged_) now.needs_copy = "damaged: " + damage_log(store_).latest().back();
   else if (!now.leads && is_late_) now.needs_copy = "too far behind the primary's log";
   now.epoch = node_->head_epoch();

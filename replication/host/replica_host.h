@@ -25,6 +25,8 @@ struct HostStatus {
   bool takes_pushes = false;  // leads, does not hand over, and its store is ready
   bool stopped = false;  // its log failed or differs: it must not take part any more
   bool damaged = false;  // rows of its store cannot be read (S1, S11)
+  std::uint64_t alarms = 0;    // so far
+  std::string alarm;           // the kind of the last one; empty: none
   std::string needs_copy;  // why; empty: it does not, or it leads and cannot
   Epoch epoch = 0;
   // Of the store, if rows that the primary of `epoch` offers are safe there: nothing is cut off any more.
@@ -63,6 +65,7 @@ class ReplicaHost final : public LogSink {
   ReplicaLog& log() { return *log_; }
 
   void appended(std::vector<LogEntry> entries) override;
+  void failed() override;
   Result<void> confirm_head() override;
   std::unique_ptr<StagedCopies> stage(const std::string& range) override;
   // For the transport: another member offers rows. Errors as of RowsShelf::begin, and kUnavailable (it does not
@@ -128,6 +131,8 @@ class ReplicaHost final : public LogSink {
   std::uint64_t store_reign_ = 0;  // what the store calls it
   std::set<Digest> rows_asked_;
   bool damaged_ = false;
+  std::uint64_t alarms_ = 0;
+  std::string alarm_;
   bool is_late_ = false;  // a copy was offered (S7)
   RequestId next_request_ = 1;
 

@@ -93,14 +93,27 @@ Result<std::unique_ptr<StoreMark>> StoreMark::open(const std::filesystem::path& 
   }
   const int fd = ::open((store / kFileName).c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0) return Error(Errc::kIo, "the mark of the store cannot be opened");
-  return std::unique_ptr<StoreMark>(new StoreMark(fd, slot->generation));
+  return std::unique_ptr<StoreMark>(new StoreMark(fd, slot->generation, slot->mark));
 }
 
 StoreMark::~StoreMark() { ::close(fd_); }
 
 Result<void> StoreMark::write(const Mark& mark) {
   const std::lock_guard lock(mutex_);
-  const std::string slot = encode_mark_slot(++generation_, mark);
+  last_ = mark;
+  return write_slot();
+}
+
+Result<void> StoreMark::probe() {
+  {
+    const std::lock_guard lock(mutex_);
+    VEXOR_TRY(write_slot());
+  }
+  return sync();
+}
+
+Result<void> StoreMark::write_slot() {
+  const std::string slot = encode_mark_slot(++generation_, last_);
   const auto place = static_cast<off_t>(generation_ % 2 == 0 ? kSlotPlace : 0);
   if (::pwrite(fd_, slot.data(), slot.size(), place) != static_cast<ssize_t>(slot.size())) return Error(Errc::kIo, "the mark of the store cannot be written");
   dirty_ = true;

@@ -38,13 +38,17 @@ class StoreMark {
   Result<void> write(const Mark& mark);
   // Cheap when nothing was written since.
   Result<void> sync();
+  // Writes and syncs what is there already, to see whether the disk still takes it. Errors: kIo.
+  Result<void> probe();
 
  private:
-  StoreMark(int fd, std::uint64_t generation) : fd_(fd), generation_(generation) {}
+  StoreMark(int fd, std::uint64_t generation, const Mark& last) : fd_(fd), generation_(generation), last_(last) {}
+  Result<void> write_slot();  // with mutex_
 
   int fd_;
   std::mutex mutex_;
   std::uint64_t generation_;  // guarded by mutex_
+  Mark last_;                 // guarded by mutex_; written
   bool dirty_ = false;        // guarded by mutex_
 };
 

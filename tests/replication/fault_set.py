@@ -2,7 +2,7 @@
 
 A fault is a function that makes it at a member, or at all, and returns what mends it. Those that the machine does not permit are left out; `left_out`
 says why."""
-import os, shutil, signal, subprocess, tempfile, threading
+import os, pathlib, shutil, signal, subprocess, tempfile, threading
 
 import disk, network
 from cluster import Cluster, free_ports, wait_until
@@ -139,6 +139,18 @@ class FaultSet:
                 node.start()
         return mend
 
+    def break_disk(self, node):
+        """Reads of what is in memory go on, nothing is written any more: the member stops by itself, and says so."""
+        self.disks[node.number].lose_power()
+
+        def mend():
+            wait_until(lambda: (node.status() or {}).get("role") == "stopped", 10, f"member {node.number} stopped")
+            wait_until(lambda: '"event":"alarm","kind":"log_failed"' in pathlib.Path(node.log_path).read_text(), 5, f"member {node.number} gave an alarm")
+            node.stop(signal.SIGKILL)
+            self.disks[node.number].restore_power()
+            node.start()
+        return mend
+
     def lose_power(self, node):
         return self.lose_power_of([node])
 
@@ -165,7 +177,7 @@ class FaultSet:
         if self.network:
             out |= {"cut": self.cut, "cut-from-peers": self.cut_from_peers, "deafen": self.deafen, "mute": self.mute, "cut-pair": self.cut_pair, "slow": self.slow}
         if self.disks:
-            out |= {"full-disk": self.fill_disk, "power-of-all": self.lose_power_of_all}
+            out |= {"full-disk": self.fill_disk, "broken-disk": self.break_disk, "power-of-all": self.lose_power_of_all}
         return out
 
     def end_load(self):

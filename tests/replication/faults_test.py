@@ -17,7 +17,7 @@ KINDS = [kind for kind in os.environ.get("VEXOR_FAULTS_KINDS", "").split(",") if
 # Nobody can commit while all are without power.
 STOPS_ALL = {"power-of-all"}
 # How long each lasts in the short form, seconds.
-SHORT = {"kill": 1.5, "freeze": 2.5, "etcd": 1.5, "cut": 3.0, "cut-from-peers": 3.0, "deafen": 3.5, "mute": 3.0, "cut-pair": 3.0, "slow": 2.0, "full-disk": 4.0,
+SHORT = {"kill": 1.5, "freeze": 2.5, "etcd": 1.5, "cut": 3.0, "cut-from-peers": 3.0, "deafen": 3.5, "mute": 3.0, "cut-pair": 3.0, "slow": 2.0, "full-disk": 4.0, "broken-disk": 2.0,
          "power": 1.0, "power-of-all": 0.5}
 MEMORY_GROWTH_MAX = 1.25  # of the median of the last quarter to that of the first, for what is called flat
 

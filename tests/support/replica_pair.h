@@ -21,6 +21,8 @@ class CollectingSink final : public LogSink {
     for (LogEntry& entry : entries) entries_.push_back(std::move(entry));
     wake_.notify_all();
   }
+  void failed() override { ++failures; }
+  std::atomic<int> failures = 0;
   Result<void> confirm_head() override {
     ++confirmations;
     if (!confirms) return Error(Errc::kUnavailable, "not the primary any more");

@@ -52,6 +52,8 @@ class LogSink {
   // Entries that are durable here, in order of sequence. Called by a thread that pushes wait for: must not
   // block.
   virtual void appended(std::vector<LogEntry> entries) = 0;
+  // A write failed: the store takes no change any more until it is opened again, and must not stay the primary. Called as appended() is.
+  virtual void failed() = 0;
   // A change was refused because of what is appended. Blocks until that is committed, and nobody else can have
   // become the primary before: only then the refusal may be told (docs/protocol/replication.md, Q4). Any
   // thread. Errors: kUnavailable (the refusal may be wrong: look again at the primary).

@@ -241,6 +241,7 @@ void Committer::lead(std::vector<Waiter*>& group) {
     }
   }
   finish(written, last, outcomes, broken);
+  if (broken && sink_ != nullptr) sink_->failed();
   if (!broken && !entries.empty()) sink_->appended(std::move(entries));
 }
 

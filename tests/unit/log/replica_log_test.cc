@@ -299,6 +299,35 @@ class PausingBackend final : public Forwarding {
   std::function<void()> on_bulk;
 };
 
+// A disk that takes no more.
+class FailingBackend final : public Forwarding {
+ public:
+  using Forwarding::Forwarding;
+  Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
+    if (fails) return Error(Errc::kIo, "the disk is gone");
+    return Forwarding::commit(batch, durability);
+  }
+  std::atomic<bool> fails = false;
+};
+
+TEST(ReplicaLog, a_primary_whose_write_fails_says_so) {
+  Member primary;
+  auto failing = std::make_unique<FailingBackend>(*primary.backend);
+  FailingBackend& backend = *failing;
+  primary.log.reset();
+  primary.store = std::move(Store::open(std::move(failing), StoreOptions{})).value();
+  primary.log = std::move(join_replica_set(*primary.store)).value();
+  lead(primary, 1);
+  make_repository(primary, {});
+  EXPECT_EQ(primary.sink.failures, 0);
+  const auto last = primary.log->last().sequence;
+  backend.fails = true;
+  const Push push = make_push(std::nullopt, 1, 3, "refs/heads/a", kNone);
+  EXPECT_FALSE(run_push(*primary.store, "a/b", push.request));
+  EXPECT_EQ(primary.sink.failures, 1);
+  EXPECT_EQ(primary.log->last().sequence, last);
+}
+
 // The numbers of a push that began in an earlier reign may be another's by now.
 TEST(ReplicaLog, a_push_does_not_outlive_the_reign_that_numbered_it) {
   Member primary;

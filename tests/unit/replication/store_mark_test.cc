@@ -72,6 +72,16 @@ TEST(StoreMark, one_damaged_slot_leaves_the_other_and_two_are_damage) {
   EXPECT_EQ(StoreMark::read(at.path()).error().code(), Errc::kCorrupt);
 }
 
+TEST(StoreMark, a_probe_writes_what_was_there) {
+  const ScratchDirectory at;
+  const auto mark = StoreMark::open(at.path(), mark_at(1, 1)).value();
+  ASSERT_TRUE(mark->write(mark_at(7, 3)).has_value());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(mark->probe().has_value());
+    EXPECT_EQ(StoreMark::read(at.path()).value(), mark_at(7, 3));
+  }
+}
+
 TEST(StoreNote, says_why) {
   const ScratchDirectory at;
   EXPECT_FALSE(noted_damage(at.path()));
