@@ -59,6 +59,8 @@ Result<std::string> change(const ClusterArguments& args, std::uint64_t expected,
   return done;
 }
 
+Copies copies_of(const std::string& name) { return name == "all" ? Copies::kAll : name == "local" ? Copies::kLocal : Copies::kTwo; }
+
 }  // namespace
 
 Result<std::string> cluster_init(const ClusterArguments& args) {
@@ -73,7 +75,8 @@ Result<std::string> cluster_init(const ClusterArguments& args) {
   }
   record.primary = record.members.front().id;
   record.in_sync = {record.primary};
-  record.copies = args.copies == "all" ? Copies::kAll : args.copies == "local" ? Copies::kLocal : Copies::kTwo;
+  record.copies = copies_of(args.copies);
+  record.epoch = args.epoch;
   return change(args, 0, record, "made a replica set of " + std::to_string(record.members.size()) + " members; member " + std::to_string(record.primary) + " begins as primary");
 }
 
@@ -103,6 +106,25 @@ Result<std::string> cluster_handover(const ClusterArguments& args) {
   const auto next = replication::with_handover(now.record, args.node);
   if (!next) return Error(Errc::kInvalidArgument, "that member cannot take over now: it must be a standby and in sync");
   return change(args, now.version, *next, "asked the primary to hand over to member " + std::to_string(args.node));
+}
+
+Result<std::string> cluster_copies(const ClusterArguments& args) {
+  VEXOR_TRY(const VersionedRecord now, must_read(args));
+  Record to = now.record;
+  to.copies = copies_of(args.copies);
+  return change(args, now.version, to, "a push is acknowledged with copies = " + args.copies);
+}
+
+Result<std::string> cluster_promote(const ClusterArguments& args) {
+  VEXOR_TRY(const VersionedRecord now, must_read(args));
+  if (!args.accept_loss) {
+    return Error(Errc::kInvalidArgument, "what only the present primary and its standby have will be lost: stop them for good, then say --accept-loss");
+  }
+  // Of no process: the member finds itself named, and leads when the promises that it gave have run out (T1, P2).
+  auto next = replication::promoted(now.record, args.node, 0);
+  if (!next) return Error(Errc::kInvalidArgument, "no such member");
+  if (!args.copies.empty()) next->copies = copies_of(args.copies);
+  return change(args, now.version, *next, "member " + std::to_string(args.node) + " is to lead, alone in the in-sync set; others join it when they have what it has");
 }
 
 }  // namespace vexor::frontend

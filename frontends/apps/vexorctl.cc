@@ -435,6 +435,8 @@ void add_rest(CLI::App& app, Arguments& args) {
   repair->add_flag("--rebuild-derived", args.rebuild, "index, graph, shapes and bitmaps from extents and refs")->required();
 }
 
+constexpr std::uint64_t kEpochMax = std::uint64_t{1} << 48U;  // far from where it would wrap
+
 using ClusterCommand = Result<std::string> (*)(const ClusterArguments&);
 
 void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_command) {
@@ -448,11 +450,17 @@ void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_c
   };
   CLI::App* init = add("init", "make the record; the first member is the primary", cluster_init);
   init->add_option("MEMBER", args.members, "ID=HOST:PORT, or ID=HOST:PORT,off-site")->required();
-  init->add_option("--copies", args.copies, "servers that must have a push before it is acknowledged")->check(CLI::IsMember({"two", "all", "local"}));
+  init->add_option("--copies", args.copies, "servers that must have a push before it is acknowledged; two")->check(CLI::IsMember({"two", "all", "local"}));
+  init->add_option("--epoch", args.epoch, "when the record was lost: more than the epoch of any member")->check(CLI::Range(std::uint64_t{0}, kEpochMax));
   add("status", "print the record", cluster_status);
   add("join", "add a member", cluster_join)->add_option("MEMBER", args.members, "ID=HOST:PORT, or ID=HOST:PORT,off-site")->required();
   add("remove", "take a member out", cluster_remove)->add_option("ID", args.node)->required();
   add("handover", "make a standby the primary, without a failed request", cluster_handover)->add_option("ID", args.node)->required();
+  add("copies", "change how many servers must have a push", cluster_copies)->add_option("COPIES", args.copies, "two, all or local")->required()->check(CLI::IsMember({"two", "all", "local"}));
+  CLI::App* promote = add("promote", "make any member the primary, when those in sync are gone for good", cluster_promote);
+  promote->add_option("ID", args.node)->required();
+  promote->add_flag("--accept-loss", args.accept_loss, "what this member has not is lost; those in sync are stopped and stay so");
+  promote->add_option("--copies", args.copies, "servers that must have a push from now on; as before")->check(CLI::IsMember({"two", "all", "local"}));
 }
 
 }  // namespace
