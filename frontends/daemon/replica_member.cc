@@ -105,6 +105,15 @@ std::string ReplicaMember::status() const {
   boost::json::object out{{"node", now.self},   {"role", now.stopped ? "stopped" : now.leads ? "primary" : "follower"},
                           {"takes_pushes", now.takes_pushes}, {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
                           {"committed", now.commit}, {"applied", now.applied}, {"damaged", now.damaged}};
+  if (now.leads) {
+    boost::json::array others;
+    for (const replication::MemberStatus& other : now.others) {
+      boost::json::object one{{"node", other.id}, {"has", other.has}};
+      if (other.round_trip) one["round_trip_ms"] = *other.round_trip;
+      others.push_back(std::move(one));
+    }
+    out["others"] = std::move(others);
+  }
   if (now.record) {
     boost::json::array in_sync(now.record->record.in_sync.begin(), now.record->record.in_sync.end());
     out["in_sync"] = std::move(in_sync);

@@ -95,9 +95,10 @@ etcd = "127.0.0.1:{self.cluster.etcd_port}"
 class Cluster:
     def __init__(self, binaries, directory, timers=None, server_options=""):
         self.server_options = server_options
+        self.copies = "two"
         self.routes = {}  # (from, to): the port that one member calls for another, if it is not the other's own
         self.binaries, self.directory = os.path.abspath(binaries), directory
-        self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800}
+        self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800, "offsite_wait_ms": 1000}
         ports = free_ports(14)
         self.etcd_port, self.etcd_peer_port = ports[0], ports[1]
         self.peer_ports = dict(zip((1, 2, 3), ports[2:5]))
@@ -114,7 +115,7 @@ class Cluster:
                                       "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"e={peer}"],
                                      stdout=self.etcd_log, stderr=self.etcd_log)
         members = [f"{n}=127.0.0.1:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
-        wait_until(lambda: self.try_ctl("init", *members), 20, "etcd answers")
+        wait_until(lambda: self.try_ctl("init", "--copies", self.copies, *members), 20, "etcd answers")
         for node in self.nodes.values():
             node.start()
         wait_until(self.primary, 20, "somebody leads")
