@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A TCP relay that delays: what arrives goes on DELAY milliseconds later, in both directions, at any rate.
 
-    bench/relay.py DELAY LISTEN=TARGET...        ports on loopback; runs until it is killed"""
+    bench/relay.py DELAY LISTEN=TARGET...        ports on loopback, or ADDRESS:PORT; runs until it is killed"""
 import asyncio, sys
 
 
@@ -35,19 +35,24 @@ async def carry(reader, writer, delay):
 async def serve(listen, target, delay):
     async def connected(reader, writer):
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", target)
+            there, back = await asyncio.open_connection(*target)
         except OSError:
             writer.close()
             return
         await asyncio.gather(carry(reader, back, delay), carry(there, writer, delay))
 
-    async with await asyncio.start_server(connected, "127.0.0.1", listen) as server:
+    async with await asyncio.start_server(connected, *listen) as server:
         await server.serve_forever()
+
+
+def address(text):
+    host, _, port = text.rpartition(":")
+    return host or "127.0.0.1", int(port)
 
 
 async def main():
     delay = float(sys.argv[1]) / 1000
-    await asyncio.gather(*(serve(*map(int, pair.split("=")), delay) for pair in sys.argv[2:]))
+    await asyncio.gather(*(serve(*map(address, pair.split("=")), delay) for pair in sys.argv[2:]))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ void Leader::record_changed() {
     progress.moved_at = core_.now;
     members_.push_back(progress);
   }
+  look_answered();
   advance_commit();
 }
 

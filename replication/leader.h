@@ -88,6 +88,9 @@ class Leader {
   void send_append(Progress& member, Sequence first, bool with_entries);
   void heartbeat();
   void measure(Progress& member);
+  bool looks_unanswered() const;
+  void look_answered();
+  void send_what_there_is(Progress& member);
   void rewind(Progress& member);
   void forget_log(Progress& member);
   bool take_incarnation(Progress& member, const AppendAnswer& message);
@@ -121,6 +124,7 @@ class Leader {
   std::deque<Pending> pending_;    // in order of sequence
   std::vector<Confirmation> confirmations_;
   Millis next_beat_ = 0;
+  bool is_unanswered_ = false;  // A6; as of the last heartbeat
   bool draining_ = false;
   bool lease_dropped_ = false;  // H2
   Millis draining_since_ = 0;

@@ -1,4 +1,4 @@
-// The leader's side of Append: rules L5, L6, A3, P1.
+// The leader's side of Append: rules L5, L6, A3, A6, P1.
 #include "replication/check.h"
 #include "replication/leader.h"
 #include "replication/limits.h"
@@ -8,7 +8,8 @@
 namespace vexor::replication {
 
 void Leader::heartbeat() {
-  next_beat_ = core_.now + core_.options.heartbeat_ms;
+  is_unanswered_ = looks_unanswered();
+  next_beat_ = core_.now + (is_unanswered_ ? core_.options.unanswered_beat_ms(members_.size()) : core_.options.heartbeat_ms);
   for (Progress& member : members_) {
     measure(member);
     rewind(member);
@@ -17,8 +18,20 @@ void Leader::heartbeat() {
       core_.send(member.id, SnapshotOffer{epoch_, *entry});
     }
     send_append(member, member.next, false);
-    send_entries(member);
+    send_what_there_is(member);
   }
+}
+
+// A6. Of a dead one there is evidence: it is not this node that hears nothing.
+bool Leader::looks_unanswered() const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Progress& member) {
+    return counts(member.id) && !member.dead && core_.now - member.heard_at >= core_.options.detector_ms;
+  });
+}
+
+// Somebody answered, or the set changed.
+void Leader::look_answered() {
+  if (is_unanswered_ && !looks_unanswered()) heartbeat();
 }
 
 // L6, S7.
@@ -80,6 +93,10 @@ void Leader::rewind(Progress& member) {
 }
 
 void Leader::send_entries(Progress& member) {
+  if (!is_unanswered_) send_what_there_is(member);
+}
+
+void Leader::send_what_there_is(Progress& member) {
   if (member.needs_snapshot) return;
   const Sequence last = core_.log.last().sequence;
   while (member.next <= last && member.next - member.match <= kInFlightEntriesMax + 1) {
@@ -114,7 +131,7 @@ void Leader::send_append(Progress& member, Sequence first, bool with_entries) {
 
 void Leader::bring_commit(NodeId id) {
   Progress* member = find(id);
-  if (member != nullptr && member->commit_told < core_.commit)
+  if (member != nullptr && member->commit_told < core_.commit && !is_unanswered_)
     send_append(*member, member->next, false);
 }
 
@@ -127,6 +144,7 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
   const Millis trip = core_.now - std::min(message.echo_time, core_.now);
   member->shortest_trip = std::min(member->shortest_trip.value_or(trip), trip);
   if (!member->round_trip) member->round_trip = trip;
+  look_answered();
   if (message.promised)  // P1: from when the Append was sent, by this clock
     member->lease_until =
         std::max(member->lease_until, std::min(message.echo_time, core_.now) +

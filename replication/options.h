@@ -23,6 +23,10 @@ struct Options {
 
   // What a leader takes off a promise: drift of both clocks, and 2 ms for rounding.
   Millis lease_margin_ms() const { return lease_ms * 2 * clock_drift_ppm / 1'000'000 + 2; }
+  // A6: longer than any of so many others waits before T3.
+  Millis unanswered_beat_ms(std::size_t others) const {
+    return 2 * detector_ms + rank_step_ms * static_cast<Millis>(others);
+  }
   bool valid() const {
     return heartbeat_ms > 0 && heartbeat_ms * 3 <= lease_ms && lease_ms < detector_ms &&
            lease_margin_ms() * 2 < lease_ms && member_silence_ms >= 3 * heartbeat_ms &&

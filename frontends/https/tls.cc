@@ -1,14 +1,15 @@
 #include "https/tls.h"
 
-#include <cstdio>
 #include <memory>
+#include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "replication/host/durable_files.h"
 
 namespace vexor::frontend {
 
@@ -25,6 +26,14 @@ bool add_extension(X509* cert, int nid, const char* value) {
   const bool done = X509_add_ext(cert, extension, -1) == 1;
   X509_EXTENSION_free(extension);
   return done;
+}
+
+using Memory = std::unique_ptr<BIO, decltype(&BIO_free)>;
+
+Bytes bytes_of(const Memory& memory) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(memory.get(), &data);
+  return {data, static_cast<std::size_t>(size)};
 }
 
 }  // namespace
@@ -53,18 +62,15 @@ Result<void> ensure_certificate(const std::filesystem::path& directory) {
                     add_extension(cert.get(), NID_basic_constraints, "critical,CA:TRUE") &&
                     X509_sign(cert.get(), key.get(), EVP_sha256()) != 0;
   if (!made) return Error(Errc::kIo, "cannot make a TLS certificate");
-  const mode_t before = umask(0077);
-  std::FILE* key_file = std::fopen(key_path.c_str(), "wx");
-  umask(before);
-  if (key_file == nullptr) return Error(Errc::kIo, "cannot write the TLS key");
-  bool written = PEM_write_PrivateKey(key_file, key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1;
-  written = std::fclose(key_file) == 0 && written;
-  std::FILE* cert_file = std::fopen(cert_path.c_str(), "w");
-  if (cert_file == nullptr) return Error(Errc::kIo, "cannot write the TLS certificate");
-  written = PEM_write_X509(cert_file, cert.get()) == 1 && written;
-  written = std::fclose(cert_file) == 0 && written;
-  if (!written) return Error(Errc::kIo, "cannot write the TLS certificate");
-  return success();
+  const Memory cert_text(BIO_new(BIO_s_mem()), BIO_free), key_text(BIO_new(BIO_s_mem()), BIO_free);
+  if (!cert_text || !key_text || PEM_write_bio_X509(cert_text.get(), cert.get()) != 1 ||
+      PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+    return Error(Errc::kIo, "cannot make a TLS certificate");
+  }
+  // The key comes last: a crash between the two is as if there was none yet. One that is there already is not ours.
+  if (std::filesystem::exists(key_path)) return Error(Errc::kIo, "there is a TLS key without its certificate: " + key_path.string());
+  VEXOR_TRY(replication::write_file_durably(cert_path, bytes_of(cert_text)));
+  return replication::write_file_durably(key_path, bytes_of(key_text));
 }
 
 Result<void> load_certificate(boost::asio::ssl::context& context, const std::filesystem::path& directory) {

@@ -11,6 +11,7 @@
 
 #include "common/address_counts.h"
 #include "common/peer_address.h"
+#include "replication/host/durable_files.h"
 #include "ssh/ssh_connection.h"
 
 namespace vexor::frontend {
@@ -41,9 +42,16 @@ Result<void> import_host_key(ssh_bind bind, const std::filesystem::path& path, s
   if (!std::filesystem::exists(path)) {
     if (ssh_pki_generate(type, bits, &key) != SSH_OK) return Error(Errc::kIo, "cannot make an SSH host key");
     const mode_t before = umask(0077);
-    const int written = ssh_pki_export_privkey_file(key, nullptr, nullptr, nullptr, path.c_str());
+    const std::filesystem::path next = path.string() + ".next";
+    const int written = ssh_pki_export_privkey_file(key, nullptr, nullptr, nullptr, next.c_str());
     umask(before);
     if (written != SSH_OK) return Error(Errc::kIo, "cannot write an SSH host key");
+    // Clients remember it: it is told to nobody before it would survive power loss.
+    VEXOR_TRY(replication::sync_path(next));
+    std::error_code failed;
+    std::filesystem::rename(next, path, failed);
+    if (failed) return Error(Errc::kIo, "cannot write an SSH host key");
+    VEXOR_TRY(replication::sync_path(path.parent_path()));
   } else if (ssh_pki_import_privkey_file(path.c_str(), nullptr, nullptr, nullptr, &key) != SSH_OK) {
     return Error(Errc::kIo, "cannot read an SSH host key");
   }

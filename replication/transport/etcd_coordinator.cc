@@ -13,6 +13,9 @@ namespace {
 
 using etcdserverpb::KeyValue;
 
+constexpr int kConnectMsMax = 2000;    // what gRPC calls the least backoff is how long an attempt may take
+constexpr int kKeepAliveMs = 10'000;   // etcd ends connections that ask oftener than every 5 s
+
 Result<VersionedRecord> to_record(const KeyValue& pair) {
   VEXOR_TRY(Record record, record_from_json(pair.value()));
   return VersionedRecord{static_cast<std::uint64_t>(pair.version()), std::move(record)};
@@ -25,8 +28,11 @@ class EtcdClient {
     if (credentials.has_error()) return;  // no endpoint ever answers
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMsMax);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    // A connection whose other end is silent ends; else it would be waited for as long as it was silent, and a watch for ever.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepAliveMs);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 1000);
     for (const std::string& endpoint : options.endpoints) channels_.push_back(grpc::CreateCustomChannel(endpoint, credentials.value(), arguments));
   }
 

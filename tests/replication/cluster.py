@@ -1,6 +1,8 @@
 """A replica set of real processes on loopback, with an etcd of its own, for tests and benchmarks."""
 import json, os, shutil, signal, socket, subprocess, sys, time, urllib.request
 
+import certificates
+
 PASSWORD = "correct horse battery"
 
 
@@ -28,12 +30,15 @@ class Node:
     def __init__(self, cluster, number, program):
         self.cluster, self.number, self.program = cluster, number, program
         self.data = os.path.join(cluster.directory, f"node{number}")
+        self.log_path = self.data + ".log"
         self.process = None
         self.options = ""  # sections of this member alone
 
     def start(self):
         config = os.path.join(self.cluster.directory, f"node{self.number}.toml")
-        peers = ",".join(f"{n}=127.0.0.1:{self.cluster.routes.get((self.number, n), port)}" for n, port in self.cluster.peer_ports.items() if n != self.number)
+        host = self.cluster.hosts[self.number]
+        peers = ",".join(f"{n}={self.cluster.route(self.number, n)}" for n in self.cluster.peer_ports if n != self.number)
+        secrets = certificates.settings(self.cluster.directory, self.number) if self.cluster.network else ""
         timers = "".join(f"{name} = {value}\n" for name, value in self.cluster.timers.items())
         with open(config, "w") as out:
             out.write(f"""[server]
@@ -41,23 +46,23 @@ data = "{self.data}"
 drain_seconds = 5
 {self.cluster.server_options}
 [https]
-listen = "127.0.0.1:{self.cluster.https_ports[self.number]}"
+listen = "{host}:{self.cluster.https_ports[self.number]}"
 [ssh]
-listen = "127.0.0.1:{self.cluster.ssh_ports[self.number]}"
+listen = "{host}:{self.cluster.ssh_ports[self.number]}"
 [monitor]
-listen = "127.0.0.1:{self.cluster.monitor_ports[self.number]}"
+listen = "{host}:{self.cluster.monitor_ports[self.number]}"
 [replication]
 node = {self.number}
-listen = "127.0.0.1:{self.cluster.peer_ports[self.number]}"
+listen = "{host}:{self.cluster.peer_ports[self.number]}"
 peers = "{peers}"
-etcd = "127.0.0.1:{self.cluster.etcd_port}"
-{timers}
+etcd = "{self.cluster.etcd_address}"
+{secrets}{timers}
 {self.options}""")
-        self.log = open(self.data + ".log", "ab")
-        self.process = subprocess.Popen([f"{self.cluster.binaries}/{self.program}", "--config", config], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.log = open(self.log_path, "ab")
+        self.process = subprocess.Popen([*self.cluster.enter(self.number), f"{self.cluster.binaries}/{self.program}", "--config", config], stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         if not line:
-            raise AssertionError(open(self.data + ".log").read()[-2000:])
+            raise AssertionError(open(self.log_path).read()[-2000:])
         self.ready = json.loads(line)
 
     def stop(self, how=signal.SIGTERM):
@@ -74,7 +79,7 @@ etcd = "127.0.0.1:{self.cluster.etcd_port}"
     def status(self):
         """What /healthz says of replication; None while the node is down."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.cluster.monitor_ports[self.number]}/healthz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://{self.cluster.hosts[self.number]}:{self.cluster.monitor_ports[self.number]}/healthz", timeout=2) as answer:
                 return json.loads(answer.read().decode().splitlines()[1])
         except (OSError, IndexError):
             return None
@@ -86,17 +91,19 @@ etcd = "127.0.0.1:{self.cluster.etcd_port}"
         return done.stdout
 
     def url(self, name, user="demo"):
-        return f"https://{user}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.cluster.https_ports[self.number]}/{name}.git"
+        return f"https://{user}:{PASSWORD.replace(' ', '%20')}@{self.cluster.hosts[self.number]}:{self.cluster.https_ports[self.number]}/{name}.git"
 
     def ssh_url(self, name):
-        return f"ssh://git@127.0.0.1:{self.cluster.ssh_ports[self.number]}/{name}.git"
+        return f"ssh://git@{self.cluster.hosts[self.number]}:{self.cluster.ssh_ports[self.number]}/{name}.git"
 
 
 class Cluster:
-    def __init__(self, binaries, directory, timers=None, server_options=""):
-        self.server_options = server_options
+    def __init__(self, binaries, directory, timers=None, server_options="", network=None):
+        """With a network, each member and "etcd" run in their namespaces of it, and members have certificates."""
+        self.server_options, self.network = server_options, network
         self.copies = "two"
-        self.routes = {}  # (from, to): the port that one member calls for another, if it is not the other's own
+        self.hosts = {n: network.address(n) if network else "127.0.0.1" for n in (1, 2, 3)}
+        self.routes = {}  # (from, to): the port, or the address, that one member calls for another, if it is not the other's own
         self.binaries, self.directory = os.path.abspath(binaries), directory
         self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800, "offsite_wait_ms": 1000}
         ports = free_ports(14)
@@ -107,14 +114,33 @@ class Cluster:
         self.ssh_ports = dict(zip((1, 2, 3), ports[11:14]))
         self.nodes = {1: Node(self, 1, "vexord"), 2: Node(self, 2, "vexord"), 3: Node(self, 3, "vexor-replicad")}
         self.etcd = None
+        self.etcd_address = f"{network.address('etcd') if network else '127.0.0.1'}:{self.etcd_port}"
 
-    def start(self):
+    def enter(self, name):
+        return self.network.enter(name) if self.network else []
+
+    def route(self, source, target):
+        told = self.routes.get((source, target), self.peer_ports[target])
+        return told if isinstance(told, str) else f"{self.hosts[target]}:{told}"
+
+    def start_etcd(self):
         self.etcd_log = open(os.path.join(self.directory, "etcd.log"), "ab")
-        url, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self.etcd_peer_port}"
-        self.etcd = subprocess.Popen(["etcd", "--name", "e", "--data-dir", os.path.join(self.directory, "etcd"), "--listen-client-urls", url, "--advertise-client-urls", url,
+        url, peer = f"http://{self.etcd_address}", f"http://127.0.0.1:{self.etcd_peer_port}"
+        self.etcd = subprocess.Popen([*self.enter("etcd"), "etcd", "--name", "e", "--data-dir", os.path.join(self.directory, "etcd"), "--listen-client-urls", url, "--advertise-client-urls", url,
                                       "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"e={peer}"],
                                      stdout=self.etcd_log, stderr=self.etcd_log)
-        members = [f"{n}=127.0.0.1:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
+
+    def stop_etcd(self):
+        self.etcd.kill()
+        self.etcd.wait()
+        self.etcd_log.close()
+        self.etcd = None
+
+    def start(self):
+        if self.network:
+            certificates.make(self.directory)
+        self.start_etcd()
+        members = [f"{n}={self.hosts[n]}:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
         wait_until(lambda: self.try_ctl("init", "--copies", self.copies, *members), 20, "etcd answers")
         for node in self.nodes.values():
             node.start()
@@ -130,10 +156,10 @@ class Cluster:
         return primary
 
     def try_ctl(self, *args):
-        return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", f"127.0.0.1:{self.etcd_port}", *args], capture_output=True, text=True, timeout=30).returncode == 0
+        return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *args], capture_output=True, text=True, timeout=30).returncode == 0
 
     def ctl(self, *args):
-        done = subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", f"127.0.0.1:{self.etcd_port}", *args], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *args], capture_output=True, text=True, timeout=30)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
         return done.stdout
@@ -170,6 +196,4 @@ class Cluster:
                 node.process.send_signal(signal.SIGCONT)
                 node.stop(signal.SIGKILL)
         if self.etcd is not None:
-            self.etcd.kill()
-            self.etcd.wait()
-            self.etcd_log.close()
+            self.stop_etcd()

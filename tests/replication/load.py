@@ -34,8 +34,10 @@ def pkt(line):
 class RawClient:
     """One branch, pushed to over and over and read back; over a connection to each member that stays open."""
 
-    def __init__(self, ports, name, member=1, timeout=15):
-        self.ports, self.name, self.timeout, self.ref = ports, name, timeout, f"refs/heads/load{name}"
+    def __init__(self, ports, name, member=1, timeout=15, hosts={}):
+        self.ports, self.name, self.timeout, self.hosts = ports, name, timeout, hosts
+        self.ref = f"refs/heads/load{name}"
+        self.refs = [self.ref]
         self.tip, self.count, self.member, self.pushes = ZERO, 0, member, 0
         self.connections, self.times = {}, []
         self.login = base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
@@ -48,7 +50,7 @@ class RawClient:
     def request(self, path, body, extra={}):
         connection = self.connections.get(self.member)
         if connection is None:
-            connection = http.client.HTTPSConnection("127.0.0.1", self.ports[self.member], timeout=self.timeout, context=ssl._create_unverified_context())
+            connection = http.client.HTTPSConnection(self.hosts.get(self.member, "127.0.0.1"), self.ports[self.member], timeout=self.timeout, context=ssl._create_unverified_context())
             self.connections[self.member] = connection
         began = time.monotonic()
         try:
@@ -64,18 +66,28 @@ class RawClient:
         self.times.append((began, time.monotonic() - began, path))
         return data
 
+    def commands(self, tip):
+        """The lines that ask for this tip, and the capabilities that go with them."""
+        return [f"{self.tip} {tip} {ref}" for ref in self.refs], ""
+
+    def content(self):
+        """Of the file that the next push brings."""
+        return f"{self.name} {self.count}".encode()
+
     def push(self):
         """Raises OSError unless it was acknowledged; it may have happened all the same."""
         self.count += 1
-        blob = f"{self.name} {self.count}".encode()
+        blob = self.content()
         tree = b"100644 file\0" + bytes.fromhex(git_object("blob", blob))
         parent = f"parent {self.tip}\n" if self.tip != ZERO else ""
         commit = f"tree {git_object('tree', tree)}\n{parent}author a <a@b> 1700000000 +0000\ncommitter a <a@b> 1700000000 +0000\n\n{self.count}\n".encode()
         tip = git_object("commit", commit)
         pack = b"PACK" + struct.pack(">II", 2, 3) + entry("blob", blob) + entry("tree", tree) + entry("commit", commit)
-        body = pkt(f"{self.tip} {tip} {self.ref}\0 report-status".encode()) + b"0000" + pack + hashlib.sha1(pack).digest()
+        lines, capabilities = self.commands(tip)
+        asked = pkt(f"{lines[0]}\0 report-status{capabilities}".encode()) + b"".join(pkt(line.encode()) for line in lines[1:])
+        body = asked + b"0000" + pack + hashlib.sha1(pack).digest()
         answer = self.request("git-receive-pack", body)
-        if f"ok {self.ref}".encode() not in answer:
+        if not all(f"ok {ref}".encode() in answer for ref in self.refs):
             raise OSError(f"not acknowledged: {answer!r}")
         self.tip = tip
         self.pushes += 1

@@ -225,6 +225,46 @@ TEST(Node, with_copies_all_every_member_is_waited_for_over_any_link) {
   EXPECT_EQ(outcome_with_offsite(200, wait, Copies::kAll, 2), Fate::kShort);
 }
 
+// A6. How many Appends a leader sends to the standby from 1 s on, in 10 s.
+int appends_of(Primary& primary, bool answered, bool dead) {
+  int count = 0;
+  if (dead) {
+    primary.answer(1, {});
+    primary.node.peer_dead(2, kLeader, 11);
+  }
+  for (Millis now = 10; now <= 11010; now += 10) {
+    if (answered) primary.answer(now, {});
+    if (now % 500 == 0) primary.node.propose(now, static_cast<RequestId>(now), sim::make_entry(4, primary.node.head(), {static_cast<std::uint64_t>(now), {}}));
+    primary.sync(now);
+    primary.node.tick(now);
+    for (const Output& output : primary.node.take_outputs()) {
+      const auto* send = std::get_if<Send>(&output);
+      count += now > 1010 && send != nullptr && send->to == kLeader && std::holds_alternative<Append>(send->message);
+    }
+  }
+  return count;
+}
+
+TEST(Node, a_leader_that_nobody_answers_is_silent_for_longer_than_the_detector_waits) {
+  Primary deaf;
+  EXPECT_LE(appends_of(deaf, false, false), 2 * 5);  // a heartbeat and entries, every 2.4 s
+  Primary heard, widowed;
+  EXPECT_GE(appends_of(heard, true, false), 100);
+  EXPECT_GE(appends_of(widowed, false, true), 100);
+}
+
+TEST(Node, a_leader_that_is_answered_again_speaks_at_once) {
+  Primary primary;
+  for (Millis now = 10; now <= 1100; now += 10) primary.node.tick(now);
+  primary.node.take_outputs();
+  primary.node.tick(1300);
+  EXPECT_EQ(find<Send>(primary.node.take_outputs()), nullptr);
+  primary.answer(1310, {});
+  EXPECT_NE(find<Send>(primary.node.take_outputs()), nullptr);
+  primary.node.tick(1410);
+  EXPECT_NE(find<Send>(primary.node.take_outputs()), nullptr);
+}
+
 TEST(Node, a_leader_that_hands_over_takes_nothing) {
   Primary primary;
   EXPECT_TRUE(primary.node.takes_proposals());
