@@ -29,6 +29,8 @@ struct Progress {
   Millis heard_at = 0;
   Millis lease_until = 0;  // the promise runs until then, by this node's clock (P1)
   Millis moved_at = 0;     // when `match` grew, or had nothing to grow to
+  std::optional<Millis> shortest_trip;  // of the answers since the last heartbeat
+  std::optional<Millis> round_trip;     // the same of the heartbeat before; none: nothing was answered yet
 };
 
 class Leader {
@@ -50,6 +52,7 @@ class Leader {
 
   void answer(NodeId from, const AppendAnswer& message);
   void peer_dead(NodeId peer, Incarnation incarnation);
+  const std::vector<Progress>& members() const { return members_; }
   // S2: the member is damaged or too late; it is to leave the in-sync set.
   void withdraw(NodeId id);
   // Is it in the effective set?
@@ -84,6 +87,7 @@ class Leader {
   void send_entries(Progress& member);
   void send_append(Progress& member, Sequence first, bool with_entries);
   void heartbeat();
+  void measure(Progress& member);
   bool looks_unanswered() const;
   void look_answered();
   void send_what_there_is(Progress& member);
@@ -101,6 +105,7 @@ class Leader {
   bool settle_one(const Pending& pending);
   void tell(const Pending& pending);
   bool waits_for_copies(const Pending& pending) const;
+  bool is_near(const Progress& member) const;
   Receipt receipt(Sequence sequence) const;
   void settle_confirmations();
   // leader_members.cc

@@ -11,6 +11,7 @@ void Leader::heartbeat() {
   is_unanswered_ = looks_unanswered();
   next_beat_ = core_.now + (is_unanswered_ ? core_.options.unanswered_beat_ms(members_.size()) : core_.options.heartbeat_ms);
   for (Progress& member : members_) {
+    measure(member);
     rewind(member);
     if (needs_copy(member)) {
       const auto entry = core_.log.log().id_at(core_.applied);
@@ -71,6 +72,12 @@ void Leader::forget_log(Progress& member) {
   member.beats_without_move = 0;
   member.next = core_.log.last().sequence + 1;
   member.moved_at = core_.now;
+}
+
+// The shortest trip of some is that of the link, without waits for the disk there.
+void Leader::measure(Progress& member) {
+  if (member.shortest_trip) member.round_trip = member.shortest_trip;
+  member.shortest_trip.reset();
 }
 
 // What was sent and not answered for two heartbeats is sent again.
@@ -134,6 +141,9 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
   if (!take_incarnation(*member, message)) return;
   member->heard_at = core_.now;
   member->dead = false;
+  const Millis trip = core_.now - std::min(message.echo_time, core_.now);
+  member->shortest_trip = std::min(member->shortest_trip.value_or(trip), trip);
+  if (!member->round_trip) member->round_trip = trip;
   look_answered();
   if (message.promised)  // P1: from when the Append was sent, by this clock
     member->lease_until =

@@ -107,12 +107,17 @@ void Leader::tell(const Pending& pending) {
   core_.outputs.push_back(outcome);
 }
 
-bool Leader::waits_for_copies(const Pending& pending) const {  // C5
-  if (core_.now - pending.committed_at >= core_.options.offsite_wait_ms) return false;
+bool Leader::is_near(const Progress& member) const {  // C5
+  return member.round_trip.value_or(0) <= core_.options.offsite_wait_ms;
+}
+
+bool Leader::waits_for_copies(const Pending& pending) const {  // C5, C6
+  const bool all = record().copies == Copies::kAll;
+  if (core_.now - pending.committed_at >= (all ? core_.options.all_wait_ms : core_.options.offsite_wait_ms)) return false;
   return std::any_of(members_.begin(), members_.end(), [&](const Progress& progress) {
     const Member* member = record().find(progress.id);
     if (member == nullptr || progress.match >= pending.entry.sequence) return false;
-    return record().copies == Copies::kAll || (member->role == Role::kOffsite && !away(progress));
+    return all || (member->role == Role::kOffsite && is_near(progress) && !away(progress));
   });
 }
 

@@ -76,6 +76,8 @@ class Node {
   Epoch head_epoch() const { return core_.log.promised(); }
   EntryId head() const { return core_.log.last(); }
   Sequence commit() const { return core_.commit; }
+  // What a leader knows of each other member; null: it does not lead.
+  const std::vector<Progress>* members() const { return leader_ ? &leader_->members() : nullptr; }
   // The newest seen.
   const std::optional<VersionedRecord>& record() const { return core_.record; }
   // Fate of an entry whose proposal had an unknown outcome.

@@ -13,7 +13,8 @@ struct Options {
   Millis rank_step_ms = 200;
   Millis member_silence_ms = 1000;  // silence of a member before C4
   Millis member_lag_ms = 3000;
-  Millis offsite_wait_ms = 1000;
+  Millis offsite_wait_ms = 10;  // C5
+  Millis all_wait_ms = 1000;    // C6
   Millis proposal_wait_ms = 10000;
   Millis read_wait_ms = 5000;
   Millis coordinator_wait_ms = 1000;

@@ -89,6 +89,10 @@ class Connection {
     log_event("admin", {{"op", op}});
     if (op == "import") return import();
     if (op == "export") return export_to();
+    if (op.starts_with("purge.")) {
+      VEXOR_TRY(json::object answer, run_purge_command(service_.store(), options_.purge, frame_.message));
+      return json::object{{"result", std::move(answer)}};
+    }
     std::int64_t last_ms = 0;
     const ProgressSink progress = [&](std::uint64_t done, std::uint64_t total) {
       const std::int64_t now = sys::system_clock().monotonic_time_ms();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "admin/purge_commands.h"
 #include "common/service.h"
 
 namespace vexor::frontend {
@@ -20,6 +21,7 @@ struct AdminOptions {
   unsigned connections_max = 256;
   int idle_seconds_max = 600;
   int keep_alive_ms = 5000;
+  PurgeCommandOptions purge;
 };
 
 class AdminServer {

@@ -77,6 +77,11 @@ struct Arguments {
   std::uint64_t retention_seconds = 0, pack_bytes = 0, object_bytes = 0, refs_max = 0;
   bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
   DrillArguments drill;
+  struct {
+    std::string reason, person;
+    std::uint64_t approve = 0, withdraw = 0, refuse = 0, certificate = 0;
+    bool request = false, list = false;
+  } purge;
   bool allow_force = false, allow_delete = false, all = false, rebuild = false, force = false;
 };
 
@@ -235,7 +240,24 @@ std::string chosen(const CLI::App& app) {
   return first.front()->get_name() + (second.empty() ? "" : "." + second.front()->get_name());
 }
 
+json::object purge_request_of(const Arguments& a) {
+  const auto& p = a.purge;
+  if (p.list) return {{"op", "purge.list"}};
+  if (p.certificate != 0) return {{"op", "purge.certificate"}, {"request", p.certificate}};
+  json::object out{{"op", p.request ? "purge.request" : p.approve != 0 ? "purge.approve" : "purge.close"}};
+  if (p.request) {
+    out["name"] = a.name;
+    out["reason"] = p.reason;
+  } else {
+    out["request"] = p.approve != 0 ? p.approve : p.withdraw != 0 ? p.withdraw : p.refuse;
+  }
+  out["user"] = p.person;
+  out["password"] = read_password(a.from_stdin);
+  return out;
+}
+
 json::object request_of(const std::string& op, const Arguments& a, const CLI::App& app) {
+  if (op == "repo.purge") return purge_request_of(a);
   json::object out{{"op", op}};
   const auto given = [&](const char* option) {
     const CLI::App* at = &app;
@@ -353,6 +375,21 @@ void add_users_and_keys(CLI::App& app, Arguments& args) {
   key->add_subcommand("remove", "take a key away")->add_option("FINGERPRINT", args.name)->required();
 }
 
+void add_purge(CLI::App& repo, Arguments& args) {
+  CLI::App* purge = repo.add_subcommand("purge", "have a deleted repository leave every file of every server; takes two persons");
+  auto* what = purge->add_option_group("what")->require_option(1);
+  CLI::Option* name = purge->add_option("NAME", args.name, "OWNER/NAME, with --request: the last deleted repository of that name");
+  CLI::Option* reason = purge->add_option("--reason", args.purge.reason, "why, for the journal and the certificate");
+  CLI::Option* person = purge->add_option("--as", args.purge.person, "the person's account; its password is asked for");
+  purge->add_flag("--password-stdin", args.from_stdin, "read the password from standard input instead of asking");
+  what->add_flag("--request", args.purge.request, "ask for it")->needs(name)->needs(reason)->needs(person);
+  what->add_option("--approve", args.purge.approve, "number of a request of another person: erases the repository")->needs(person)->check(CLI::PositiveNumber);
+  what->add_option("--withdraw", args.purge.withdraw, "number of a request of one's own")->needs(person)->check(CLI::PositiveNumber);
+  what->add_option("--refuse", args.purge.refuse, "number of a request of another person")->needs(person)->check(CLI::PositiveNumber);
+  what->add_option("--certificate", args.purge.certificate, "number of a request: who, when, and what every server did")->check(CLI::PositiveNumber);
+  what->add_flag("--list", args.purge.list, "all requests");
+}
+
 void add_repositories(CLI::App& app, Arguments& args) {
   CLI::App* repo = app.add_subcommand("repo", "repositories")->require_subcommand(1);
   const auto add = [&](const char* verb, const char* what) {
@@ -380,7 +417,7 @@ void add_repositories(CLI::App& app, Arguments& args) {
   CLI::App* restore = add("restore", "bring back the last deleted repository of that name; with --at, all refs as they were");
   restore->add_option("--at", args.at, "a time (2026-11-27T00:25:00Z, or seconds since 1970), or a journal sequence");
   restore->add_option("--as", args.other, "OWNER/NEW: restore into a new repository instead")->needs("--at");
-  add("purge", "remove the last deleted repository of that name for good");
+  add_purge(*repo, args);
   add("describe", "settings and figures");
   for (CLI::App* sub : {add("fork", "a copy that shares storage"), add("rename", "give it another name")}) {
     sub->add_option("NEW_NAME", args.other)->required();

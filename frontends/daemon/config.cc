@@ -66,6 +66,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"maintenance", "scrub_interval_seconds", "seconds after which a repository that was found whole is scrubbed again", &c.maintenance.policy.scrub_interval_seconds, 0},
       {"retention", "object_seconds", "seconds that an object which no ref reaches stays after its push and after the last ref left it", &c.maintenance.policy.sweep_retention_seconds, 0},
       {"retention", "deleted_repository_seconds", "seconds after its deletion that a deleted repository keeps its objects", &c.maintenance.policy.deleted_retention_seconds, 0},
+      {"purge", "persons", "accounts, separated by commas, two of which can purge a deleted repository for good; fewer than two: nobody can", &c.purge_persons},
+      {"purge", "request_seconds", "seconds after which a purge that nobody approved is void", &c.admin.purge.policy.request_seconds},
       {"archive", "freeze_seconds", "seconds between two looks of an archive, which keeps everything in the cold form; 0: the store is none", &c.maintenance.archive_freeze_seconds, 0},
       {"replication", "node", "number of this member of a replica set; 0: the store is no member of one", &c.replication.node, 0},
       {"replication", "listen", "HOST:PORT for the other members", &c.replication.listen},
@@ -79,7 +81,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"replication", "heartbeat_ms", "milliseconds between messages of the primary", &c.replication.heartbeat_ms},
       {"replication", "lease_ms", "milliseconds that a standby promises not to take over after it heard the primary", &c.replication.lease_ms},
       {"replication", "detector_ms", "milliseconds of silence after which a standby takes over", &c.replication.detector_ms},
-      {"replication", "offsite_wait_ms", "milliseconds that a push waits for the off-site server after it is committed", &c.replication.offsite_wait_ms, 0},
+      {"replication", "offsite_wait_ms", "milliseconds that a push waits for the off-site server after it is committed; not if the link's round trip is longer", &c.replication.offsite_wait_ms, 0},
+      {"replication", "all_wait_ms", "milliseconds that a push waits for members out of sync if the set's record says copies = all", &c.replication.all_wait_ms, 0},
       {"replication", "proposal_wait_ms", "milliseconds after which a push that is not committed is told that its outcome is not known", &c.replication.proposal_wait_ms},
       {"replication", "copy_bytes_per_second", "bytes a second that a copy of this member's store may take", &c.replication.copy_bytes_per_second},
       {"replication", "copy_lag_entries", "a member so many journal records behind is offered a copy", &c.replication.copy_lag_entries},
@@ -220,6 +223,14 @@ Result<void> complete_config(ServerConfig& config) {
   const bool thaws = std::find(config.maintenance.task_list.begin(), config.maintenance.task_list.end(), MaintenanceTask::kThaw) != config.maintenance.task_list.end();
   if (config.maintenance.archive_freeze_seconds > 0 && thaws) {
     return Error(Errc::kInvalidArgument, "archive.freeze_seconds keeps everything cold: take thaw out of maintenance.tasks");
+  }
+  config.admin.purge.policy.persons.clear();
+  for (std::size_t at = 0; at < config.purge_persons.size();) {
+    const std::size_t comma = std::min(config.purge_persons.find(',', at), config.purge_persons.size());
+    const std::string person = config.purge_persons.substr(at, comma - at);
+    if (person.empty() || person.find(' ') != std::string::npos) return Error(Errc::kInvalidArgument, "purge.persons takes account names, separated by commas and nothing else");
+    config.admin.purge.policy.persons.push_back(person);
+    at = comma + 1;
   }
   if (!config.shell_user.empty()) {
     const passwd* user = getpwnam(config.shell_user.c_str());

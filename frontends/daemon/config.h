@@ -21,6 +21,7 @@ struct ServerConfig {
   std::string monitor_listen;
   std::string admin_socket;                      // empty: DATA/vexord.sock
   std::string shell_user;
+  std::string purge_persons;  // names, separated by commas
   std::string tls_directory;                     // empty: DATA/tls
   std::string ssh_key_directory;                 // empty: DATA/ssh
   int drain_seconds = 30;

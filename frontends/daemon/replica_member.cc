@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds kLeaderWait{5};
 }  // namespace
 
 struct ReplicaMember::Parts {
+  Store* store = nullptr;
   std::unique_ptr<GrpcTransport> transport;
   std::unique_ptr<ReplicaHost> host;
   ReadLevel reads = ReadLevel::kLinearizable;
@@ -39,6 +40,7 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   VEXOR_TRY(check_replica_settings(settings));
   std::unique_ptr<ReplicaMember> out(new ReplicaMember());
   Parts& parts = *out->parts_;
+  parts.store = &service.store();
   parts.reads = settings.reads == "eventual" ? ReadLevel::kEventual : ReadLevel::kLinearizable;
   parts.reads_at_primary = settings.reads == "primary";
   parts.takeover_wait = std::chrono::milliseconds(2 * settings.detector_ms + 1000);  // silence, then a candidate or two
@@ -58,7 +60,7 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
     request.is_forwarded = true;
     request.may_be_done_after = asked.may_be_done_after;
     return service.open_session(Principal{asked.account, asked.account_name}, request);
-  });
+  }, [&service](std::uint64_t request, const PurgeReport& report) { return vexor::report_purge(service.store(), request, report); });
   return out;
 }
 
@@ -104,12 +106,36 @@ ReplicaMember::Alarms ReplicaMember::alarms() const {
 }
 bool ReplicaMember::is_damaged() const { return parts_->host->status().damaged; }
 
+std::vector<std::uint64_t> ReplicaMember::members() const {
+  const HostStatus now = parts_->host->status();
+  std::vector<std::uint64_t> out;
+  if (!now.record) return out;
+  for (const replication::Member& member : now.record->record.members) out.push_back(member.id);
+  return out;
+}
+
+Result<void> ReplicaMember::report_purge(std::uint64_t request, const PurgeReport& report) {
+  const HostStatus now = parts_->host->status();
+  if (now.takes_pushes) return vexor::report_purge(*parts_->store, request, report);
+  if (now.leads || now.leader == 0 || now.leader == now.self) return Error(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
+  return parts_->transport->report_purge(now.leader, request, report);
+}
+
 std::string ReplicaMember::status() const {
   const HostStatus now = parts_->host->status();
   boost::json::object out{{"node", now.self},   {"role", now.stopped ? "stopped" : now.leads ? "primary" : "follower"},
                           {"takes_pushes", now.takes_pushes}, {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
                           {"committed", now.commit}, {"applied", now.applied}, {"damaged", now.damaged}};
   if (!now.alarm.empty()) out["alarm"] = now.alarm;
+  if (now.leads) {
+    boost::json::array others;
+    for (const replication::MemberStatus& other : now.others) {
+      boost::json::object one{{"node", other.id}, {"has", other.has}};
+      if (other.round_trip) one["round_trip_ms"] = *other.round_trip;
+      others.push_back(std::move(one));
+    }
+    out["others"] = std::move(others);
+  }
   if (now.record) {
     boost::json::array in_sync(now.record->record.in_sync.begin(), now.record->record.in_sync.end());
     out["in_sync"] = std::move(in_sync);

@@ -6,6 +6,7 @@
 
 #include "common/service.h"
 #include "daemon/replica_settings.h"
+#include "vexorstore/purge.h"
 
 namespace vexor::replication {
 struct HostFiles;
@@ -35,6 +36,10 @@ class ReplicaMember final : public Service::ReplicaSet {
   Alarms alarms() const;  // any thread
   // Rows of the store cannot be read. Any thread.
   bool is_damaged() const;
+  // Numbers of all members, by the record that is known here. Any thread.
+  std::vector<std::uint64_t> members() const;
+  // Puts a report into the journal, here or at the primary. Errors: kUnavailable (no primary is known, or it does not answer).
+  Result<void> report_purge(std::uint64_t request, const PurgeReport& report);
   // One line of JSON: role, epoch, sequences, record. Any thread.
   std::string status() const;
 

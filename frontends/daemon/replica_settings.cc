@@ -47,6 +47,7 @@ replication::Options timers_of(const ReplicaSettings& settings) {
   out.lease_ms = settings.lease_ms;
   out.detector_ms = settings.detector_ms;
   out.offsite_wait_ms = settings.offsite_wait_ms;
+  out.all_wait_ms = settings.all_wait_ms;
   out.proposal_wait_ms = settings.proposal_wait_ms;
   out.copy_lag_entries = settings.copy_lag_entries;
   return out;

@@ -21,7 +21,8 @@ struct ReplicaSettings {
   int heartbeat_ms = 100;
   int lease_ms = 700;
   int detector_ms = 1000;
-  int offsite_wait_ms = 1000;
+  int offsite_wait_ms = 10;
+  int all_wait_ms = 1000;
   int proposal_wait_ms = 10000;
   std::uint64_t copy_bytes_per_second = 64U << 20U;
   std::uint64_t copy_lag_entries = 200'000;

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/thread_worker_pool.h"
 #include "daemon/member_store.h"
+#include "daemon/purge_thread.h"
 #include "replication/host/replica_host.h"
 
 namespace vexor::frontend {
@@ -27,7 +28,7 @@ namespace {
 class Server {
  public:
   Server(OpenStore& opened, ServerConfig config)
-      : store_(*opened.store), mark_(*opened.mark), service_(store_), config_(std::move(config)), maintenance_(store_, config_.maintenance) {}
+      : store_(*opened.store), mark_(*opened.mark), service_(store_), config_(std::move(config)), maintenance_(store_, config_.maintenance), purges_(store_, purge_options()) {}
 
   Result<void> start() {
     if (config_.replication.node != 0) {
@@ -42,9 +43,11 @@ class Server {
       ssh_ = std::make_unique<SshServer>(service_, config_.ssh);
       VEXOR_TRY(ssh_->start());
     }
+    if (replica_) config_.admin.purge.members = [this] { return replica_->members(); };
     admin_ = std::make_unique<AdminServer>(service_, config_.admin);
     VEXOR_TRY(admin_->start());
     maintenance_.start();
+    purges_.start();
     if (!config_.monitor_listen.empty()) {
       monitor_ = std::make_unique<MonitorServer>(io_, &service_, config_.monitor, [this] { set_gauges(); }, [this] { return replica_ ? replica_->status() : std::string(); });
       VEXOR_TRY(monitor_->start());
@@ -97,6 +100,15 @@ class Server {
     if (ssh_) ssh_->stop();
     admin_->stop();
     maintenance_.stop();
+    purges_.stop();
+  }
+  PurgeThreadOptions purge_options() {
+    PurgeThreadOptions out;
+    out.member = config_.replication.node;
+    out.copies = {std::filesystem::path(config_.data) / "copy-out", std::filesystem::path(config_.data) / "copy-in"};
+    out.bytes_per_second = config_.maintenance.bytes_per_second;
+    out.report = [this](std::uint64_t request, const PurgeReport& report) { return replica_ ? replica_->report_purge(request, report) : report_purge(store_, request, report); };
+    return out;
   }
   // A member whose store is to be replaced ends at once: it says nothing more (docs/protocol/replication.md, S1). Others keep
   // their mark.
@@ -166,6 +178,7 @@ class Server {
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<MonitorServer> monitor_;
   MaintenanceThread maintenance_;
+  PurgeThread purges_;
 };
 
 // Takes a copy in the place of the store; only the monitor answers meanwhile.

@@ -1,6 +1,7 @@
 // Stored rows of all families but extents and journal: what decodes, encodes to the same bytes.
 #include "format/account_rows.h"
 #include "format/pool_rows.h"
+#include "format/purge_rows.h"
 #include "format/state_rows.h"
 #include "pack/kept_sets.h"
 #include "targets/decoders.h"
@@ -31,6 +32,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   must_encode_back(input, format::decode_pool_upkeep_row(input), format::encode_pool_upkeep_row);
   must_encode_back(input, format::decode_scrub_row(input), format::encode_scrub_row);
   must_encode_back(input, format::decode_upkeep_cursor_row(input), format::encode_upkeep_cursor_row);
+  must_encode_back(input, format::decode_purge_row(input), format::encode_purge_row);
+  must_encode_back(input, format::decode_purge_report_row(input), format::encode_purge_report_row);
   // The set is the library's: a damaged one may be read as another set, which encodes to other bytes.
   const auto bitmap = pack::decode_bitmap_row(input);
   if (bitmap.has_value()) must(pack::decode_bitmap_row(pack::encode_bitmap_row(bitmap.value())).has_value());

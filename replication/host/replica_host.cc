@@ -374,6 +374,8 @@ void ReplicaHost::publish_status() {
   now.last = node_->head().sequence;
   now.commit = node_->commit();
   now.applied = log_->applied();
+  if (const auto* members = node_->members())
+    for (const Progress& member : *members) now.others.push_back({member.id, member.match, member.round_trip});
   if (now.leader != 0 && now.leader != told_leader_) transport_.leader_changed(told_leader_ = now.leader);
   const std::lock_guard lock(mutex_);
   if (node_->record() && (!status_.record || status_.record->version != node_->record()->version)) now.record = node_->record();

@@ -18,6 +18,13 @@
 
 namespace vexor::replication {
 
+// Another member, as the primary sees it.
+struct MemberStatus {
+  NodeId id = 0;
+  Sequence has = 0;                  // durably
+  std::optional<Millis> round_trip;  // of the link; none: not known yet
+};
+
 struct HostStatus {
   NodeId self = 0;
   NodeId leader = 0;  // 0: nobody is known
@@ -34,6 +41,7 @@ struct HostStatus {
   Sequence last = 0;
   Sequence commit = 0;
   Sequence applied = 0;
+  std::vector<MemberStatus> others;  // while it leads
   std::optional<VersionedRecord> record;
 };
 

@@ -56,8 +56,11 @@ std::vector<Entry> StoreLog::read(Sequence first, std::size_t entries_max, std::
   std::vector<Entry> out;
   std::size_t bytes = 0;
   for (Sequence sequence = first; sequence <= last_.sequence && out.size() < entries_max; ++sequence) {
-    if (!recent_.empty() && sequence >= recent_.front().id.sequence) {
-      out.push_back(recent_[sequence - recent_.front().id.sequence]);
+    const Entry* recent = !recent_.empty() && sequence >= recent_.front().id.sequence ? &recent_[sequence - recent_.front().id.sequence] : nullptr;
+    // Rows that are apart may have been purged since; then nobody can have them, and the record is another form by now.
+    const bool may_be_purged = recent != nullptr && has_rows_apart(*recent) && sequence <= store_.last().sequence;
+    if (recent != nullptr && !may_be_purged) {
+      out.push_back(*recent);
     } else {
       auto entry = read_stored(sequence);
       if (entry.has_error()) break;  // swept or purged since: whoever needs it starts from a copy of the store

@@ -18,6 +18,7 @@ namespace {
 
 // A record of a push that moves very many refs is the largest that goes in one message.
 constexpr int kMessageBytesMax = 256 << 20;
+constexpr std::chrono::seconds kReportSecondsMax{30};
 
 // An attempt to connect may take so long: TLS to the other end of the world is four ways. What gRPC calls the least backoff is just that.
 constexpr int kConnectMsMax = 2000;
@@ -66,15 +67,32 @@ class GrpcTransport::State final : public peer::Peer::Service {
     return from == 0 ? stranger() : grpc::Status::OK;
   }
 
+  grpc::Status ReportPurge(grpc::ServerContext* context, const peer::PurgeReport* report, peer::PurgeReported*) override {
+    const NodeId from = caller(*context);
+    if (from == 0) return stranger();
+    TakePurgeReport take;
+    {
+      const std::shared_lock lock(host_mutex);
+      if (host_ != nullptr) take = take_report_;
+    }
+    if (!take) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
+    // A member speaks for itself alone.
+    const auto done = take(report->request(), {from, report->began_ms(), report->ended_ms(), report->journal_records(), report->compacted_bytes()});
+    if (done.has_value()) return grpc::Status::OK;
+    const bool is_refused = done.error().code() == Errc::kNotFound;
+    return grpc::Status(is_refused ? grpc::StatusCode::NOT_FOUND : grpc::StatusCode::UNAVAILABLE, done.error().message());
+  }
+
   PeerLink* link(NodeId id) {
     const std::shared_lock lock(links_mutex_);
     const auto found = links_.find(id);
     return found == links_.end() ? nullptr : found->second.get();
   }
-  void serve(ReplicaHost& host, OpenForwarded open) {
+  void serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report) {
     const std::unique_lock lock(host_mutex);
     host_ = &host;
     open_ = std::move(open);
+    take_report_ = std::move(take_report);
   }
   // Registers a call that stop() ends.
   class Call;
@@ -116,6 +134,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
 
   ReplicaHost* host_ = nullptr;  // guarded by host_mutex
   OpenForwarded open_;           // guarded by host_mutex
+  TakePurgeReport take_report_;  // guarded by host_mutex
   std::shared_mutex links_mutex_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;  // guarded by links_mutex_
   std::mutex calls_mutex_;
@@ -277,7 +296,7 @@ Result<std::unique_ptr<GrpcTransport>> GrpcTransport::start(const TransportOptio
   return out;
 }
 
-void GrpcTransport::serve(ReplicaHost& host, OpenForwarded open) { state_->serve(host, std::move(open)); }
+void GrpcTransport::serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report) { state_->serve(host, std::move(open), std::move(take_report)); }
 void GrpcTransport::stop() { state_->stop(); }
 int GrpcTransport::port() const { return state_->port; }
 
@@ -294,6 +313,24 @@ Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId member,
   context->AddMetadata("vexor-node", std::to_string(state_->options.self));
   if (request.is_push && !state_->add_push(member, context)) return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
   return make_remote_session(std::move(context), link->stub(), request);
+}
+
+Result<void> GrpcTransport::report_purge(NodeId to, std::uint64_t request, const PurgeReport& report) {
+  PeerLink* const link = state_->link(to);
+  if (link == nullptr) return Error(Errc::kUnavailable, "that server is not among this member's peers");
+  State::Call call(*state_);
+  call.context.AddMetadata("vexor-node", std::to_string(state_->options.self));
+  call.context.set_deadline(std::chrono::system_clock::now() + kReportSecondsMax);
+  peer::PurgeReport out;
+  out.set_request(request);
+  out.set_began_ms(report.began_ms);
+  out.set_ended_ms(report.ended_ms);
+  out.set_journal_records(report.journal_records);
+  out.set_compacted_bytes(report.compacted_bytes);
+  peer::PurgeReported told;
+  const grpc::Status status = link->stub().ReportPurge(&call.context, out, &told);
+  if (status.ok()) return success();
+  return Error(status.error_code() == grpc::StatusCode::NOT_FOUND ? Errc::kNotFound : Errc::kUnavailable, "a report of a purge: " + status.error_message());
 }
 
 std::unique_ptr<CopyPeer> GrpcTransport::copy_peer(NodeId from) {

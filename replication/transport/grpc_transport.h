@@ -13,6 +13,7 @@
 
 #include "replication/host/replica_host.h"
 #include "replication/transport/remote_session.h"
+#include "vexorstore/purge.h"
 
 namespace vexor::replication {
 
@@ -34,8 +35,10 @@ class GrpcTransport final : public Transport {
   static Result<std::unique_ptr<GrpcTransport>> start(const TransportOptions& options);
   ~GrpcTransport() override;
 
+  // Puts a member's report into the journal, if this server takes changes (else kUnavailable).
+  using TakePurgeReport = std::function<Result<void>(std::uint64_t request, const PurgeReport& report)>;
   // From now on messages go to the host. Call stop() before the host ends.
-  void serve(ReplicaHost& host, OpenForwarded open);
+  void serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report = {});
   // Ends all connections, and calls that are under way.
   void stop();
   int port() const;
@@ -43,6 +46,9 @@ class GrpcTransport final : public Transport {
   // A session at another member, for a client of this one. Must end before the transport. A push is ended, as if the
   // connection were lost, when `member` is not the primary any more. Errors: kUnavailable.
   Result<std::unique_ptr<protocol::Session>> forward(NodeId member, const ForwardedRequest& request);
+
+  // Has the primary `to` put this member's report into the journal. Errors: kUnavailable.
+  Result<void> report_purge(NodeId to, std::uint64_t request, const PurgeReport& report);
 
   void send(NodeId to, const Message& message) override;
   Result<void> fetch_rows(NodeId from, Bytes record, RowsWriter& writer) override;

@@ -19,13 +19,14 @@ class AdminTest(unittest.TestCase):
         cls.data = cls.path("data")
         with open(cls.path("vexord.toml"), "w") as out:
             out.write(f'[server]\ndata = "{cls.data}"\n[https]\nlisten = "127.0.0.1:0"\n[ssh]\nlisten = "127.0.0.1:0"\n[monitor]\nlisten = "127.0.0.1:0"\n'
-                      "[limits]\npush_options_max = 3\n")
+                      "[limits]\npush_options_max = 3\n[purge]\npersons = \"demo,second\"\n")
         cls.log = open(cls.path("log"), "wb")
         cls.process = subprocess.Popen([f"{BINARIES}/vexord", "--config", cls.path("vexord.toml")], stdout=subprocess.PIPE, stderr=cls.log, text=True)
         cls.ready = json.loads(cls.process.stdout.readline())
         os.environ["GIT_SSL_CAINFO"] = cls.ready["certificate"]
         cls.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
         cls.ctl("user", "add", "other", "--password-stdin", stdin=PASSWORD + "\n")
+        cls.ctl("user", "add", "second", "--password-stdin", stdin=PASSWORD + "\n")
         for name in ("demo", "other"):
             subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", cls.path(name + "-key")], check=True)
             cls.ctl("key", "add", name, cls.path(name + "-key") + ".pub")
@@ -90,7 +91,9 @@ class AdminTest(unittest.TestCase):
         self.assertIn("refs/heads/main", git("ls-remote", self.url("demo/one")).stdout)
         self.ctl("repo", "rename", "demo/one", "demo/uno")
         self.ctl("repo", "delete", "demo/uno")
-        self.ctl("repo", "purge", "demo/uno")
+        self.assertIn("not one of the persons", self.ctl("repo", "purge", "demo/uno", "--request", "--reason", "x", "--as", "other", "--password-stdin", stdin=PASSWORD + "\n", code=1))
+        request = json.loads(self.ctl("--json", "repo", "purge", "demo/uno", "--request", "--reason", "x", "--as", "demo", "--password-stdin", stdin=PASSWORD + "\n"))["request"]
+        self.ctl("repo", "purge", "--approve", str(request), "--as", "second", "--password-stdin", stdin=PASSWORD + "\n")
         self.ctl("repo", "restore", "demo/uno", code=3)
         git("clone", "-q", "-b", "main", self.url("other/two"), self.path("two"))
         self.assertIn("NAME", self.ctl("repo", "list"))

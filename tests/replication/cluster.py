@@ -101,10 +101,11 @@ class Cluster:
     def __init__(self, binaries, directory, timers=None, server_options="", network=None):
         """With a network, each member and "etcd" run in their namespaces of it, and members have certificates."""
         self.server_options, self.network = server_options, network
+        self.copies = "two"
         self.hosts = {n: network.address(n) if network else "127.0.0.1" for n in (1, 2, 3)}
         self.routes = {}  # (from, to): the port, or the address, that one member calls for another, if it is not the other's own
         self.binaries, self.directory = os.path.abspath(binaries), directory
-        self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800}
+        self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800, "offsite_wait_ms": 1000}
         ports = free_ports(14)
         self.etcd_port, self.etcd_peer_port = ports[0], ports[1]
         self.peer_ports = dict(zip((1, 2, 3), ports[2:5]))
@@ -140,7 +141,7 @@ class Cluster:
             certificates.make(self.directory)
         self.start_etcd()
         members = [f"{n}={self.hosts[n]}:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
-        wait_until(lambda: self.try_ctl("init", *members), 20, "etcd answers")
+        wait_until(lambda: self.try_ctl("init", "--copies", self.copies, *members), 20, "etcd answers")
         for node in self.nodes.values():
             node.start()
         wait_until(self.primary, 20, "somebody leads")

@@ -43,7 +43,7 @@ class LargePushTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, True)
         self.source = os.environ.get("VEXOR_TEST_REPOSITORY") or make_source(os.path.join(self.directory, "source"))
         self.branch = git("symbolic-ref", "--short", "HEAD", cwd=self.source).stdout.strip()
-        self.cluster = Cluster(BINARIES, self.directory, {"heartbeat_ms": 100, "lease_ms": 700, "detector_ms": 1000}, "keep_alive_ms = 10")
+        self.cluster = Cluster(BINARIES, self.directory, {"heartbeat_ms": 100, "lease_ms": 700, "detector_ms": 1000, "offsite_wait_ms": 1000}, "keep_alive_ms = 10")
         self.addCleanup(self.cluster.stop)
         self.cluster.start()
         self.cluster.add_demo(("r", "primary", "standby"), ("--default-branch", self.branch))

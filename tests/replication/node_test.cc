@@ -189,6 +189,42 @@ TEST(Node, what_is_committed_is_told_when_the_reign_ends_though_a_copy_is_missin
   EXPECT_EQ(outcome->receipt.members.size(), 2U);
 }
 
+// C5: the off-site member, 9, answers from so far away.
+Fate outcome_with_offsite(Millis round_trip, Millis waited, Copies copies, std::size_t servers) {
+  Primary primary;
+  VersionedRecord record = *primary.node.record();
+  ++record.version;
+  record.record.copies = copies;
+  primary.node.record_seen(1, record);
+  for (const Millis trip : {round_trip + 200, round_trip, round_trip + 100})  // some waited for the disk there
+    primary.node.receive(300, 9, AppendAnswer{4, 90, {}, {}, 300 - trip, true});
+  primary.node.tick(300);
+  const Entry entry = sim::make_entry(4, {}, {1, {}});
+  primary.node.propose(400, 71, entry);
+  primary.sync(400);
+  primary.answer(401, entry.id);
+  EXPECT_EQ(primary.node.commit(), 1U);
+  primary.node.tick(401 + waited);
+  const auto outputs = primary.node.take_outputs();
+  const auto* outcome = find<ProposalOutcome>(outputs);
+  if (outcome == nullptr) return Fate::kUnknown;  // it waits
+  EXPECT_EQ(outcome->receipt.members.size(), servers);
+  return outcome->fate;
+}
+
+TEST(Node, an_off_site_copy_is_waited_for_if_its_link_is_as_short_as_the_wait) {
+  const Millis wait = Options().offsite_wait_ms;
+  EXPECT_EQ(outcome_with_offsite(wait, wait - 1, Copies::kTwo, 2), Fate::kUnknown);
+  EXPECT_EQ(outcome_with_offsite(wait, wait, Copies::kTwo, 2), Fate::kCommitted);
+  EXPECT_EQ(outcome_with_offsite(wait + 1, 0, Copies::kTwo, 2), Fate::kCommitted);
+}
+
+TEST(Node, with_copies_all_every_member_is_waited_for_over_any_link) {
+  const Millis wait = Options().all_wait_ms;
+  EXPECT_EQ(outcome_with_offsite(200, wait - 2, Copies::kAll, 2), Fate::kUnknown);
+  EXPECT_EQ(outcome_with_offsite(200, wait, Copies::kAll, 2), Fate::kShort);
+}
+
 // A6. How many Appends a leader sends to the standby from 1 s on, in 10 s.
 int appends_of(Primary& primary, bool answered, bool dead) {
   int count = 0;

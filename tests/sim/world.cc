@@ -7,6 +7,7 @@ namespace vexor::sim {
 World::World(std::uint64_t seed, const replication::Faults& faults_in, bool tracing)
     : random(seed), faults(faults_in), coordinator(*this), tracing_(tracing) {
   coordinator.begin(first_record());
+  if (seed % 2 == 0) options.offsite_wait_ms = 1000;  // waited for over any link of a world
   offsite_delay_us_ = random.between(5'000, 60'000);
   if (random.chance(500)) log_kept = static_cast<Sequence>(random.between(5, 60));
   for (std::size_t host = 0; host < servers.capacity(); ++host) {

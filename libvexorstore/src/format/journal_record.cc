@@ -4,6 +4,8 @@ namespace vexor::format {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersionPurged = 2;
+constexpr std::size_t kHashBytes = 32;
 constexpr std::uint64_t kItemsMax = 4'000'000;
 
 Result<std::string> read_text(ByteReader& reader) {
@@ -11,7 +13,7 @@ Result<std::string> read_text(ByteReader& reader) {
   return std::string(text);
 }
 
-Result<void> read_lists(ByteReader& reader, JournalRecord& record) {
+Result<void> read_refs(ByteReader& reader, JournalRecord& record) {
   VEXOR_TRY(const std::uint64_t refs, reader.varint());
   if (refs > kItemsMax) return Error(Errc::kCorrupt, "journal record: too many refs");
   for (std::uint64_t i = 0; i < refs; ++i) {
@@ -21,6 +23,10 @@ Result<void> read_lists(ByteReader& reader, JournalRecord& record) {
     VEXOR_TRY(change.new_row, read_text(reader));
     record.refs.push_back(std::move(change));
   }
+  return success();
+}
+
+Result<void> read_changes(ByteReader& reader, JournalRecord& record) {
   VEXOR_TRY(const std::uint64_t changes, reader.varint());
   if (changes > kItemsMax) return Error(Errc::kCorrupt, "journal record: too many changes");
   for (std::uint64_t i = 0; i < changes; ++i) {
@@ -52,6 +58,78 @@ Result<void> read_erasures(ByteReader& reader, JournalRecord& record) {
   return success();
 }
 
+Result<void> read_operation(ByteReader& reader, JournalRecord& record) {
+  VEXOR_TRY(const std::uint8_t kind, reader.u8());
+  if (kind < 1 || kind > static_cast<std::uint8_t>(OperationKind::kPurgeReport)) {
+    return Error(Errc::kCorrupt, "journal record: unknown operation");
+  }
+  record.kind = static_cast<OperationKind>(kind);
+  return success();
+}
+
+Result<void> read_objects(ByteReader& reader, JournalRecord& record) {
+  VEXOR_TRY(record.pool, reader.varint());
+  VEXOR_TRY(const std::uint64_t first, reader.varint());
+  VEXOR_TRY(const std::uint64_t count, reader.varint());
+  if (first > kNoObject || count > kNoObject) return Error(Errc::kCorrupt, "journal record: range");
+  record.first_object = static_cast<ObjectNumber>(first);
+  record.object_count = static_cast<std::uint32_t>(count);
+  VEXOR_TRY(record.objects_digest, read_text(reader));
+  return success();
+}
+
+Result<void> read_whole(ByteReader& reader, JournalRecord& record) {
+  VEXOR_TRY(record.actor, reader.varint());
+  VEXOR_TRY(record.actor_name, read_text(reader));
+  VEXOR_TRY(read_operation(reader, record));
+  VEXOR_TRY(record.repository, reader.varint());
+  VEXOR_TRY(record.subject, read_text(reader));
+  VEXOR_TRY(read_objects(reader, record));
+  VEXOR_TRY(record.previous_hash, read_text(reader));
+  VEXOR_TRY(read_refs(reader, record));
+  VEXOR_TRY(read_changes(reader, record));
+  return read_erasures(reader, record);
+}
+
+Result<void> read_purged(ByteReader& reader, JournalRecord& record) {
+  VEXOR_TRY(read_operation(reader, record));
+  VEXOR_TRY(record.repository, reader.varint());
+  VEXOR_TRY(record.purge_request, reader.varint());
+  VEXOR_TRY(record.previous_hash, read_text(reader));
+  VEXOR_TRY(record.own_hash, read_text(reader));
+  if (record.own_hash.size() != kHashBytes) return Error(Errc::kCorrupt, "journal record: hash of the whole record");
+  VEXOR_TRY(read_objects(reader, record));
+  return read_changes(reader, record);
+}
+
+void put_objects(std::string& out, const JournalRecord& record) {
+  put_varint(out, record.pool);
+  put_varint(out, record.first_object);
+  put_varint(out, record.object_count);
+  put_bytes(out, record.objects_digest);
+}
+
+void put_changes(std::string& out, const JournalRecord& record) {
+  put_varint(out, record.changes.size());
+  for (const RowChange& change : record.changes) {
+    put_u8(out, static_cast<std::uint8_t>(change.family));
+    put_bytes(out, change.key);
+    put_u8(out, change.value ? 1 : 0);
+    if (change.value) put_bytes(out, *change.value);
+  }
+}
+
+bool derives_from_objects(sys::Family family) {
+  using sys::Family;
+  return family == Family::kIndex || family == Family::kGraph || family == Family::kBitmaps || family == Family::kShapes;
+}
+
+Result<std::uint8_t> read_version(ByteReader& reader) {
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kVersion && version != kVersionPurged) return Error(Errc::kCorrupt, "journal record: unknown version");
+  return version;
+}
+
 }  // namespace
 
 std::string_view operation_name(OperationKind kind) {
@@ -67,25 +145,55 @@ std::string_view operation_name(OperationKind kind) {
     case OperationKind::kAccount: return "account";
     case OperationKind::kKey: return "key";
     case OperationKind::kGrant: return "grant";
+    case OperationKind::kPurgeRequest: return "purge-request";
+    case OperationKind::kPurgeReport: return "purge-report";
   }
   return "unknown";
 }
 
+JournalRecord purged_form(const JournalRecord& whole, std::uint64_t request, std::string own_hash, bool keeps_objects) {
+  JournalRecord out;
+  out.epoch = whole.epoch;
+  out.sequence = whole.sequence;
+  out.time_ms = whole.time_ms;
+  out.kind = whole.kind;
+  out.repository = whole.repository;
+  out.previous_hash = whole.previous_hash;
+  out.purge_request = request;
+  out.own_hash = std::move(own_hash);
+  if (!keeps_objects) return out;
+  out.pool = whole.pool;
+  out.first_object = whole.first_object;
+  out.object_count = whole.object_count;
+  out.objects_digest = whole.objects_digest;
+  for (const RowChange& change : whole.changes) {
+    if (derives_from_objects(change.family)) out.changes.push_back(change);
+  }
+  return out;
+}
+
 std::string encode_journal_record(const JournalRecord& record) {
   std::string out;
-  put_u8(out, kVersion);
+  put_u8(out, record.is_purged() ? kVersionPurged : kVersion);
   put_varint(out, record.epoch);
   put_varint(out, record.sequence);
   put_u64be(out, static_cast<std::uint64_t>(record.time_ms));
+  if (record.is_purged()) {
+    put_u8(out, static_cast<std::uint8_t>(record.kind));
+    put_varint(out, record.repository);
+    put_varint(out, record.purge_request);
+    put_bytes(out, record.previous_hash);
+    put_bytes(out, record.own_hash);
+    put_objects(out, record);
+    put_changes(out, record);
+    return out;
+  }
   put_varint(out, record.actor);
   put_bytes(out, record.actor_name);
   put_u8(out, static_cast<std::uint8_t>(record.kind));
   put_varint(out, record.repository);
   put_bytes(out, record.subject);
-  put_varint(out, record.pool);
-  put_varint(out, record.first_object);
-  put_varint(out, record.object_count);
-  put_bytes(out, record.objects_digest);
+  put_objects(out, record);
   put_bytes(out, record.previous_hash);
   put_varint(out, record.refs.size());
   for (const RefChange& change : record.refs) {
@@ -93,13 +201,7 @@ std::string encode_journal_record(const JournalRecord& record) {
     put_bytes(out, change.old_row);
     put_bytes(out, change.new_row);
   }
-  put_varint(out, record.changes.size());
-  for (const RowChange& change : record.changes) {
-    put_u8(out, static_cast<std::uint8_t>(change.family));
-    put_bytes(out, change.key);
-    put_u8(out, change.value ? 1 : 0);
-    if (change.value) put_bytes(out, *change.value);
-  }
+  put_changes(out, record);
   put_varint(out, record.erasures.size());
   for (const RangeErasure& erasure : record.erasures) {
     put_u8(out, static_cast<std::uint8_t>(erasure.family));
@@ -111,21 +213,21 @@ std::string encode_journal_record(const JournalRecord& record) {
 
 Result<RepositoryNumber> journal_record_repository(Bytes value) {
   ByteReader reader(value);
-  VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kVersion) return Error(Errc::kCorrupt, "journal record: unknown version");
+  VEXOR_TRY(const std::uint8_t version, read_version(reader));
   VEXOR_TRY(reader.varint());  // epoch
   VEXOR_TRY(reader.varint());  // sequence
   VEXOR_TRY(reader.u64be());   // time
-  VEXOR_TRY(reader.varint());  // actor
-  VEXOR_TRY(reader.bytes());   // its name
+  if (version == kVersion) {
+    VEXOR_TRY(reader.varint());  // actor
+    VEXOR_TRY(reader.bytes());   // its name
+  }
   VEXOR_TRY(reader.u8());      // operation
   return reader.varint();
 }
 
 Result<std::int64_t> journal_record_time(Bytes value) {
   ByteReader reader(value);
-  VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kVersion) return Error(Errc::kCorrupt, "journal record: unknown version");
+  VEXOR_TRY(read_version(reader));
   VEXOR_TRY(reader.varint());  // epoch
   VEXOR_TRY(reader.varint());  // sequence
   VEXOR_TRY(const std::uint64_t time, reader.u64be());
@@ -134,32 +236,13 @@ Result<std::int64_t> journal_record_time(Bytes value) {
 
 Result<JournalRecord> decode_journal_record(Bytes value) {
   ByteReader reader(value);
-  VEXOR_TRY(const std::uint8_t version, reader.u8());
-  if (version != kVersion) return Error(Errc::kCorrupt, "journal record: unknown version");
+  VEXOR_TRY(const std::uint8_t version, read_version(reader));
   JournalRecord record;
   VEXOR_TRY(record.epoch, reader.varint());
   VEXOR_TRY(record.sequence, reader.varint());
   VEXOR_TRY(const std::uint64_t time, reader.u64be());
   record.time_ms = static_cast<std::int64_t>(time);
-  VEXOR_TRY(record.actor, reader.varint());
-  VEXOR_TRY(record.actor_name, read_text(reader));
-  VEXOR_TRY(const std::uint8_t kind, reader.u8());
-  if (kind < 1 || kind > static_cast<std::uint8_t>(OperationKind::kGrant)) {
-    return Error(Errc::kCorrupt, "journal record: unknown operation");
-  }
-  record.kind = static_cast<OperationKind>(kind);
-  VEXOR_TRY(record.repository, reader.varint());
-  VEXOR_TRY(record.subject, read_text(reader));
-  VEXOR_TRY(record.pool, reader.varint());
-  VEXOR_TRY(const std::uint64_t first, reader.varint());
-  VEXOR_TRY(const std::uint64_t count, reader.varint());
-  if (first > kNoObject || count > kNoObject) return Error(Errc::kCorrupt, "journal record: range");
-  record.first_object = static_cast<ObjectNumber>(first);
-  record.object_count = static_cast<std::uint32_t>(count);
-  VEXOR_TRY(record.objects_digest, read_text(reader));
-  VEXOR_TRY(record.previous_hash, read_text(reader));
-  VEXOR_TRY(read_lists(reader, record));
-  VEXOR_TRY(read_erasures(reader, record));
+  VEXOR_TRY(version == kVersion ? read_whole(reader, record) : read_purged(reader, record));
   VEXOR_TRY(reader.end());
   return record;
 }

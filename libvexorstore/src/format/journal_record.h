@@ -25,6 +25,8 @@ enum class OperationKind : std::uint8_t {
   kAccount,
   kKey,
   kGrant,
+  kPurgeRequest,  // made, withdrawn or refused; an approval is a kRepositoryPurge
+  kPurgeReport,
 };
 std::string_view operation_name(OperationKind kind);
 
@@ -62,8 +64,17 @@ struct JournalRecord {
   std::vector<RefChange> refs;
   std::vector<RowChange> changes;
   std::vector<RangeErasure> erasures;  // done before `changes`
-  std::string previous_hash;  // BLAKE2b-256 of the encoded record before this one
+  std::string previous_hash;  // BLAKE2b-256 of the encoded record before this one, when that was whole
+  // Of the purged form only: the request that purged it, and its hash when it was whole. The form has no actor, subject,
+  // refs and erasures.
+  std::uint64_t purge_request = 0;
+  std::string own_hash;
+  bool is_purged() const { return !own_hash.empty(); }
 };
+
+// Without what was the repository's. `own_hash`: of the encoded whole record, 32 octets. With `keeps_objects` the objects
+// are still there, since another repository has them: their range stays, and the rows that derive from them.
+JournalRecord purged_form(const JournalRecord& whole, std::uint64_t request, std::string own_hash, bool keeps_objects);
 
 std::string encode_journal_record(const JournalRecord& record);
 Result<JournalRecord> decode_journal_record(Bytes value);

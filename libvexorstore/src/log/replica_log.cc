@@ -1,9 +1,10 @@
 #include "vexorstore/replica_log.h"
 
-#include "crypto/digest.h"
 #include "format/log_rows.h"
 #include "log/rows_reader.h"
 #include "log/rows_writer.h"
+#include "store/journal.h"
+#include "store/purges.h"
 
 namespace vexor {
 
@@ -73,7 +74,7 @@ Result<LogPosition> StoreLog::position(std::uint64_t sequence) const {
   VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
   VEXOR_TRY(const std::string encoded, encoded_record(*snapshot, sequence));
   VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
-  return LogPosition{record.epoch, record.sequence, blake2b_256(encoded)};
+  return LogPosition{record.epoch, record.sequence, store::record_hash(record, encoded)};
 }
 
 // The primary gives out ids that no record of the tail has.
@@ -133,7 +134,7 @@ Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::
   const JournalRecord& record = decoded.value();
   if (record.sequence != last.sequence + 1 || record.previous_hash != last.hash) return Error(Errc::kConflict, "the entries do not follow on the last one");
   if (record.epoch < last.epoch) return Error(Errc::kProtocol, "a record of an epoch before that of the last one");
-  last = {record.epoch, record.sequence, blake2b_256(entry.record)};
+  last = {record.epoch, record.sequence, store::record_hash(record, entry.record)};
   if (entry.position.sequence != last.sequence || entry.position.epoch != last.epoch || entry.position.hash != last.hash) {
     return Error(Errc::kProtocol, "a record at another position than it says");
   }
@@ -206,6 +207,34 @@ Result<void> StoreLog::take_back(std::uint64_t sequence) {
   return core_.committer->take_back([&] { return erase_after(sequence); }, to);
 }
 
+// Of the record's pool; nullopt: nobody has the pool any more.
+Result<std::optional<HashAlgorithm>> algorithm_of(const sys::StorageSnapshot& snapshot, const JournalRecord& record) {
+  VEXOR_TRY(const auto own, snapshot.get(Family::kRepositories, "r" + format::pool_key(record.repository)));
+  if (own) {
+    VEXOR_TRY(const format::RepositoryRow row, format::decode_repository_row(own->bytes()));
+    return std::optional(row.algorithm);
+  }
+  const auto cursor = snapshot.cursor(Family::kRepositories);
+  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
+    VEXOR_TRY(const format::RepositoryRow row, format::decode_repository_row(cursor->value()));
+    if (row.pool == record.pool) return std::optional(row.algorithm);
+  }
+  VEXOR_TRY(cursor->status());
+  return std::optional<HashAlgorithm>();
+}
+
+// A record whose objects a purge has erased, before PurgeWork came to it: as it will be. Nullopt: no purge did.
+Result<std::optional<JournalRecord>> purged_meanwhile(const sys::StorageSnapshot& snapshot, const JournalRecord& record, const std::string& hash) {
+  VEXOR_TRY(const auto algorithm, algorithm_of(snapshot, record));
+  if (algorithm) return std::optional<JournalRecord>();
+  VEXOR_TRY(const auto purges, store::read_purges(snapshot));
+  for (const format::PurgeRow& row : purges) {
+    const bool has_taken = row.state == format::PurgeState::kApproved && row.pool == record.pool && !row.keeps_objects;
+    if (has_taken) return std::optional(format::purged_form(record, record.is_purged() ? record.purge_request : row.request, hash, false));
+  }
+  return std::optional<JournalRecord>();
+}
+
 Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const {
   HashAlgorithm algorithm{};
   VEXOR_TRY(const auto quarantine, snapshot->get(Family::kQuarantine, format::number_key(record.pool, record.first_object)));
@@ -213,10 +242,9 @@ Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& 
     VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(quarantine->bytes()));
     algorithm = row.algorithm;
   } else {
-    VEXOR_TRY(const auto repository, snapshot->get(Family::kRepositories, "r" + format::pool_key(record.repository)));
-    if (!repository) return Error(Errc::kNotFound, "the repository of journal record " + std::to_string(record.sequence) + " was purged");
-    VEXOR_TRY(const format::RepositoryRow row, format::decode_repository_row(repository->bytes()));
-    algorithm = row.algorithm;
+    VEXOR_TRY(const auto found, algorithm_of(*snapshot, record));
+    if (!found) return Error(Errc::kNotFound, "the repository of journal record " + std::to_string(record.sequence) + " was purged");
+    algorithm = *found;
   }
   return std::unique_ptr<RowsReader>(std::make_unique<log::StoredRowsReader>(snapshot, std::move(record), algorithm, core_.options.limits));
 }
@@ -267,8 +295,13 @@ Result<LogEntry> StoreLog::read(std::uint64_t sequence) const {
   LogEntry entry;
   VEXOR_TRY(entry.record, encoded_record(*snapshot, sequence));
   VEXOR_TRY(JournalRecord record, format::decode_journal_record(entry.record));
-  entry.position = {record.epoch, record.sequence, blake2b_256(entry.record)};
+  entry.position = {record.epoch, record.sequence, store::record_hash(record, entry.record)};
   if (record.object_count == 0) return entry;
+  VEXOR_TRY(const auto purged, purged_meanwhile(*snapshot, record, entry.position.hash));
+  if (purged) {
+    entry.record = format::encode_journal_record(*purged);
+    return entry;
+  }
   VEXOR_TRY(const auto reader, rows_of(snapshot, std::move(record)));
   VEXOR_TRY(entry.rows, reader->next());
   VEXOR_TRY(const std::string more, reader->next());
@@ -312,7 +345,7 @@ Result<std::string> StoreLog::load_state() const {
 Result<RecordPlace> place_of_record(Bytes encoded) {
   VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
   if (record.previous_hash.size() != 32) return Error(Errc::kCorrupt, "journal record: previous hash");
-  return RecordPlace{{record.epoch, record.sequence, blake2b_256(encoded)}, record.previous_hash};
+  return RecordPlace{{record.epoch, record.sequence, store::record_hash(record, encoded)}, record.previous_hash};
 }
 
 Result<std::unique_ptr<ReplicaLog>> join_replica_set(Store& store) {

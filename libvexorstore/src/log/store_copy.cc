@@ -6,6 +6,7 @@
 #include "format/journal_record.h"
 #include "format/log_rows.h"
 #include "format/pool_rows.h"
+#include "store/journal.h"
 #include "store/store_core.h"
 
 namespace vexor {
@@ -34,7 +35,7 @@ Result<void> check_journal(const sys::StorageSnapshot& snapshot, std::uint64_t t
     const bool follows = record.sequence == out.last.sequence + 1 && record.previous_hash == out.last.hash &&
                          record.epoch >= out.last.epoch && cursor->key() == Bytes(format::journal_key(record.sequence));
     if (!follows) return Error(Errc::kCorrupt, "journal record " + std::to_string(record.sequence) + " does not follow on the one before");
-    out.last = {record.epoch, record.sequence, blake2b_256(cursor->value())};
+    out.last = {record.epoch, record.sequence, store::record_hash(record, cursor->value())};
     if (record.sequence == told) out.hash_at_told = out.last.hash;
   }
   return cursor->status();

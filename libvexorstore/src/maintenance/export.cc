@@ -1,7 +1,7 @@
 // Bundles and figures.
 #include "format/object_parse.h"
-#include "pack/pack_writer.h"
 #include "pack/reachability.h"
+#include "pack/shared_pack.h"
 #include "vexorstore/maintenance.h"
 
 namespace vexor {
@@ -29,15 +29,11 @@ Result<void> export_bundle(Store& store, RepositoryId id, const std::function<Re
   if (!any) return Error(Errc::kInvalidArgument, "the repository has no refs to export");
   VEXOR_TRY(sink(header + "\n"));
   VEXOR_TRY(const pack::SetPtr visible, pack::visible_set(store.core(), repository, reader));
-  pack::PackWriter writer(store.core(), reader, *visible, nullptr, pack::PackOptions{true});
-  constexpr std::size_t kPieceBytes = 256 * 1024;
+  VEXOR_TRY(const auto stream, pack::PackStream::open(store.core(), reader, *visible, nullptr, pack::PackOptions{true}, 0));
   std::string piece;
-  while (!writer.done()) {
+  while (!stream->done()) {
     piece.clear();
-    {
-      pack::PackOutput out(piece, 0);
-      VEXOR_TRY(writer.next(out, kPieceBytes));
-    }
+    VEXOR_TRY(stream->next(piece));
     VEXOR_TRY(sink(piece));
   }
   return success();

@@ -1,7 +1,5 @@
 #include "pack/pack_writer.h"
 
-#include <algorithm>
-
 #include "compress/zlib_stream.h"
 #include "format/pack_entry.h"
 
@@ -13,96 +11,75 @@ namespace {
 
 constexpr int kFreshLevel = 1;  // objects that must be deflated anew while a client waits
 constexpr std::size_t kKeptPayloadBytesMax = 1U << 20U;
-constexpr std::uint64_t kSparseFactor = 8;
 constexpr std::uint64_t kNearNumbers = 64;  // behind an extent: what the next one likely holds
-
-std::vector<ObjectNumber> numbers_of(const Roaring& set) {
-  std::vector<ObjectNumber> out(set.cardinality());
-  set.toUint32Array(out.data());
-  return out;
-}
-
-std::string serialized(const Roaring& set) {
-  std::string out(set.getSizeInBytes(true), '\0');
-  out.resize(set.write(out.data(), true));
-  return out;
-}
 
 }  // namespace
 
-EntryOffsets::EntryOffsets(const std::vector<ObjectNumber>& numbers) : numbers_(numbers) {
-  if (numbers.empty()) return;
-  first_ = numbers.front();
-  const std::uint64_t span = std::uint64_t{numbers.back()} - first_ + 1;
-  is_dense_ = span <= kSparseFactor * numbers.size();
-  offsets_.assign(is_dense_ ? static_cast<std::size_t>(span) : numbers.size(), 0);
+PackWriter::PackWriter(store::StoreCore& core, ObjectReader& reader, std::shared_ptr<PackPlan> plan, std::string trailer)
+    : core_(core), reader_(reader), plan_(std::move(plan)), is_behind_(false), trailer_(std::move(trailer)),
+      cursor_(reader.snapshot()->cursor(Family::kExtents)) {
+  if (trailer_.empty()) checksum_.emplace(reader.algorithm());
 }
 
-std::uint64_t EntryOffsets::find(ObjectNumber number) const {
-  if (is_dense_) return number >= first_ && number - first_ < offsets_.size() ? offsets_[number - first_] : 0;
-  const auto at = std::lower_bound(numbers_.begin(), numbers_.end(), number);
-  return at != numbers_.end() && *at == number ? offsets_[static_cast<std::size_t>(at - numbers_.begin())] : 0;
-}
-
-PackWriter::PackWriter(store::StoreCore& core, ObjectReader& reader, Roaring send, store::SetPtr have, PackOptions options)
-    : core_(core), reader_(reader), send_(std::move(send)), have_(std::move(have)), options_(options), numbers_(numbers_of(send_)),
-      offsets_(numbers_), cursor_(reader.snapshot()->cursor(Family::kExtents)) {}
+PackWriter::PackWriter(store::StoreCore& core, ObjectReader& reader, std::shared_ptr<PackPlan> plan, const PackPosition& from)
+    : core_(core), reader_(reader), plan_(std::move(plan)), is_behind_(true), written_(from.written), position_(from.offset),
+      cursor_(reader.snapshot()->cursor(Family::kExtents)), chunk_rest_(from.chunk_rest), chunk_(from.chunk) {}
 
 Result<void> PackWriter::next(PackOutput& out, std::size_t bytes) {
   const std::uint64_t before = out.pack_bytes();
+  out.set_checksum(checksum_ ? &*checksum_ : nullptr);
   if (!begun_) {
     VEXOR_TRY(begin(out));
   }
-  out.set_checksum(checksum_ ? &*checksum_ : nullptr);
+  const std::vector<ObjectNumber>& numbers = plan_->numbers;
   const std::uint64_t start = position_;
-  while (out.pack_bytes() - before < bytes && (written_ < numbers_.size() || chunk_rest_ > 0)) {
+  while (out.pack_bytes() - before < bytes && (written_ < numbers.size() || chunk_rest_ > 0)) {
     position_ = start + (out.pack_bytes() - before);
     if (chunk_rest_ > 0) {
       VEXOR_TRY(write_chunk(out));
     } else {
-      offsets_.set(written_, position_);
-      VEXOR_TRY(write_entry(numbers_[written_], out));
+      if (!is_behind_) plan_->offsets.set(written_, position_);
+      VEXOR_TRY(write_entry(numbers[written_], out));
       ++written_;
     }
   }
   position_ = start + (out.pack_bytes() - before);
   out.set_checksum(nullptr);
-  if (written_ == numbers_.size() && chunk_rest_ == 0) {
+  out.end_packet();  // with a checksum or without: the same packets
+  if (written_ == numbers.size() && chunk_rest_ == 0) {
     VEXOR_TRY(end(out));
   }
   return success();
 }
 
-// The trailer of a large pack costs as much as all else; the same pack has the same.
 Result<void> PackWriter::begin(PackOutput& out) {
   begun_ = true;
-  core_.pool_uses.note(reader_.pool(), core_.clock.monotonic_time_ms());
-  put_u64be(trailer_key_, reader_.pool());
-  // A rewrite of the pool's payloads makes other bytes of the same sets.
   VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
   rewrites_ = upkeep.rewrites;
-  put_u64be(trailer_key_, rewrites_);
-  put_u8(trailer_key_, options_.ofs_delta ? 1 : 0);
-  std::string sets;
-  put_bytes(sets, serialized(send_));
-  if (have_) put_bytes(sets, serialized(*have_));
-  trailer_key_ += blake2b_256(sets);
-  known_trailer_ = core_.trailers.find(trailer_key_);
-  if (known_trailer_.empty()) checksum_.emplace(reader_.algorithm());
+  if (chunk_rest_ > 0) return go_on_with_chunks();
+  if (position_ > 0) return success();
   std::string header;
-  format::append_pack_header(header, object_count());
-  out.set_checksum(checksum_ ? &*checksum_ : nullptr);
+  format::append_pack_header(header, static_cast<std::uint32_t>(plan_->numbers.size()));
   out.append(header);
   return success();
 }
 
+// The trailer of a large pack costs as much as all else; the same pack has the same.
 Result<void> PackWriter::end(PackOutput& out) {
-  if (known_trailer_.empty()) {
-    known_trailer_ = checksum_->finish();
-    core_.trailers.insert(trailer_key_, known_trailer_);
-  }
-  out.append(known_trailer_);
+  if (checksum_) trailer_ = checksum_->finish();
+  if (trailer_.empty()) return Error(Errc::kCorrupt, "the end of a pack comes before its trailer is known");
+  out.append(trailer_);
   done_ = true;
+  return success();
+}
+
+// From the middle of a large object.
+Result<void> PackWriter::go_on_with_chunks() {
+  VEXOR_TRY(go_to_extent(plan_->numbers[written_ - 1]));
+  const std::string key = format::extent_key(reader_.pool(), extent_first_, chunk_ - 1);
+  cursor_->seek(key);
+  VEXOR_TRY(cursor_->status());
+  if (!cursor_->valid() || cursor_->key() != Bytes(key)) return Error(Errc::kCorrupt, "a chunk of a large object is missing");
   return success();
 }
 
@@ -182,11 +159,12 @@ Result<void> PackWriter::write_entry(ObjectNumber number, PackOutput& out) {
   if (object.is_absent) return Error(Errc::kCorrupt, "object number without an object");
   std::string header;  // short enough to need no allocation, but for a base's id
   if (object.is_delta) {
-    const std::uint64_t base_at = object.base == number ? 0 : offsets_.find(object.base);
-    if (base_at != 0 && options_.ofs_delta) {
+    // What comes later may be written by now, by another writer.
+    const std::uint64_t base_at = object.base < number ? plan_->offsets.find(object.base) : 0;
+    if (base_at != 0 && plan_->options.ofs_delta) {
       format::append_pack_entry_header(header, Kind::kOfsDelta, object.entry_bytes);
       format::append_ofs_distance(header, position_ - base_at);
-    } else if ((object.base != number && send_.contains(object.base)) || (have_ && have_->contains(object.base))) {
+    } else if ((object.base != number && plan_->send.contains(object.base)) || (plan_->have && plan_->have->contains(object.base))) {
       VEXOR_TRY(const StoredEntry base_entry, reader_.entry(object.base));
       format::append_pack_entry_header(header, Kind::kRefDelta, object.entry_bytes);
       header.append(base_entry.object.id.raw());
@@ -204,6 +182,7 @@ Result<void> PackWriter::write_entry(ObjectNumber number, PackOutput& out) {
   }
   out.append(payload);
   chunk_rest_ = object.payload_bytes - payload.size();
+  chunk_ = 1;
   return success();
 }
 
@@ -218,6 +197,7 @@ Result<void> PackWriter::write_chunk(PackOutput& out) {
   if (piece.empty()) return Error(Errc::kCorrupt, "a chunk of a large object is empty");
   out.append(piece);
   chunk_rest_ -= piece.size();
+  ++chunk_;
   return success();
 }
 

@@ -97,17 +97,21 @@ void RefListing::next(std::string& out, std::size_t bytes) {
     format::append_pkt_line(out, joined({"unborn HEAD symref-target:", table_->unborn_head, "\n"}));
   }
   while (!done() && out.size() - start < bytes) {
-    const bool goes_on = append_block(*table_->blocks[block_], out);
+    const bool goes_on = append_block(out);
     if (goes_on && ++block_ < table_->blocks.size()) continue;
     ++prefix_;
     begin_prefix();
   }
 }
 
-bool RefListing::append_block(const store::RefBlock& block, std::string& out) const {
+bool RefListing::append_block(std::string& out) const {
+  const store::RefBlock& block = *table_->blocks[block_];
   const std::string& prefix = request_.prefixes[prefix_];
   const bool as_stored = request_.symrefs && request_.peel;
-  if (as_stored && prefix.empty()) {
+  // All names of a block are between its first and the next one's.
+  const bool all_match = prefix.empty() || (block.first.starts_with(prefix) && block_ + 1 < table_->blocks.size() &&
+                                            table_->blocks[block_ + 1]->first.starts_with(prefix));
+  if (as_stored && all_match) {
     out.append(block.lines);
     return true;
   }

@@ -27,8 +27,8 @@ class RefListing {
 
  private:
   void begin_prefix();
-  // False: what follows is behind the prefix.
-  bool append_block(const store::RefBlock& block, std::string& out) const;
+  // What the block at hand has of the prefix. False: what follows is behind the prefix.
+  bool append_block(std::string& out) const;
 
   store::RefTablePtr table_;
   LsRefs request_;

@@ -4,10 +4,10 @@
 #include <set>
 #include <utility>
 
-#include "pack/pack_writer.h"
 #include "pack/past.h"
 #include "pack/reachability_walker.h"
 #include "pack/select.h"
+#include "pack/shared_pack.h"
 #include "protocol/ref_listing.h"
 #include "protocol/session_base.h"
 
@@ -19,7 +19,6 @@ using format::PktLine;
 using pack::kNoObject;
 using pack::ObjectNumber;
 
-constexpr std::size_t kPackPieceBytes = 256 * 1024 - 64;  // of one run_work()
 constexpr std::size_t kListingPieceBytes = 256 * 1024;
 // A client that wants more is not told "ready": it tells all its haves and is done. Bounds the walks.
 constexpr std::size_t kReadyWantsMax = 256;
@@ -50,6 +49,12 @@ class UploadPack final : public SessionBase {
   }
 
   Bytes keep_alive() const override { return selecting_ && fetch_.sideband ? kKeepAlive : Bytes(); }
+
+  // What another session made already needs no work.
+  void take_output(std::string& out, std::size_t front) override {
+    SessionBase::take_output(out, front);
+    if (packing_ && stream_->next_if_ready(output_) && stream_->done()) end_pack();
+  }
 
   void run_work() override {
     if (auto done = work(); done.has_error()) {
@@ -433,6 +438,8 @@ class UploadPack final : public SessionBase {
     }
     VEXOR_TRY(check_deepen());
     const bool deepens = fetch_.request.deepen.any();
+    fetch_.sideband = true;
+    fetch_.sideband_bytes = kPktLineBytesMax;
     if (deepens) {
       VEXOR_TRY(begin_pack());
       answer("shallow-info\n");
@@ -440,8 +447,6 @@ class UploadPack final : public SessionBase {
       format::append_delim(output_);
     }
     answer("packfile\n");
-    fetch_.sideband = true;
-    fetch_.sideband_bytes = kPktLineBytesMax;
     if (deepens) tell_progress();
     else selecting_ = has_work_ = true;
     return success();
@@ -462,7 +467,7 @@ class UploadPack final : public SessionBase {
 
   void tell_progress() {
     if (fetch_.quiet || !fetch_.sideband) return;
-    const std::string count = std::to_string(writer_->object_count());
+    const std::string count = std::to_string(stream_->object_count());
     format::append_sideband(output_, 2, "Enumerating objects: " + count + ", done.\n", fetch_.sideband_bytes);
   }
 
@@ -486,7 +491,8 @@ class UploadPack final : public SessionBase {
 
   Result<void> begin_pack() {
     VEXOR_TRY(select());
-    writer_.emplace(core_, reader_, std::move(selection_.send), selection_.have, pack::PackOptions{fetch_.ofs_delta});
+    VEXOR_TRY(stream_, pack::PackStream::open(core_, reader_, std::move(selection_.send), selection_.have, pack::PackOptions{fetch_.ofs_delta},
+                                              fetch_.sideband ? fetch_.sideband_bytes : 0));
     packing_ = true;
     has_work_ = true;
     return success();
@@ -506,21 +512,20 @@ class UploadPack final : public SessionBase {
   }
 
   Result<void> continue_pack() {
-    {
-      pack::PackOutput out(output_, fetch_.sideband ? fetch_.sideband_bytes : 0);
-      VEXOR_TRY(writer_->next(out, kPackPieceBytes));
-    }
-    if (writer_->done()) {
-      if (fetch_.sideband) format::append_flush(output_);
-      writer_.reset();
-      packing_ = false;
-      if (options_.version != 2 || options_.stateless) {
-        finish();
-      } else {
-        has_work_ = true;
-      }
-    }
+    VEXOR_TRY(stream_->next(output_));
+    if (stream_->done()) end_pack();
     return success();
+  }
+
+  void end_pack() {
+    if (fetch_.sideband) format::append_flush(output_);
+    stream_.reset();
+    packing_ = false;
+    if (options_.version != 2 || options_.stateless) {
+      finish();
+    } else {
+      has_work_ = true;
+    }
   }
 
   // ---- protocol versions 0 and 1
@@ -642,7 +647,7 @@ class UploadPack final : public SessionBase {
   std::size_t judged_commons_ = 0;  // commons when ready() last said no
   pack::FetchSelection selection_;
   std::optional<RefListing> listing_;  // being told
-  std::optional<pack::PackWriter> writer_;
+  std::unique_ptr<pack::PackStream> stream_;
   bool selecting_ = false;
   bool packing_ = false;
 };

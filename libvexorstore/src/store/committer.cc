@@ -4,6 +4,7 @@
 #include "crypto/digest.h"
 #include "format/log_rows.h"
 #include "format/state_rows.h"
+#include "store/journal.h"
 
 namespace vexor::store {
 namespace {
@@ -65,7 +66,7 @@ Result<std::unique_ptr<Committer>> Committer::open(sys::StorageBackend& backend,
   VEXOR_TRY(cursor->status());
   if (cursor->valid()) {
     VEXOR_TRY(const format::JournalRecord last, format::decode_journal_record(cursor->value()));
-    out->last_ = {last.epoch, last.sequence, blake2b_256(cursor->value())};
+    out->last_ = {last.epoch, last.sequence, record_hash(last, cursor->value())};
   }
   out->applied_ = out->last_.sequence;
   VEXOR_TRY(const auto row, snapshot->get(sys::Family::kMeta, format::applied_key()));

@@ -1,5 +1,6 @@
 #include "store/journal.h"
 
+#include "crypto/digest.h"
 #include "format/log_rows.h"
 
 namespace vexor::store {
@@ -15,6 +16,10 @@ Result<std::uint64_t> applied_sequence(const sys::StorageSnapshot& snapshot) {
   if (!cursor->valid()) return std::uint64_t{0};
   ByteReader key(cursor->key());
   return key.u64be();
+}
+
+std::string record_hash(const format::JournalRecord& record, Bytes encoded) {
+  return record.is_purged() ? record.own_hash : blake2b_256(encoded);
 }
 
 Result<format::JournalRecord> read_journal_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) {

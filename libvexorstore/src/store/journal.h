@@ -8,6 +8,9 @@ namespace vexor::store {
 // Sequence of the last record that is applied: behind it a replica may still cut records off. 0: none.
 Result<std::uint64_t> applied_sequence(const sys::StorageSnapshot& snapshot);
 
+// What the record after it names as the hash of the one before: BLAKE2b-256 of the encoded record, or of what it was when it was whole.
+std::string record_hash(const format::JournalRecord& record, Bytes encoded);
+
 // Errors: kCorrupt (the record is missing or malformed).
 Result<format::JournalRecord> read_journal_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence);
 

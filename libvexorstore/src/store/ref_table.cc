@@ -25,6 +25,7 @@ class BlockReader {
   Result<std::shared_ptr<const RefBlock>> read(std::string first, const std::string& end, std::size_t bytes_max, bool& more) {
     auto block = std::make_shared<RefBlock>();
     block->first = std::move(first);
+    if (bytes_max <= kBlockBytes) block->lines.reserve(bytes_max + kBlockBytes / 16);
     more = false;
     for (; cursor_->valid() && cursor_->key().starts_with(prefix_); cursor_->next()) {
       const Bytes name = cursor_->key().substr(prefix_.size());
@@ -45,11 +46,11 @@ class BlockReader {
  private:
   Result<void> add(Bytes name, const format::RefRow& row, RefBlock& block) {
     if (is_hidden(repository_.row, name)) return success();
-    std::string line;
+    std::string& line = line_;
+    line.clear();
     if (row.symref_target.empty()) {
       block.tips.push_back({row.id, row.number});
-      line = row.id.hex();
-      line.append(" ").append(name);
+      line.append(row.id.hex()).append(" ").append(name);
       if (row.peeled) line.append(" peeled:").append(row.peeled->hex());
     } else {
       block.targets.push_back(row.symref_target);
@@ -57,8 +58,7 @@ class BlockReader {
       const bool is_shown = target && !is_hidden(repository_.row, target->name);
       if (name == "HEAD") unborn_head_ = is_shown ? "" : row.symref_target;
       if (!is_shown) return success();
-      line = target->row.id.hex();
-      line.append(" ").append(name).append(" symref-target:").append(row.symref_target);
+      line.append(target->row.id.hex()).append(" ").append(name).append(" symref-target:").append(row.symref_target);
       if (target->row.peeled) line.append(" peeled:").append(target->row.peeled->hex());
     }
     line.push_back('\n');
@@ -71,6 +71,7 @@ class BlockReader {
   std::string prefix_;
   std::unique_ptr<sys::Cursor> cursor_;
   std::string unborn_head_;
+  std::string line_;  // room that is used again
 };
 
 void append(std::shared_ptr<const RefBlock> block, RefTable& table) {

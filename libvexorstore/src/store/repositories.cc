@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "format/ref_name.h"
-#include "store/repository_changes.h"
+#include "store/purges.h"
 
 namespace vexor {
 
@@ -111,6 +111,22 @@ RepositoryRow undelete(Change& change, const RepositoryRow& before) {
   replace_row(change, before, after);
   put_row(change, Family::kRepositories, "n" + after.name, id_value(after.number));
   return after;
+}
+
+void erase_repository(Change& change, const RepositoryRow& row, bool keeps_objects) {
+  expect_row(change, row);
+  change.record.changes.push_back({Family::kRepositories, "r" + id_value(row.number), std::nullopt});
+  change.record.changes.push_back({Family::kRepositories, "g" + id_value(row.number), std::nullopt});
+  for (const Family family : {Family::kRefs, Family::kReflog, Family::kGrants}) {
+    change.record.erasures.push_back({family, id_value(row.number), id_value(row.number + 1)});
+  }
+  change.record.erasures.push_back({Family::kMeta, "v" + id_value(row.number), "v" + id_value(row.number + 1)});  // kept sets
+  if (keeps_objects) return;
+  for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
+    change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});
+  }
+  change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});
+  change.record.changes.push_back({Family::kMeta, format::scrub_key(row.pool), std::nullopt});
 }
 
 Result<std::pair<RepositoryRow, bool>> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name) {
@@ -230,23 +246,8 @@ Result<void> Store::delete_repository(const std::string& name, const Actor& acto
 Result<void> Store::purge_repository(const std::string& name, const Actor& actor) {
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   VEXOR_TRY(const auto found, find_deleted(*snapshot, name));
-  const auto& [row, shared] = found;
-  Change change = begin_change(OperationKind::kRepositoryPurge, actor, row.number, name);
-  const std::string key = "r" + id_value(row.number);
-  change.preconditions.push_back({Family::kRepositories, key, format::encode_repository_row(row)});
-  change.record.changes.push_back({Family::kRepositories, key, std::nullopt});
-  change.record.changes.push_back({Family::kRepositories, "g" + id_value(row.number), std::nullopt});
-  for (const Family family : {Family::kRefs, Family::kReflog, Family::kGrants}) {
-    change.record.erasures.push_back({family, id_value(row.number), id_value(row.number + 1)});
-  }
-  change.record.erasures.push_back({Family::kMeta, "v" + id_value(row.number), "v" + id_value(row.number + 1)});  // kept sets
-  if (!shared) {
-    for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
-      change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});
-    }
-    change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});
-    change.record.changes.push_back({Family::kMeta, format::scrub_key(row.pool), std::nullopt});
-  }
+  Change change = begin_change(OperationKind::kRepositoryPurge, actor, found.first.number, name);
+  erase_repository(change, found.first, found.second);
   return submit_done(*core_, std::move(change), name);
 }
 

@@ -1,6 +1,7 @@
 // StoreCore: what the rooms above the seam share: backend, committer, pools, snapshots.
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <map>
 #include <mutex>
@@ -13,11 +14,16 @@
 #include "format/state_rows.h"
 #include "store/committer.h"
 #include "store/extent_directory.h"
+#include "store/in_flight.h"
 #include "store/pool_uses.h"
 #include "store/single_flight.h"
 #include "vexorstore/maintenance.h"
 #include "vexorstore/store.h"
 #include "vexorstore/sys/random.h"
+
+namespace vexor::pack {
+class SharedPack;
+}
 
 namespace vexor::store {
 
@@ -202,6 +208,8 @@ class StoreCore {
   SetCache sets{256U << 20U};
   SingleFlight set_flights;  // of `sets` and `visible_sets`
   TrailerCache trailers;
+  InFlight<pack::SharedPack> packs;
+  std::atomic<std::uint64_t> shared_pack_bytes{0};  // that those hold for their readers
   ExtentDirectory extents;
   LatestCache<FreshPayload> fresh_payloads{32U << 20U};  // by pool and number; generation: rewrites of the pool
   LatestCache<RefTable> ref_tables{256U << 20U};

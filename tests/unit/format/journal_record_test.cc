@@ -1,5 +1,7 @@
 #include "format/journal_record.h"
 
+#include <map>
+
 #include "crypto/digest.h"
 #include "support/vector_test.h"
 
@@ -29,6 +31,8 @@ TEST(JournalRecord, vectors_whole_and_cut) {
         EXPECT_EQ(record.object_count, vector.number("object_count"));
         EXPECT_EQ(record.objects_digest, vector.octets("objects_digest"));
         EXPECT_EQ(record.previous_hash, vector.octets("previous_hash"));
+        EXPECT_EQ(record.purge_request, vector.all("purge_request").empty() ? 0U : vector.number("purge_request"));
+        EXPECT_EQ(to_hex(record.own_hash), vector.all("own_hash").empty() ? "" : vector.all("own_hash").front());
         EXPECT_EQ(journal_record_time(vector.bytes).value(), record.time_ms);
         EXPECT_EQ(journal_record_repository(vector.bytes).value(), record.repository);
         std::vector<std::string> refs;
@@ -54,6 +58,17 @@ TEST(JournalRecord, each_names_the_digest_of_the_one_before) {
     EXPECT_EQ(to_hex(decode_journal_record(vector.bytes).value().previous_hash), to_hex(previous)) << vector.name;
     previous = blake2b_256(vector.bytes);
   }
+}
+
+TEST(JournalRecord, the_purged_form_is_what_the_vectors_say) {
+  std::map<std::string, Vector> named;
+  for (const Vector& vector : family_vectors("journal")) named.emplace(vector.name, vector);
+  JournalRecord push = decode_journal_record(named.at("push").bytes).value();
+  push.changes.push_back({sys::Family::kBitmaps, number_key(1, 7), std::nullopt});
+  push.changes.push_back({sys::Family::kRepositories, "nann/secret", pool_key(1)});
+  const std::string hash = blake2b_256(named.at("push").bytes);
+  EXPECT_EQ(to_hex(encode_journal_record(purged_form(push, 9, hash, false))), to_hex(named.at("purged-push").bytes));
+  EXPECT_EQ(to_hex(encode_journal_record(purged_form(push, 9, hash, true))), to_hex(named.at("purged-push-to-a-shared-pool").bytes));
 }
 
 }  // namespace

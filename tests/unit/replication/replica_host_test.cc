@@ -21,6 +21,7 @@ Options quick() {
   options.detector_ms = 400;
   options.member_silence_ms = 400;
   options.member_lag_ms = 1000;
+  options.offsite_wait_ms = 1000;
   return options;
 }
 

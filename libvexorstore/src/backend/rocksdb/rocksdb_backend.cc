@@ -17,7 +17,9 @@
 
 #include "backend/rocksdb/check_files.h"
 #include "backend/rocksdb/compact_range.h"
+#include "backend/rocksdb/forget_files.h"
 #include "vexorstore/sys/backends.h"
+#include "vexorstore/sys/forgetting.h"
 
 namespace vexor::sys {
 
@@ -204,7 +206,7 @@ class RocksdbBulkWriter final : public BulkWriter {
   std::uint64_t bytes_ = 0;
 };
 
-class RocksdbBackend final : public StorageBackend {
+class RocksdbBackend final : public StorageBackend, public Forgetting {
  public:
   RocksdbBackend(std::shared_ptr<Database> database, fs::path bulk) : database_(std::move(database)), bulk_(std::move(bulk)) {}
 
@@ -277,6 +279,10 @@ class RocksdbBackend final : public StorageBackend {
     if (const auto status = database_->db->Flush(flush, database_->families); !status.ok()) return to_error(status);
     return false;
   }
+  // `audit` has no rows (docs/format/meta.md).
+  Result<bool> forget(std::uint64_t& moment) override {
+    return forget_files(*database_->db, database_->families, (*database_)[Family::kAudit], bulk_.parent_path(), moment);
+  }
   Capabilities capabilities() const override { return {true, 1U << 30U, 8}; }
   std::uint64_t approximate_bytes(Family family) override {
     std::uint64_t files = 0;
@@ -314,6 +320,7 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   db_options.max_open_files = 2000;
   db_options.keep_log_file_num = 4;
   db_options.max_log_file_size = 8U << 20U;
+  db_options.max_manifest_file_size = kManifestBytesMax;
   db_options.info_log_level = rocksdb::WARN_LEVEL;
   db_options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
   db_options.max_total_wal_size = 256U << 20U;

@@ -1,0 +1,220 @@
+// Purges by two persons, over a memory backend: who may, what is left of the journal, and what a follower gets.
+#include "vexorstore/purge.h"
+
+#include "crypto/digest.h"
+#include "format/journal_record.h"
+#include "support/replica_pair.h"
+#include "support/repository_fixtures.h"
+
+namespace vexor {
+namespace {
+
+using namespace test;
+using sys::Family;
+
+const PurgePolicy kPolicy{{"ann", "bob"}, 60};
+const Actor kAnn{101, "ann"};
+const Actor kBob{102, "bob"};
+const Actor kDan{103, "dan"};
+
+void finish(Store& store) {
+  const auto work = PurgeWork::begin(store, {});
+  for (int i = 0; i < 1000; ++i) {
+    const auto step = work->work(1);
+    ASSERT_TRUE(step.has_value()) << step.error().message();
+    if (step.value() == PurgeWork::Step::kIdle) return;
+  }
+  FAIL() << "it does not end";
+}
+
+class Purges : public ClockedRepository {
+ protected:
+  std::uint64_t ask(const Actor& actor = kAnn) {
+    const auto made = request_purge(*store_, kPolicy, "a/b", "law", actor);
+    EXPECT_TRUE(made.has_value()) << made.error().message();
+    return made.value().request;
+  }
+  Errc approval(std::uint64_t request, const Actor& actor) {
+    const auto done = approve_purge(*store_, kPolicy, request, actor);
+    return done.has_error() ? done.error().code() : Errc{};
+  }
+  std::string journal() {
+    std::string out;
+    for (const auto& [key, value] : family_rows(*backend_, Family::kJournal)) out += value;
+    return out;
+  }
+};
+
+TEST_F(Purges, only_what_is_deleted_and_only_by_two) {
+  EXPECT_EQ(request_purge(*store_, kPolicy, "a/b", "law", kAnn).error().code(), Errc::kNotFound);
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  EXPECT_EQ(request_purge(*store_, kPolicy, "a/b", "law", kDan).error().code(), Errc::kRefused);
+  EXPECT_EQ(request_purge(*store_, kPolicy, "a/b", "law", Actor{}).error().code(), Errc::kRefused);
+  EXPECT_EQ(request_purge(*store_, {{"ann"}, 60}, "a/b", "law", kAnn).error().code(), Errc::kRefused);
+  EXPECT_EQ(request_purge(*store_, kPolicy, "a/b", "", kAnn).error().code(), Errc::kInvalidArgument);
+  EXPECT_EQ(request_purge(*store_, kPolicy, "a/b", "a\nb", kAnn).error().code(), Errc::kInvalidArgument);
+  EXPECT_EQ(request_purge(*store_, kPolicy, "a/b", std::string(kPurgeReasonBytesMax + 1, 'x'), kAnn).error().code(), Errc::kLimitExceeded);
+  const std::uint64_t request = ask();
+  EXPECT_EQ(request_purge(*store_, kPolicy, "a/b", "law", kBob).error().code(), Errc::kConflict);
+  EXPECT_EQ(approval(request, kAnn), Errc::kRefused);
+  EXPECT_EQ(approval(request, kDan), Errc::kRefused);
+  EXPECT_EQ(approval(request + 1000, kBob), Errc::kNotFound);
+  clock_.now_ms += 60'000;
+  EXPECT_EQ(approval(request, kBob), Errc::kRefused);
+  EXPECT_EQ(find_purge(*store_, request).value().status, PurgeStatus::kExpired);
+  const std::uint64_t second = ask();
+  EXPECT_EQ(close_purge(*store_, kPolicy, second, kAnn).value().status, PurgeStatus::kWithdrawn);
+  EXPECT_EQ(approval(second, kBob), Errc::kConflict);
+  EXPECT_EQ(close_purge(*store_, kPolicy, ask(), kBob).value().status, PurgeStatus::kRefused);
+  // Nothing was removed.
+  EXPECT_TRUE(store_->restore_repository("a/b", {}).has_value());
+  EXPECT_EQ(visible_objects(*store_, id_).empty(), false);
+}
+
+TEST_F(Purges, not_what_was_restored_since) {
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  ASSERT_TRUE(store_->restore_repository("a/b", {}).has_value());
+  EXPECT_EQ(approval(request, kBob), Errc::kConflict);
+  clock_.now_ms += 1;
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  EXPECT_EQ(approval(request, kBob), Errc::kConflict);
+}
+
+TEST_F(Purges, rows_and_records_go_and_the_chain_stays) {
+  push("a/b", "refs/heads/secret-name", main_, 3);
+  EXPECT_NE(journal().find("secret-name"), std::string::npos);
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  EXPECT_EQ(approval(request, kBob), Errc{});
+  EXPECT_FALSE(find_purge(*store_, request).value().is_done_here);
+  EXPECT_NE(journal().find("secret-name"), std::string::npos) << "the test would show nothing";
+  finish(*store_);
+  EXPECT_EQ(journal().find("secret-name"), std::string::npos);
+  for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes, Family::kRefs, Family::kReflog}) {
+    EXPECT_TRUE(family_rows(*backend_, family).empty()) << sys::family_name(family);
+  }
+  EXPECT_TRUE(find_purge(*store_, request).value().is_done_here);
+  std::string previous(32, '\0');
+  std::uint64_t purged = 0;
+  for (const auto& [key, value] : family_rows(*backend_, Family::kJournal)) {
+    const auto record = format::decode_journal_record(value).value();
+    EXPECT_EQ(record.previous_hash, previous) << record.sequence;
+    previous = record.is_purged() ? record.own_hash : blake2b_256(value);
+    purged += record.is_purged() ? 1U : 0U;
+  }
+  EXPECT_EQ(purged, 4U);  // made, two pushes, deleted
+  // What it did is told once, and is in the certificate's records.
+  const auto told = unreported_purges(*store_, 0).value();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].second.journal_records, purged);
+  ASSERT_TRUE(report_purge(*store_, request, told[0].second).has_value());
+  EXPECT_TRUE(unreported_purges(*store_, 0).value().empty());
+  const auto records = purge_records(*store_, request).value();
+  ASSERT_EQ(records.size(), 3U);
+  EXPECT_EQ(records[0].actor, "ann");
+  EXPECT_EQ(records[1].actor, "bob");
+  EXPECT_EQ(records[2].operation, "purge-report");
+  EXPECT_EQ(records[2].hash, store_->core().committer->last_position().hash);
+  // No number is given out again, and the store opens and goes on.
+  reopen();
+  EXPECT_GT(store_->create_repository("a/b", {}, {}).value().id, request);
+  push("a/b", "refs/heads/main", std::nullopt, 2);
+}
+
+TEST_F(Purges, a_fork_keeps_the_objects_until_it_goes_too) {
+  const RepositoryId fork = store_->fork_repository("a/b", "a/fork", {}).value().id;
+  const auto objects = visible_objects(*store_, fork);
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  EXPECT_EQ(approval(request, kBob), Errc{});
+  EXPECT_TRUE(find_purge(*store_, request).value().keeps_objects);
+  finish(*store_);
+  EXPECT_EQ(visible_objects(*store_, fork), objects);
+  const auto push = format::decode_journal_record(family_rows(*backend_, Family::kJournal)[format::journal_key(2)]).value();
+  EXPECT_TRUE(push.is_purged());
+  EXPECT_GT(push.object_count, 0U);
+  ASSERT_TRUE(store_->delete_repository("a/fork", {}).has_value());
+  const auto second = request_purge(*store_, kPolicy, "a/fork", "law", kAnn).value().request;
+  EXPECT_EQ(approval(second, kBob), Errc{});
+  EXPECT_FALSE(find_purge(*store_, second).value().keeps_objects);
+  finish(*store_);
+  EXPECT_TRUE(family_rows(*backend_, Family::kExtents).empty());
+  EXPECT_EQ(format::decode_journal_record(family_rows(*backend_, Family::kJournal)[format::journal_key(2)]).value().object_count, 0U);
+}
+
+class PurgesOfASet : public testing::Test {
+ protected:
+  PurgesOfASet() { EXPECT_TRUE(primary_.log->lead(1, primary_.sink).has_value()); }
+  void purge(const std::string& name) {
+    replicate(primary_, {}, [&] {
+      ASSERT_TRUE(primary_.store->delete_repository(name, {}).has_value());
+      const auto asked = request_purge(*primary_.store, kPolicy, name, "law", kAnn);
+      ASSERT_TRUE(asked.has_value()) << asked.error().message();
+      ASSERT_TRUE(approve_purge(*primary_.store, kPolicy, asked.value().request, kBob).has_value());
+    });
+  }
+  // All that the primary has, as it can be sent now.
+  void catch_up(Member& follower) {
+    for (std::uint64_t next = follower.log->last().sequence + 1; next <= primary_.log->last().sequence; ++next) {
+      const auto entry = primary_.log->read(next);
+      ASSERT_TRUE(entry.has_value()) << next << ": " << entry.error().message();
+      ship(*primary_.log, *follower.log, entry.value());
+      ASSERT_TRUE(follower.log->apply(next).has_value());
+    }
+    EXPECT_EQ(follower.log->last().hash, primary_.log->last().hash);
+  }
+  Member primary_;
+};
+
+TEST_F(PurgesOfASet, a_member_that_was_away_gets_the_purged_form) {
+  const Push small = make_push(std::nullopt, 0, 3, "refs/heads/main", ObjectId::null(kAlgorithm));
+  const Push large = make_push(small.tip, 1, 4100, "refs/heads/main", small.tip);  // in files
+  replicate(primary_, {}, [&] {
+    ASSERT_TRUE(primary_.store->create_repository("a/b", {}, {}).has_value());
+    ASSERT_TRUE(primary_.store->create_repository("a/stays", {}, {}).has_value());
+    ASSERT_TRUE(run_push(*primary_.store, "a/b", small.request));
+    ASSERT_TRUE(run_push(*primary_.store, "a/b", large.request));
+    ASSERT_TRUE(run_push(*primary_.store, "a/stays", make_push(std::nullopt, 7, 3, "refs/heads/main", ObjectId::null(kAlgorithm)).request));
+  });
+  purge("a/b");
+  // Also before the primary has emptied its own records.
+  Member early;
+  catch_up(early);
+  finish(*early.store);
+  finish(*primary_.store);
+  Member late;
+  catch_up(late);
+  EXPECT_EQ(all_rows(*late.backend), all_rows(*primary_.backend));
+  EXPECT_EQ(visible_objects(*late.store, late.store->find_repository("a/stays").value()->id).size(), 5U);
+  // It opens with an empty place in its chain, and leads.
+  late.reopen();
+  EXPECT_EQ(late.log->last().hash, primary_.log->last().hash);
+  for (const auto& [key, value] : family_rows(*early.backend, Family::kJournal)) {
+    EXPECT_EQ(format::decode_journal_record(value).value().is_purged(), format::decode_journal_record(family_rows(*late.backend, Family::kJournal)[key]).value().is_purged());
+  }
+}
+
+TEST_F(PurgesOfASet, objects_that_a_fork_keeps_still_travel) {
+  const Push push = make_push(std::nullopt, 0, 3, "refs/heads/main", ObjectId::null(kAlgorithm));
+  replicate(primary_, {}, [&] {
+    ASSERT_TRUE(primary_.store->create_repository("a/b", {}, {}).has_value());
+    ASSERT_TRUE(run_push(*primary_.store, "a/b", push.request));
+    ASSERT_TRUE(primary_.store->fork_repository("a/b", "a/fork", {}).has_value());
+  });
+  purge("a/b");
+  finish(*primary_.store);
+  Member late;
+  catch_up(late);
+  EXPECT_EQ(all_rows(*late.backend), all_rows(*primary_.backend));
+  const auto fork = late.store->find_repository("a/fork").value();
+  ASSERT_TRUE(fork.has_value());
+  EXPECT_EQ(visible_objects(*late.store, fork->id), visible_objects(*primary_.store, fork->id));
+  purge("a/fork");
+  catch_up(late);
+  finish(*late.store);
+  EXPECT_TRUE(family_rows(*late.backend, Family::kExtents).empty());
+}
+
+}  // namespace
+}  // namespace vexor
