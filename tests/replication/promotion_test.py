@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""An operator's changes of the record: the off-site member is promoted, etcd loses the record. Usage: promotion_test.py BINARIES"""
+import os, shutil, signal, subprocess, sys, tempfile, unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cluster import Cluster, wait_until
+from load import git
+
+BINARIES = sys.argv.pop(1)
+
+
+class PromotionTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="vexor-promotion-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        self.cluster = Cluster(BINARIES, self.directory)
+        self.addCleanup(self.cluster.stop)
+        self.cluster.start()
+        self.primary = self.cluster.add_demo()
+        self.cluster.wait_for_all()
+        wait_until(lambda: len(self.cluster.in_sync()) == 2, 20, "the standby is in sync")
+        self.work = os.path.join(self.directory, "work")
+        git("init", "-q", "-b", "main", self.work)
+
+    def push(self, node, text):
+        git("commit", "-q", "--allow-empty", "-m", text, cwd=self.work)
+        return git("push", "--progress", node.url("demo/r"), "HEAD:refs/heads/main", cwd=self.work).stderr
+
+    def tip(self, node):
+        return git("ls-remote", node.url("demo/r"), "refs/heads/main", cwd=self.work).stdout.split()[0]
+
+    def head(self):
+        return git("rev-parse", "HEAD", cwd=self.work).stdout.strip()
+
+    def fails(self, *args):
+        done = subprocess.run([f"{BINARIES}/vexorctl", "cluster", "--etcd", self.cluster.etcd_address, *args], capture_output=True, text=True, timeout=30)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        return done.stderr
+
+    def promote(self):
+        """Members 1 and 2 are gone; the off-site one gets frontends, and leads. Returns it."""
+        for number in (1, 2):
+            self.cluster.nodes[number].stop(signal.SIGKILL)
+        third = self.cluster.nodes[3]
+        third.stop()
+        third.program = "vexord"
+        third.start()
+        self.assertIn("--accept-loss", self.fails("promote", "3"))
+        self.assertIn("no such member", self.fails("promote", "9", "--accept-loss"))
+        self.cluster.ctl("promote", "3", "--accept-loss", "--copies", "local")
+        wait_until(lambda: (third.status() or {}).get("takes_pushes"), 20, "the off-site member leads")
+        return third
+
+    def test_the_off_site_member_is_promoted_and_hands_back(self):
+        self.assertIn("3 of 3", self.push(self.primary, "before"))
+        third = self.promote()
+        self.assertEqual(self.tip(third), self.head())
+        self.assertRegex(self.push(third, "after"), r"stored on 1 of 3 servers")
+        self.assertEqual(self.tip(third), self.head())
+        self.cluster.nodes[1].start()
+        self.cluster.nodes[2].start()
+        wait_until(lambda: len(self.cluster.in_sync()) == 3, 30, "the others are in sync")
+        self.cluster.wait_for_all()
+        self.cluster.ctl("copies", "two")
+        self.cluster.ctl("handover", "1")
+        wait_until(lambda: (self.cluster.nodes[1].status() or {}).get("takes_pushes"), 20, "member 1 leads again")
+        third.stop()
+        third.program = "vexor-replicad"
+        third.start()
+        self.cluster.wait_for_all()
+        self.assertIn("3 of 3", self.push(self.cluster.nodes[1], "as before"))
+        for number in (1, 2):
+            self.assertEqual(self.tip(self.cluster.nodes[number]), self.head())
+
+    def test_what_the_off_site_member_had_not_is_lost_and_the_others_take_a_copy(self):
+        self.assertIn("3 of 3", self.push(self.primary, "before"))
+        kept = self.head()
+        self.cluster.nodes[3].stop(signal.SIGKILL)
+        self.assertIn("2 of 3", self.push(self.primary, "lost"))
+        third = self.promote()
+        self.assertEqual(self.tip(third), kept)
+        git("reset", "-q", "--hard", kept, cwd=self.work)
+        self.push(third, "after")
+        for number in (1, 2):
+            self.cluster.nodes[number].start()
+        wait_until(lambda: len(self.cluster.in_sync()) == 3, 60, "the others are in sync")
+        self.cluster.wait_for_all()
+        for number in (1, 2):
+            self.assertEqual(self.tip(self.cluster.nodes[number]), self.head())
+
+    def test_a_record_that_etcd_lost_is_made_anew(self):
+        self.assertIn("3 of 3", self.push(self.primary, "before"))
+        epochs = [node.status()["epoch"] for node in self.cluster.nodes.values()]
+        for node in self.cluster.nodes.values():
+            node.stop()
+        self.cluster.stop_etcd()
+        shutil.rmtree(os.path.join(self.directory, "etcd"))
+        self.cluster.start_etcd()
+        members = [f"{n}={self.cluster.hosts[n]}:{port}" + (",off-site" if n == 3 else "") for n, port in self.cluster.peer_ports.items()]
+        wait_until(lambda: self.cluster.try_ctl("init", "--epoch", str(max(epochs) + 1), *members), 20, "etcd answers")
+        for node in self.cluster.nodes.values():
+            node.start()
+        primary = wait_until(self.cluster.primary, 20, "somebody leads")
+        self.assertEqual(primary.number, 1)
+        self.assertGreater(primary.status()["epoch"], max(epochs) + 1)
+        self.assertEqual(self.tip(primary), self.head())
+        wait_until(lambda: len(self.cluster.in_sync()) == 2, 20, "the standby is in sync")
+        self.assertIn("3 of 3", self.push(primary, "after"))
+
+    def test_no_member_runs_under_a_record_with_an_older_epoch(self):
+        self.assertIn("3 of 3", self.push(self.primary, "before"))
+        self.primary.stop(signal.SIGKILL)  # there is an epoch that a new record knows nothing of
+        second = wait_until(lambda: self.cluster.primary(other_than=1), 20, "the standby leads")
+        self.push(second, "in a later epoch")
+        self.cluster.nodes[1].start()
+        self.cluster.wait_for_all()
+        for node in self.cluster.nodes.values():
+            node.stop()
+        self.cluster.stop_etcd()
+        shutil.rmtree(os.path.join(self.directory, "etcd"))
+        self.cluster.start_etcd()
+        members = [f"{n}={self.cluster.hosts[n]}:{port}" + (",off-site" if n == 3 else "") for n, port in self.cluster.peer_ports.items()]
+        wait_until(lambda: self.cluster.try_ctl("init", *members), 20, "etcd answers")
+        for node in self.cluster.nodes.values():
+            node.start()
+        wait_until(lambda: all((node.status() or {}).get("alarm") == "record_unsound" for node in self.cluster.nodes.values()), 20, "all give an alarm")
+        self.assertIsNone(self.cluster.primary())
+
+
+unittest.main()
