@@ -56,7 +56,7 @@ std::vector<std::uint64_t> members_of(const PurgeCommandOptions& options) {
 }
 
 const PurgeReport* report_of(const PurgeInfo& info, std::uint64_t member) {
-  const auto found = std::find_if(info.reports.begin(), info.reports.end(), [&](const PurgeReport& report) { return report.member == member; });
+  const auto found = std::find_if(info.reports.begin(), info.reports.end(), [&](const PurgeReport& report) { return report.member == member && report.is_done(); });
   return found == info.reports.end() ? nullptr : &*found;
 }
 

@@ -17,6 +17,7 @@ constexpr std::size_t kPieceBytes = 64 * 1024;
 }  // namespace
 
 Wants RetryingSession::wants() const {
+  if (broken_) return Wants::kDone;
   if (may_begin_again()) return Wants::kWork;  // it failed before its first turn
   const Wants inner = inner_->wants();
   return replaying_ && (inner != Wants::kOutput || in_advertisement_) ? Wants::kWork : inner;
@@ -76,6 +77,10 @@ void RetryingSession::replay() {
   switch (inner_->wants()) {
     case Wants::kWork: return inner_->run_work();
     case Wants::kOutput: {  // the advertisement: the client has one
+      if (inner_->failure() != nullptr) {  // that the client is to be told
+        replaying_ = in_advertisement_ = false;
+        return;
+      }
       std::string dropped;
       return inner_->take_output(dropped, 0);
     }
@@ -83,7 +88,10 @@ void RetryingSession::replay() {
       in_advertisement_ = false;
       if (replayed_ < sent_.size()) {
         const auto piece = sent_.read(replayed_, kPieceBytes);
-        if (piece.has_error()) return give_up();
+        if (piece.has_error()) {
+          broken_ = unknown_ ? unknown_->clone() : piece.error().clone();
+          return give_up();
+        }
         replayed_ += inner_->feed(piece.value());
       } else if (ended_ && !replayed_end_) {
         replayed_end_ = true;

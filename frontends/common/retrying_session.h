@@ -41,6 +41,7 @@ class RetryingSession final : public protocol::Session {
   void run_work() override;
   Bytes keep_alive() const override { return inner_->keep_alive(); }
   const Error* failure() const override {
+    if (broken_) return &*broken_;
     const Error* now = inner_->failure();
     return now != nullptr && unknown_ ? &*unknown_ : now;
   }
@@ -64,6 +65,7 @@ class RetryingSession final : public protocol::Session {
   bool replayed_end_ = false;
   int tries_ = 0;
   int unreachable_ = 0;  // how often there was no primary
+  std::optional<Error> broken_;   // what the client sent cannot be read again
   std::optional<Error> unknown_;  // of the first run whose end was not seen: a later failure makes it no better known
 };
 

@@ -143,8 +143,8 @@ Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {
 
 Result<std::unique_ptr<protocol::Session>> Service::open_session(const Principal& principal, const GitRequest& request) {
   if (set_ != nullptr && request.command == GitCommand::kUploadPack && !request.is_forwarded) return open_read(principal, request);
-  const auto before = set_ != nullptr ? set_->now() : ReplicaSet::Moment();  // before the push can be in the journal
-  VEXOR_TRY(auto session, open_once(principal, request));
+  ReplicaSet::Moment before;  // before the push can be in the journal
+  VEXOR_TRY(auto session, open_once(principal, request, &before));
   if (set_ == nullptr || request.is_forwarded || request.advertise_only || request.command == GitCommand::kUploadPack) return session;
   const auto again = [this, principal, request, before, epoch = before.epoch](RetryingSession::Repetition why) mutable -> Result<std::unique_ptr<protocol::Session>> {
     if (why.is_open) {  // the same primary may still be at it, and would be waited for twice
@@ -170,10 +170,11 @@ Result<std::unique_ptr<protocol::Session>> Service::open_read(const Principal& p
   return std::unique_ptr<protocol::Session>(std::make_unique<ResumingSession>(std::move(elsewhere), open));
 }
 
-Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& principal, const GitRequest& request) {
+Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& principal, const GitRequest& request, ReplicaSet::Moment* moment) {
   const bool is_write = request.command == GitCommand::kReceivePack;
   if (set_ != nullptr) {
     VEXOR_TRY(set_->before_read(request.command));
+    if (moment != nullptr) *moment = set_->now();
   }
   const Address address = parse_address(request.repository);
   VEXOR_TRY(const auto repository, store_.find_repository(address.repository));

@@ -102,7 +102,7 @@ class Service {
     std::int64_t until_ms = 0;
   };
   Result<std::unique_ptr<protocol::Session>> open_read(const Principal& principal, const GitRequest& request);
-  Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request);
+  Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request, ReplicaSet::Moment* moment = nullptr);  // `moment`: that its reads show
   Result<std::unique_ptr<protocol::Session>> open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,
                                                        Permission permission, const std::string& moment);
   bool blocked(const std::string& key, std::int64_t now_ms);

@@ -87,8 +87,7 @@ Result<void> ReplicaMember::before_read(GitCommand command) {
 }
 
 Service::ReplicaSet::Moment ReplicaMember::now() const {
-  const HostStatus status = parts_->host->status();
-  return {status.epoch, status.applied};
+  return {parts_->host->status().epoch, parts_->host->log().applied()};  // what a read that was granted shows; the status tells of it later
 }
 
 Result<void> ReplicaMember::wait_for_epoch_after(std::uint64_t epoch) {

@@ -132,9 +132,8 @@ class Server {
   void tell_alarms() {
     const ReplicaMember::Alarms now = replica_->alarms();
     if (now.count == alarms_told_) return;
-    service_.metrics().alarm(now.last);
+    for (; alarms_told_ < now.count; ++alarms_told_) service_.metrics().alarm(now.last);
     if (now.last != alarm_told_) log_event("alarm", {{"kind", now.last}, {"what", "replication: see docs/operations/runbooks.md"}});
-    alarms_told_ = now.count;
     alarm_told_ = now.last;
   }
   void wait_for_second_signal() {

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kMarkSync{100};  // S8, mark_sync_ms
 constexpr Millis kDiskProbeMs = 1000;               // disk_probe_ms
+constexpr Millis kDiskHungMs = 20'000;              // disk_hung_ms
 constexpr int kOutTries = 100;                      // S2, times kOutWait
 constexpr std::chrono::milliseconds kOutWait{50};
 
@@ -49,9 +50,10 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
   source_ = std::make_unique<CopySource>(store_, files_.copies);
   applier_ = std::make_unique<WorkQueue>();
   fetcher_ = std::make_unique<WorkQueue>();
-  loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(std::max<Millis>(1, options_.heartbeat_ms / 2)), [this] {
+  loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(turn_ms()), [this] {
     if (!node_) return;
     look_for_damage();
+    look_for_hung_disk();
     source_->expire(boot_time());
     input([&](Millis now) { node_->tick(now); });
   });
@@ -61,11 +63,14 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
     coordinator_->watch([this](const VersionedRecord& record) { input([&](Millis now) { node_->record_seen(now, record); }); });
     carry_out();
   });
-  syncer_ = std::make_unique<WorkQueue>(kMarkSync, [this, next_probe = Millis{0}]() mutable {
-    if (files_.mark == nullptr) return;
+  syncer_ = std::make_unique<WorkQueue>(kMarkSync, [this, next_probe = Millis{0}, has_failed = false]() mutable {
+    if (files_.mark == nullptr || has_failed) return;
     const bool probes = boot_time() >= next_probe;
     if (probes) next_probe = boot_time() + kDiskProbeMs;
-    if (auto done = probes ? files_.mark->probe() : files_.mark->sync(); done.has_error()) failed();
+    ++syncs_begun_;
+    has_failed = (probes ? files_.mark->probe() : files_.mark->sync()).has_error();
+    ++syncs_ended_;
+    if (has_failed) failed();
   });
   return success();
 }
@@ -190,6 +195,17 @@ void ReplicaHost::appended(std::vector<LogEntry> entries) {
   loop_->post([this, entries = std::move(entries)] {
     for (const LogEntry& entry : entries) propose(entry);
   });
+}
+
+// A disk that hangs says nothing. Counted in turns of the node's thread, which stands still with the process.
+void ReplicaHost::look_for_hung_disk() {
+  const std::uint64_t begun = syncs_begun_;
+  if (begun == syncs_ended_ || begun != watched_sync_) {
+    watched_sync_ = begun;
+    held_turns_ = 0;
+  } else if (++held_turns_ == kDiskHungMs / turn_ms()) {
+    input([&](Millis now) { node_->log_failed(now); });
+  }
 }
 
 void ReplicaHost::failed() {

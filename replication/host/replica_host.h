@@ -4,6 +4,7 @@
 // any thread. Spec: docs/protocol/replication.md.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <set>
@@ -111,6 +112,8 @@ class ReplicaHost final : public LogSink {
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
   void publish_status();
   void look_for_damage();
+  void look_for_hung_disk();
+  Millis turn_ms() const { return std::max<Millis>(1, options_.heartbeat_ms / 2); }  // of the node's thread
   bool leads_without(NodeId member, Epoch epoch);
   // Gives the node a request and waits for what it says. Any thread but the node's.
   bool ask(const std::function<void(Millis now, RequestId request)>& give);
@@ -142,6 +145,10 @@ class ReplicaHost final : public LogSink {
   std::uint64_t alarms_ = 0;
   std::string alarm_;
   bool is_late_ = false;  // a copy was offered (S7)
+  std::atomic<std::uint64_t> syncs_begun_ = 0;  // of the mark
+  std::atomic<std::uint64_t> syncs_ended_ = 0;
+  std::uint64_t watched_sync_ = 0;
+  Millis held_turns_ = 0;  // that the watched one has not ended for
   RequestId next_request_ = 1;
 
   mutable std::mutex mutex_;

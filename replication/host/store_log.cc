@@ -185,6 +185,9 @@ void StoreLog::begin_leading(Epoch epoch, std::function<void()> done) {
 
 void StoreLog::end_leading() {
   write(ticket_, [this, last = last_.sequence] { return follow_and_cut(last); });
+  writer_.post([this, last = last_.sequence] {
+    if (has_failed_) (void)store_.follow(last);  // whoever waits is told
+  });
 }
 
 void StoreLog::take_back(std::function<void()> done) {

@@ -121,6 +121,7 @@ Result<void> StoreMark::write_slot() {
 }
 
 Result<void> StoreMark::sync() {
+  const std::lock_guard syncing(syncing_);
   {
     const std::lock_guard lock(mutex_);
     if (!dirty_) return success();

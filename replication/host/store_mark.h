@@ -46,6 +46,7 @@ class StoreMark {
   Result<void> write_slot();  // with mutex_
 
   int fd_;
+  std::mutex syncing_;  // taken before mutex_; whoever has had it finds on the disk what was written before
   std::mutex mutex_;
   std::uint64_t generation_;  // guarded by mutex_
   Mark last_;                 // guarded by mutex_; written

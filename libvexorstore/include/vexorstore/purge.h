@@ -32,6 +32,8 @@ struct PurgeReport {
   std::int64_t ended_ms = 0;
   std::uint64_t journal_records = 0;  // taken out
   std::uint64_t compacted_bytes = 0;  // of files that were written anew
+  // Else the member has another store since, and is not rid of it.
+  bool is_done() const { return ended_ms != 0; }
 };
 
 struct PurgeInfo {
@@ -76,7 +78,8 @@ Result<std::vector<PurgeRecord>> purge_records(Store& store, std::uint64_t reque
 
 // Puts a server's report into the journal. Errors: kNotFound (no such approved request), kUnavailable (not the primary).
 Result<void> report_purge(Store& store, std::uint64_t request, const PurgeReport& report);
-// Of purges that this store is rid of and the journal has no such report of `member`.
+// Of purges that this store is rid of and the journal has no such report of `member`, or that the journal has a report of
+// and this store is not rid of.
 Result<std::vector<std::pair<std::uint64_t, PurgeReport>>> unreported_purges(Store& store, std::uint64_t member);
 
 // Removes what approved purges left in the files of this store. A crash in between costs beginning again.

@@ -1,6 +1,8 @@
 // PurgeWork: one approved purge after the other, in steps.
 #include "vexorstore/purge.h"
 
+#include <algorithm>
+
 #include "store/journal.h"
 #include "store/purges.h"
 #include "vexorstore/sys/forgetting.h"
@@ -99,6 +101,10 @@ Result<PurgeWork::Step> Work::begin() {
     VEXOR_TRY(const auto done, store::read_purge_report(*snapshot, Family::kMeta, format::purge_done_key(row.request)));
     if (done) continue;
     row_ = row;
+    // Requests are worked off by number; of two in one pool the one with the higher number may have been approved first.
+    row_.keeps_objects = row.keeps_objects && std::none_of(purges.begin(), purges.end(), [&](const PurgeRow& other) {
+      return other.state == format::PurgeState::kApproved && other.pool == row.pool && !other.keeps_objects;
+    });
     report_ = {};
     report_.began_ms = core_.clock.wall_time_ms();
     next_ = 1;

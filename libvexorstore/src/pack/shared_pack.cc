@@ -61,18 +61,22 @@ SharedPack::Look SharedPack::look(std::uint64_t at) {
   return out;
 }
 
-// Makes piece `at` and appends it to `out`. False: somebody else made it meanwhile.
-Result<bool> SharedPack::make(std::uint64_t at, std::string& out) {
+// Makes piece `at` and appends it to `out`, unless somebody else made it meanwhile.
+Result<SharedPack::Made> SharedPack::make(std::uint64_t at, std::string& out) {
   const std::lock_guard making(making_);
   bool is_wanted_by_others = false;
   {
     const std::lock_guard lock(mutex_);
     const std::uint64_t made = starts_.size() - 1;
-    if (made != at) return false;
+    if (made != at) return Made::kByOthers;
     const auto in_reach = readers_.lower_bound(made - pieces_.size());
     is_wanted_by_others = made < kFirstPieces || std::next(in_reach) != readers_.end();
   }
-  if (failed_) return failed_->clone();
+  if (failed_) {
+    retire();
+    return failed_->clone();
+  }
+  failed_.emplace(Errc::kIo, "a pack that others send too was broken off");  // what is left if memory runs out here
   auto piece = is_wanted_by_others ? std::make_shared<std::string>() : nullptr;
   std::string& room = piece ? *piece : out;
   if (piece) piece->reserve(kPieceBytes + kPieceBytes / 4);
@@ -95,7 +99,8 @@ Result<bool> SharedPack::make(std::uint64_t at, std::string& out) {
   } else {
     while (!pieces_.empty()) drop_front();  // what is kept ends with the latest
   }
-  return true;
+  failed_.reset();
+  return writer_.done() ? Made::kLast : Made::kOne;
 }
 
 // Keeps what is before the hindmost of the readers that kept pieces can serve, and the first pieces for those who come
@@ -157,9 +162,9 @@ Result<void> PackStream::next(std::string& out) {
     if (look.piece) continue;
     if (!look.is_next) return make_alone(look, out);
     straggler_.reset();
-    VEXOR_TRY(const bool made, pack_->make(at_, out));
-    if (!made) continue;
-    took(!pack_->look(at_).trailer.empty());
+    VEXOR_TRY(const SharedPack::Made made, pack_->make(at_, out));
+    if (made == SharedPack::Made::kByOthers) continue;
+    took(made == SharedPack::Made::kLast);
     return success();
   }
 }

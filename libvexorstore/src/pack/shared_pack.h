@@ -43,7 +43,8 @@ class SharedPack {
   void leave(std::uint64_t at);
   Look look(std::uint64_t at);
   void advance(std::uint64_t from);
-  Result<bool> make(std::uint64_t at, std::string& out);
+  enum class Made : std::uint8_t { kByOthers, kOne, kLast };
+  Result<Made> make(std::uint64_t at, std::string& out);
   void drop_unwanted();  // mutex_ is held
   void drop_front();     // mutex_ is held
 
@@ -53,7 +54,7 @@ class SharedPack {
   ObjectReader reader_;  // of writer_
   std::mutex making_;    // taken before mutex_
   PackWriter writer_;            // guarded by making_
-  std::optional<Error> failed_;  // guarded by making_
+  std::optional<Error> failed_;  // guarded by making_; also while a piece is made
   std::mutex mutex_;
   std::vector<PackPosition> starts_{PackPosition()};  // guarded by mutex_; of each piece made, and of the next
   std::deque<Piece> pieces_;                          // guarded by mutex_; the latest ones made

@@ -218,6 +218,9 @@ void Committer::lead(std::vector<Waiter*>& group) {
   std::vector<Written> written;
   std::vector<LogEntry> entries;
   Outcomes outcomes;
+  // A change without record is judged by rows that an applied record may erase: it is written before or after that.
+  std::unique_lock<std::mutex> applying;
+  if (std::any_of(group.begin(), group.end(), [](const Waiter* waiter) { return !waiter->change.is_recorded; })) applying = std::unique_lock(apply_mutex_);
   auto snapshot = backend_.snapshot();
   for (Waiter* waiter : group) {
     Result<void> ready = snapshot.has_error() ? Result<void>(snapshot.error().clone()) : prepare(waiter->change, *snapshot.value());
@@ -241,6 +244,7 @@ void Committer::lead(std::vector<Waiter*>& group) {
       }
     }
   }
+  if (applying.owns_lock()) applying.unlock();
   finish(written, last, outcomes, broken);
   if (broken && sink_ != nullptr) sink_->failed();
   if (!broken && !entries.empty()) sink_->appended(std::move(entries));

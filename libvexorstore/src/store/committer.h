@@ -144,7 +144,7 @@ class Committer {
 
   sys::StorageBackend& backend_;
   const sys::Clock& clock_;
-  std::mutex apply_mutex_;  // held by apply()
+  std::mutex apply_mutex_;  // held by apply(), and while changes without record are judged and written; taken before mutex_
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable applied_wake_;

@@ -55,6 +55,14 @@ Result<void> check_person(const PurgePolicy& policy, const Actor& actor) {
   return success();
 }
 
+// Who asked must still be one of them when another approves.
+Result<void> check_asker(Store& store, const PurgePolicy& policy, const PurgeRow& row) {
+  VEXOR_TRY(const auto account, store.find_account(row.requested_name));
+  const bool is_other = account && (account->disabled || account->id != row.requested_by);
+  if (!is_other && std::find(policy.persons.begin(), policy.persons.end(), row.requested_name) != policy.persons.end()) return success();
+  return Error(Errc::kRefused, row.requested_name + ", who asked for " + text_of(row.request) + ", may not purge any more");
+}
+
 Result<void> check_reason(const std::string& reason) {
   const bool has_control = std::any_of(reason.begin(), reason.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
   if (reason.find_first_not_of(' ') == std::string::npos) return Error(Errc::kInvalidArgument, "a purge needs a reason");
@@ -187,11 +195,13 @@ Result<PurgeInfo> approve_purge(Store& store, const PurgePolicy& policy, std::ui
   VEXOR_TRY(const PurgeRow asked, must_find(*first_look, request));
   // Nobody makes a fork, or restores one, between the look at who uses the pool and the commit.
   const store::PoolGate::Pass pass(core.gate(asked.pool), true);
+  core.committer->wait_applied();  // also one whose outcome nobody knew in time
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
   VEXOR_TRY(PurgeRow row, must_find(*snapshot, request));
   const std::int64_t now_ms = core.clock.wall_time_ms();
   VEXOR_TRY(check_open(row, now_ms));
   if (row.requested_by == actor.account) return Error(Errc::kRefused, text_of(request) + " was asked for by " + actor.name + ": another person must approve it");
+  VEXOR_TRY(check_asker(store, policy, row));
   VEXOR_TRY(const auto stored, snapshot->get(Family::kRepositories, "r" + format::pool_key(row.repository)));
   if (!stored) return Error(Errc::kConflict, row.name + " is gone already");
   VEXOR_TRY(const RepositoryRow repository, format::decode_repository_row(stored->bytes()));
@@ -261,7 +271,7 @@ Result<void> report_purge(Store& store, std::uint64_t request, const PurgeReport
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
   VEXOR_TRY(const PurgeRow row, must_find(*snapshot, request));
   if (row.state != PurgeState::kApproved) return Error(Errc::kNotFound, text_of(request) + " is not approved");
-  store::Change change = store::begin_change(OperationKind::kPurgeReport, Actor{}, 0, text_of(request) + " of " + row.name + " done by member " + std::to_string(report.member));
+  store::Change change = store::begin_change(OperationKind::kPurgeReport, Actor{}, 0, text_of(request) + " of " + row.name + (report.is_done() ? " done by member " : " to be done again by member ") + std::to_string(report.member));
   expect_request(change, row);
   store::put_row(change, Family::kRepositories, format::purge_report_key(request, report.member), format::encode_purge_report_row(row_of(report)));
   VEXOR_TRY(store::submit_named(core, std::move(change), text_of(request)));
@@ -274,8 +284,11 @@ Result<std::vector<std::pair<std::uint64_t, PurgeReport>>> unreported_purges(Sto
   std::vector<std::pair<std::uint64_t, PurgeReport>> out;
   for (const PurgeRow& row : rows) {
     VEXOR_TRY(const auto done, store::read_purge_report(*snapshot, Family::kMeta, format::purge_done_key(row.request)));
-    if (!done) continue;
     VEXOR_TRY(const auto told, store::read_purge_report(*snapshot, Family::kRepositories, format::purge_report_key(row.request, member)));
+    if (!done) {  // another store stands in the place of the one that it was told of
+      if (told && told->ended_ms != 0) out.emplace_back(row.request, report_of(member, {}));
+      continue;
+    }
     if (told && told->ended_ms == done->ended_ms) continue;
     out.emplace_back(row.request, report_of(member, *done));
   }

@@ -109,8 +109,11 @@ Result<void> remove_fillers(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* filler
   return success();
 }
 
-// Tables on the disk that belong to no version of the store: a cursor reads them, or they wait to be removed.
-bool has_loose_tables(rocksdb::DB& db, const std::set<std::uint64_t>& tables) {
+// Tables on the disk from before that belong to no version of the store: a cursor reads them, or they wait to be removed.
+// Later ones that belong to none yet are being written.
+bool has_loose_tables(rocksdb::DB& db, const std::set<std::uint64_t>& before, const std::set<std::uint64_t>& now) {
+  std::set<std::uint64_t> tables;
+  std::set_intersection(before.begin(), before.end(), now.begin(), now.end(), std::inserter(tables, tables.end()));
   std::vector<rocksdb::LiveFileMetaData> live;
   db.GetLiveFilesMetaData(&live);
   std::set<std::uint64_t> used;
@@ -131,7 +134,7 @@ Result<bool> forget_files(rocksdb::DB& db, const std::vector<rocksdb::ColumnFami
   rocksdb::FlushOptions flush;
   flush.allow_write_stall = false;
   if (const auto status = db.Flush(flush, families); !status.ok()) return to_error(status);
-  VEXOR_TRY(const bool gone, wait_until_gone(directory, [&](const Files& now) { return !has_loose_tables(db, now.tables) && has_none(now.logs, before.logs); }));
+  VEXOR_TRY(const bool gone, wait_until_gone(directory, [&](const Files& now) { return !has_loose_tables(db, before.tables, now.tables) && has_none(now.logs, before.logs); }));
   if (!gone) return false;
   VEXOR_TRY(const std::uint64_t manifest, manifest_of(db));
   VEXOR_TRY(begin_manifest(db, filler, manifest));
