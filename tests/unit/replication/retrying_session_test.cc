@@ -141,6 +141,53 @@ TEST(RetryingSession, begins_again_when_a_server_was_gone_before_the_first_turn)
   EXPECT_EQ(session.failure(), nullptr);
 }
 
+// It ends while it is to advertise.
+class Refusing final : public protocol::Session {
+ public:
+  Wants wants() const override { return output_.empty() ? Wants::kDone : Wants::kOutput; }
+  std::size_t feed(Bytes) override { return 0; }
+  void end_of_input() override {}
+  std::size_t drain(std::span<char> room) override {
+    const std::size_t count = std::min(room.size(), output_.size());
+    std::copy_n(output_.begin(), count, room.begin());
+    output_.erase(0, count);
+    return count;
+  }
+  void take_output(std::string& out, std::size_t front) override {
+    out.assign(front, '\0');
+    out.append(output_);
+    output_.clear();
+  }
+  void run_work() override {}
+  Bytes keep_alive() const override { return {}; }
+  const Error* failure() const override { return &failure_; }
+
+ private:
+  const Error failure_{Errc::kNotFound, "gone"};
+  std::string output_ = "ERR gone";
+};
+
+TEST(RetryingSession, tells_what_a_repetition_failed_of_before_it_began) {
+  std::string got;
+  const auto open = [](RetryingSession::Repetition) -> Result<std::unique_ptr<protocol::Session>> { return std::unique_ptr<protocol::Session>(std::make_unique<Refusing>()); };
+  RetryingSession session(std::make_unique<Script>(3, Errc::kUnavailable, got), open, false, "/tmp");
+  std::string told;
+  std::size_t fed = 0;
+  std::array<char, 100> room{};
+  for (int turns = 0; session.wants() != Wants::kDone; ++turns) {
+    ASSERT_LT(turns, 100);
+    switch (session.wants()) {
+      case Wants::kDone: break;
+      case Wants::kWork: session.run_work(); break;
+      case Wants::kOutput: told.append(room.data(), session.drain(room)); break;
+      case Wants::kInput: fed += session.feed(Bytes("abc").substr(fed)); break;
+    }
+  }
+  EXPECT_EQ(told, "refsERR gone");
+  ASSERT_NE(session.failure(), nullptr);
+  EXPECT_EQ(session.failure()->code(), Errc::kNotFound);
+}
+
 TEST(RetryingSession, says_of_what_may_have_happened_that_it_may) {
   const Told done = run(70'000, {Errc::kUnavailable, Errc::kIndeterminate, Errc::kUnavailable});
   EXPECT_EQ(done.told, "refsgood");

@@ -5,6 +5,7 @@
 #include "format/journal_record.h"
 #include "support/replica_pair.h"
 #include "support/repository_fixtures.h"
+#include "vexorstore/history.h"
 
 namespace vexor {
 namespace {
@@ -143,6 +144,62 @@ TEST_F(Purges, a_fork_keeps_the_objects_until_it_goes_too) {
   EXPECT_EQ(format::decode_journal_record(family_rows(*backend_, Family::kJournal)[format::journal_key(2)]).value().object_count, 0U);
 }
 
+TEST_F(Purges, of_two_in_one_pool_the_later_request_may_be_approved_first) {
+  ASSERT_TRUE(store_->fork_repository("a/b", "a/fork", {}).has_value());
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  ASSERT_TRUE(store_->delete_repository("a/fork", {}).has_value());
+  const auto fork = request_purge(*store_, kPolicy, "a/fork", "law", kAnn).value().request;
+  const auto whole = ask();
+  EXPECT_EQ(approval(whole, kBob), Errc{});
+  EXPECT_TRUE(find_purge(*store_, whole).value().keeps_objects);
+  EXPECT_EQ(approval(fork, kBob), Errc{});
+  EXPECT_FALSE(find_purge(*store_, fork).value().keeps_objects);
+  finish(*store_);  // by number: the fork's first
+  for (const auto& [key, value] : family_rows(*backend_, Family::kJournal)) {
+    const auto record = format::decode_journal_record(value).value();
+    if (record.is_purged()) {
+      EXPECT_EQ(record.object_count, 0U) << record.sequence;
+    }
+  }
+  EXPECT_TRUE(family_rows(*backend_, Family::kExtents).empty());
+}
+
+TEST_F(Purges, who_asked_must_still_be_one_of_the_persons) {
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  EXPECT_EQ(approve_purge(*store_, {{"bob", "dan"}, 60}, request, kBob).error().code(), Errc::kRefused);
+  const std::uint64_t account = store_->create_account("ann", "correct horse battery", {}).value().id;
+  EXPECT_EQ(approval(request, kBob), Errc::kRefused);  // another ann
+  const std::uint64_t second = (close_purge(*store_, kPolicy, request, kAnn), ask({account, "ann"}));
+  ASSERT_TRUE(store_->set_disabled("ann", true, {}).has_value());
+  EXPECT_EQ(approval(second, kBob), Errc::kRefused);
+  ASSERT_TRUE(store_->set_disabled("ann", false, {}).has_value());
+  EXPECT_EQ(approval(second, kBob), Errc{});
+}
+
+TEST_F(Purges, a_store_that_came_in_the_place_of_another_is_not_done) {
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  EXPECT_EQ(approval(request, kBob), Errc{});
+  finish(*store_);
+  ASSERT_TRUE(report_purge(*store_, request, unreported_purges(*store_, 0).value()[0].second).has_value());
+  EXPECT_TRUE(find_purge(*store_, request).value().reports[0].is_done());
+  sys::Batch batch;  // a copy of a store that is not rid of it
+  batch.erase(Family::kMeta, format::purge_done_key(request));
+  ASSERT_TRUE(backend_->commit(batch, sys::Durability::kSynced).has_value());
+  auto told = unreported_purges(*store_, 0).value();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_FALSE(told[0].second.is_done());
+  ASSERT_TRUE(report_purge(*store_, request, told[0].second).has_value());
+  EXPECT_FALSE(find_purge(*store_, request).value().reports[0].is_done());
+  EXPECT_TRUE(unreported_purges(*store_, 0).value().empty());
+  clock_.now_ms += 1;
+  finish(*store_);
+  told = unreported_purges(*store_, 0).value();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(told[0].second.is_done());
+}
+
 class PurgesOfASet : public testing::Test {
  protected:
   PurgesOfASet() { EXPECT_TRUE(primary_.log->lead(1, primary_.sink).has_value()); }
@@ -214,6 +271,83 @@ TEST_F(PurgesOfASet, objects_that_a_fork_keeps_still_travel) {
   catch_up(late);
   finish(*late.store);
   EXPECT_TRUE(family_rows(*late.backend, Family::kExtents).empty());
+}
+
+// Its outcome was not known in time, but it may still be committed.
+TEST_F(PurgesOfASet, an_approval_waits_for_a_repository_of_the_pool_that_is_on_its_way) {
+  const Push push = make_push(std::nullopt, 0, 3, "refs/heads/main", ObjectId::null(kAlgorithm));
+  std::uint64_t request = 0;
+  replicate(primary_, {}, [&] {
+    ASSERT_TRUE(primary_.store->create_repository("a/b", {}, {}).has_value());
+    ASSERT_TRUE(run_push(*primary_.store, "a/b", push.request));
+    ASSERT_TRUE(primary_.store->delete_repository("a/b", {}).has_value());
+    request = request_purge(*primary_.store, kPolicy, "a/b", "law", kAnn).value().request;
+  });
+  const std::uint64_t last = primary_.log->last().sequence;
+  std::thread restorer([&] { EXPECT_EQ(restore_repository_at(*primary_.store, "a/b", 2, "a/old", {}).error().code(), Errc::kIndeterminate); });
+  primary_.sink.wait_for(last + 1);
+  primary_.log->give_up(last + 1);
+  restorer.join();
+  bool keeps = false;
+  std::thread approver([&] {
+    const auto done = approve_purge(*primary_.store, kPolicy, request, kBob);
+    ASSERT_TRUE(done.has_value()) << done.error().message();
+    keeps = done.value().keeps_objects;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(primary_.log->last().sequence, last + 1);
+  ASSERT_TRUE(primary_.log->apply(last + 1).has_value());
+  primary_.sink.wait_for(last + 2);
+  ASSERT_TRUE(primary_.log->apply(last + 2).has_value());
+  primary_.log->settle({last + 2, 2, 3, true, false});
+  approver.join();
+  EXPECT_TRUE(keeps);
+  EXPECT_FALSE(visible_objects(*primary_.store, primary_.store->find_repository("a/old").value()->id).empty());
+}
+
+// Maintenance puts others in the place of rows that an applied record has just erased: one of both comes first.
+class HookedBackend final : public Forwarding {
+ public:
+  using Forwarding::Forwarding;
+  Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
+    if (const auto hook = std::exchange(before_commit, nullptr)) hook();
+    return Forwarding::commit(batch, durability);
+  }
+  std::function<void()> before_commit;
+};
+
+TEST_F(PurgesOfASet, a_change_without_record_puts_nothing_back) {
+  auto hooked = std::make_unique<HookedBackend>(*primary_.backend);
+  HookedBackend& backend = *hooked;
+  primary_.log.reset();
+  primary_.store = std::move(Store::open(std::move(hooked), StoreOptions{})).value();
+  primary_.log = std::move(join_replica_set(*primary_.store)).value();
+  ASSERT_TRUE(primary_.log->lead(1, primary_.sink).has_value());
+  replicate(primary_, {}, [&] {
+    ASSERT_TRUE(primary_.store->create_repository("a/b", {}, {}).has_value());
+    ASSERT_TRUE(run_push(*primary_.store, "a/b", make_push(std::nullopt, 0, 3, "refs/heads/main", ObjectId::null(kAlgorithm)).request));
+    ASSERT_TRUE(primary_.store->delete_repository("a/b", {}).has_value());
+  });
+  const auto extents = family_rows(*primary_.backend, Family::kExtents);
+  ASSERT_FALSE(extents.empty());
+  const std::uint64_t next = primary_.log->last().sequence + 1;
+  std::thread purger([&] { EXPECT_TRUE(primary_.store->purge_repository("a/b", {}).has_value()); });
+  primary_.sink.wait_for(next);
+  store::Change change;
+  change.is_recorded = false;
+  const auto& [key, value] = *extents.begin();
+  change.preconditions.push_back({Family::kExtents, key, value});
+  change.rows.put(Family::kExtents, key, value);
+  std::thread applier;
+  backend.before_commit = [&] {
+    applier = std::thread([&] { EXPECT_TRUE(primary_.log->apply(next).has_value()); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  };
+  EXPECT_TRUE(primary_.store->core().committer->submit(std::move(change)).has_value());
+  applier.join();
+  primary_.log->settle({next, 2, 3, true, false});
+  purger.join();
+  EXPECT_TRUE(family_rows(*primary_.backend, Family::kExtents).empty());
 }
 
 }  // namespace
