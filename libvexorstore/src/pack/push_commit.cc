@@ -1,5 +1,6 @@
 // Checking the commands of a push and committing it.
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "format/object_parse.h"
@@ -25,6 +26,8 @@ struct Attempt {
   PushSource& source;
   ReachabilityWalker& walker;
   std::unordered_map<std::string, const RefCommand*> by_name;
+  std::unordered_set<std::string> absent_parents{};  // of new names: no refs, and are to be none when this is committed
+  std::uint64_t parent_bytes = 0;                   // of these
   std::optional<std::uint64_t> ref_count{};  // counted when the first new ref is asked for
 };
 
@@ -63,15 +66,22 @@ Fate fate_of(const Attempt& attempt, const std::string& name) {
 // A client keeps refs as files: with "a" there can be no "a/b". A refusal text, or empty. Two pushes at the same
 // moment, of which one makes "a/b" and the other "a" later in the group, are kept apart by the preconditions on
 // the parents; the opposite order is not.
-Result<std::string> check_new_name(const Attempt& attempt, const std::string& name, store::Change& change) {
-  const auto conflict = [](const std::string& other) { return "directory/file conflict with " + other; };
+Result<std::string> check_new_name(Attempt& attempt, const std::string& name, store::Change& change) {
+  const auto conflict = [&](const std::string& other) {
+    return "directory/file conflict" + (store::is_hidden(attempt.repository.row, other) ? std::string() : " with " + other);
+  };
   for (std::size_t slash = name.find('/', 5); slash != std::string::npos; slash = name.find('/', slash + 1)) {
     const std::string parent = name.substr(0, slash);
     const Fate fate = fate_of(attempt, parent);
     if (fate == Fate::kCreated) return conflict(parent);
+    if (attempt.absent_parents.contains(parent)) continue;
     VEXOR_TRY(const auto there, store::read_ref(attempt.repository, parent));
     if (there && fate != Fate::kDeleted) return conflict(parent);
-    if (!there) change.preconditions.push_back({Family::kRefs, format::ref_key(attempt.repository.row.number, parent), std::nullopt});
+    if (there) continue;
+    attempt.parent_bytes += parent.size();
+    if (attempt.parent_bytes > attempt.core.options.limits.ref_parent_bytes_per_push_max) return std::string("the new refs of this push have too many directories");
+    change.preconditions.push_back({Family::kRefs, format::ref_key(attempt.repository.row.number, parent), std::nullopt});
+    attempt.absent_parents.insert(parent);
   }
   const std::string below = format::ref_key(attempt.repository.row.number, name + "/");
   const auto cursor = attempt.repository.snapshot->cursor(Family::kRefs);

@@ -154,6 +154,8 @@ class ReceivePack final : public SessionBase {
     VEXOR_TRY(command.new_id, ObjectId::from_hex(algorithm_, data.substr(digits + 1, digits)));
     command.name = std::string(data.substr(2 * digits + 2));
     if (command.name.size() > kRefNameBytesMax) return Error(Errc::kLimitExceeded, "ref name too long");
+    name_bytes_ += command.name.size();
+    if (name_bytes_ > limits_.ref_name_bytes_per_push_max) return Error(Errc::kLimitExceeded, "the ref names of this push are too long together");
     if (!names_.insert(command.name).second) return Error(Errc::kProtocol, "a ref is named twice");
     commands_.push_back(std::move(command));
     return success();
@@ -321,6 +323,7 @@ class ReceivePack final : public SessionBase {
   State state_ = State::kAdvertise;
   std::vector<pack::RefCommand> commands_;
   std::unordered_set<std::string> names_;  // of commands_
+  std::uint64_t name_bytes_ = 0;           // of all of them
   bool report_ = false;
   bool sideband_ = false;
   bool quiet_ = false;

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "format/object_parse.h"
 #include "pack/past.h"
 #include "pack/reachability_walker.h"
 #include "pack/select.h"
@@ -22,6 +23,7 @@ using pack::ObjectNumber;
 constexpr std::size_t kListingPieceBytes = 256 * 1024;
 // A client that wants more is not told "ready": it tells all its haves and is done. Bounds the walks.
 constexpr std::size_t kReadyWantsMax = 256;
+constexpr std::uint64_t kFlagLinesMax = 1000;  // of a fetch: thin-pack and such
 // With more wants, and no more refs to each than this, the table of refs is asked before the index.
 constexpr std::uint32_t kFewWants = 8;
 constexpr std::uint64_t kRefsPerWant = 64;
@@ -75,6 +77,7 @@ class UploadPack final : public SessionBase {
     std::set<ObjectNumber> common;
     std::vector<ObjectId> acks;
     std::uint32_t haves = 0;
+    std::uint64_t lines = 0;  // of arguments, protocol version 2
     bool done = false;
     bool ofs_delta = false;
     bool sideband = false;
@@ -217,8 +220,8 @@ class UploadPack final : public SessionBase {
     if (state_ == State::kCommand) {
       if (line.kind == PktLine::Kind::kFlush) {
         if (command_.empty()) {
-          if (options_.stateless) finish();
-          return success();  // a client that has nothing more to ask
+          finish();  // a client that has nothing more to ask (gitprotocol-v2, "Command Request")
+          return success();
         }
         return run_command();
       }
@@ -384,6 +387,7 @@ class UploadPack final : public SessionBase {
   }
 
   Result<void> fetch_argument(Bytes text) {
+    if (++fetch_.lines > std::uint64_t{limits_.wants_max} + limits_.haves_max + limits_.shallow_lines_max + kFlagLinesMax) return Error(Errc::kLimitExceeded, "too many lines in a fetch");
     VEXOR_TRY(const bool taken, common_argument(text));
     if (taken) return success();
     if (const auto have = after(text, "have ")) {
@@ -401,7 +405,22 @@ class UploadPack final : public SessionBase {
     return success();
   }
 
-  // Whether each want is connected to something that the client has.
+  // Whether the object is a commit, or tags lead to one.
+  Result<bool> is_commit_behind(ObjectNumber number) {
+    for (std::uint32_t steps = 0; steps <= limits_.tree_depth_max; ++steps) {
+      VEXOR_TRY(const ObjectType type, source_.type(number));
+      if (type != ObjectType::kTag) return type == ObjectType::kCommit;
+      VEXOR_TRY(const auto content, source_.read(number));
+      VEXOR_TRY(const format::TagView view, format::parse_tag(*content, algorithm_));
+      VEXOR_TRY(const auto target, source_.find(view.target));
+      if (!target) return Error(Errc::kCorrupt, "a tag's target is missing");
+      number = *target;
+    }
+    return false;
+  }
+
+  // Whether each want is connected to something that the client has. Not looked into: wants that are no commits, each of
+  // which would be a walk of its own.
   Result<bool> ready() {
     if (fetch_.common.empty() || fetch_.request.wants.size() > kReadyWantsMax) return false;
     if (fetch_.common.size() == judged_commons_) return false;  // as before
@@ -410,6 +429,8 @@ class UploadPack final : public SessionBase {
     for (const ObjectNumber number : fetch_.common) common.add(number);
     for (const ObjectNumber want : fetch_.request.wants) {
       if (common.contains(want)) continue;
+      VEXOR_TRY(const bool is_commit, is_commit_behind(want));
+      if (!is_commit) return false;
       Roaring reached;
       pack::ReachabilityWalker walker(source_, algorithm_, limits_, nullptr);
       VEXOR_TRY(walker.add(want, reached));

@@ -84,6 +84,19 @@ TEST_F(Policy, hidden_refs_are_neither_taken_nor_readable) {
   EXPECT_FALSE(run_push(*store, "a/b", make_push(first.tip, 3, 2, "refs/internal/y", none).request));
 }
 
+TEST_F(Policy, a_conflict_does_not_tell_of_a_hidden_ref) {
+  ASSERT_TRUE(run_push(*store, "a/b", make_push(first.tip, 2, 2, "refs/internal/secret", none).request));
+  RepositoryInfo settings = info();
+  settings.hidden_refs = {"refs/internal/*"};
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  protocol::ReceivePackOptions options;
+  options.stateless = true;
+  const auto session = protocol::make_receive_pack(*store, info(), options).value();
+  const std::string answer = run_session(*session, make_push(first.tip, 3, 2, "refs/internal", none).request);
+  EXPECT_NE(answer.find("directory/file conflict"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("secret"), std::string::npos) << answer;
+}
+
 TEST_F(Policy, a_stale_old_id_is_refused) {
   const Push second = make_push(first.tip, 2, 2, "refs/heads/main", first.tip);
   ASSERT_TRUE(run_push(*store, "a/b", second.request));

@@ -109,6 +109,7 @@ class Hostile : public testing::Test {
     const auto session = protocol::make_upload_pack(*store_, *store_->find_repository("a/b").value(), options).value();
     return run_session(*session, request);
   }
+  static void refused_text(const std::string& answer, const std::string& why) { EXPECT_NE(answer.find(why), std::string::npos) << answer.substr(0, 300); }
   void refused(const std::string& answer, const std::string& why) {
     EXPECT_NE(answer.find(why), std::string::npos) << answer.substr(0, 300);
     EXPECT_EQ(answer.find("ok refs/"), std::string::npos) << answer.substr(0, 300);
@@ -383,6 +384,30 @@ TEST_F(Hostile, a_fork_s_objects_are_neither_bases_nor_wants_nor_parents) {
   refused(push(child.finish(), on_secret), "missing");
   RawPack names;
   refused(push(names.finish(), tip), "missing necessary objects");
+}
+
+// Each directory of a new ref must be no ref when it is committed.
+TEST_F(SmallLimits, directories_of_new_refs) {
+  limits_.ref_parent_bytes_per_push_max = 20'000;
+  limits_.ref_name_bytes_per_push_max = 100'000;
+  reopen();
+  const auto commands = [&](int count, bool apart) {
+    std::string out;
+    for (int i = 0; i < count; ++i) {
+      std::string name = "refs/heads";
+      for (int k = 0; k < 40; ++k) name += apart ? "/d" + std::to_string(i) : "/d";
+      name += "/" + std::to_string(i);
+      format::append_pkt_line(out, none_.hex() + " " + first_.tip.hex() + " " + name + (i == 0 ? std::string(1, '\0') + " report-status" : ""));
+    }
+    format::append_flush(out);
+    return out + RawPack().finish();
+  };
+  const std::string apart = receive(commands(100, true));
+  EXPECT_NE(apart.find("ok refs/heads/d0/"), std::string::npos) << apart.substr(0, 300);
+  EXPECT_NE(apart.find("/99 the new refs of this push have too many directories"), std::string::npos) << apart.substr(0, 300);
+  const std::string together = receive(commands(500, false));  // directories count once
+  EXPECT_EQ(together.find("ng "), std::string::npos) << together.substr(together.find("ng "), 200);
+  refused_text(receive(commands(1500, false)), "too long together");
 }
 
 TEST_F(SmallLimits, ref_commands) {
