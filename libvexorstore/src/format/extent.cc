@@ -101,6 +101,13 @@ std::string encode_cold_extent_header(ObjectNumber first, const std::vector<Exte
 
 bool is_cold_extent(Bytes value) { return !value.empty() && octet(value, 0) == kColdVersion; }
 
+Result<std::uint64_t> extent_object_count(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version < kExtentVersion || version > kColdVersion) return Error(Errc::kCorrupt, "extent: unknown version");
+  return reader.varint();
+}
+
 Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, Bytes value, ExtentHeader& header) {
   ByteReader reader(value);
   VEXOR_TRY(const std::uint8_t version, reader.u8());

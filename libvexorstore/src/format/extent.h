@@ -52,6 +52,8 @@ std::string encode_extent_header(ObjectNumber first, const std::vector<ExtentObj
 // What goes before the frame of a cold extent.
 std::string encode_cold_extent_header(ObjectNumber first, const std::vector<ExtentObject>& objects, std::size_t frame_bytes);
 bool is_cold_extent(Bytes value);
+// Of either form, absent ones too. Errors: kCorrupt.
+Result<std::uint64_t> extent_object_count(Bytes value);
 // The same into a header that is used again for the next extent, without ids (their columns are
 // skipped): what writing packs needs. Both take either form; the frame of a cold extent is not looked into.
 Result<void> decode_extent_columns(ObjectNumber first, HashAlgorithm algorithm, Bytes value, ExtentHeader& header);

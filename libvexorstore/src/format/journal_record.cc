@@ -6,7 +6,6 @@ namespace {
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kVersionPurged = 2;
 constexpr std::size_t kHashBytes = 32;
-constexpr std::uint64_t kItemsMax = 4'000'000;
 
 Result<std::string> read_text(ByteReader& reader) {
   VEXOR_TRY(const Bytes text, reader.bytes());
@@ -15,7 +14,7 @@ Result<std::string> read_text(ByteReader& reader) {
 
 Result<void> read_refs(ByteReader& reader, JournalRecord& record) {
   VEXOR_TRY(const std::uint64_t refs, reader.varint());
-  if (refs > kItemsMax) return Error(Errc::kCorrupt, "journal record: too many refs");
+  if (refs > kJournalItemsMax) return Error(Errc::kCorrupt, "journal record: too many refs");
   for (std::uint64_t i = 0; i < refs; ++i) {
     RefChange change;
     VEXOR_TRY(change.name, read_text(reader));
@@ -28,7 +27,7 @@ Result<void> read_refs(ByteReader& reader, JournalRecord& record) {
 
 Result<void> read_changes(ByteReader& reader, JournalRecord& record) {
   VEXOR_TRY(const std::uint64_t changes, reader.varint());
-  if (changes > kItemsMax) return Error(Errc::kCorrupt, "journal record: too many changes");
+  if (changes > kJournalItemsMax) return Error(Errc::kCorrupt, "journal record: too many changes");
   for (std::uint64_t i = 0; i < changes; ++i) {
     VEXOR_TRY(const std::uint8_t family, reader.u8());
     if (family >= sys::kFamilyCount) return Error(Errc::kCorrupt, "journal record: family");
@@ -149,6 +148,15 @@ std::string_view operation_name(OperationKind kind) {
     case OperationKind::kPurgeReport: return "purge-report";
   }
   return "unknown";
+}
+
+Result<void> check_journal_record(const JournalRecord& record) {
+  std::uint64_t bytes = 0;
+  for (const RefChange& change : record.refs) bytes += change.name.size() + change.old_row.size() + change.new_row.size() + 8;
+  for (const RowChange& change : record.changes) bytes += change.key.size() + (change.value ? change.value->size() : 0) + 8;
+  for (const RangeErasure& erasure : record.erasures) bytes += erasure.first.size() + erasure.end.size() + 4;
+  if (record.refs.size() <= kJournalItemsMax && record.changes.size() <= kJournalItemsMax && record.erasures.size() <= sys::kFamilyCount && bytes <= kJournalRecordBytesMax) return success();
+  return Error(Errc::kLimitExceeded, "this changes too many rows at once: " + std::to_string(record.refs.size() + record.changes.size()) + " of " + std::to_string(bytes) + " bytes");
 }
 
 JournalRecord purged_form(const JournalRecord& whole, std::uint64_t request, std::string own_hash, bool keeps_objects) {

@@ -76,6 +76,11 @@ struct JournalRecord {
 // are still there, since another repository has them: their range stays, and the rows that derive from them.
 JournalRecord purged_form(const JournalRecord& whole, std::uint64_t request, std::string own_hash, bool keeps_objects);
 
+// What can be read again: a record with more is not to be written.
+constexpr std::uint64_t kJournalItemsMax = 4'000'000;              // refs, and other rows, each
+constexpr std::uint64_t kJournalRecordBytesMax = 240ULL << 20U;    // one goes to other members in one message
+// Errors: kLimitExceeded.
+Result<void> check_journal_record(const JournalRecord& record);
 std::string encode_journal_record(const JournalRecord& record);
 Result<JournalRecord> decode_journal_record(Bytes value);
 // Only whose record it is. Errors: kCorrupt.

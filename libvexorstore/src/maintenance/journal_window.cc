@@ -6,12 +6,21 @@ namespace vexor::maintenance {
 
 using sys::Family;
 
+namespace {
+constexpr std::uint64_t kOldInARow = 1000;
+}  // namespace
+
 Result<void> JournalWindow::begin(const sys::StorageSnapshot& snapshot, std::int64_t since_ms) {
   VEXOR_TRY(const std::uint64_t last, store::applied_sequence(snapshot));
-  // By sequence: behind the first old record, seen from the end, all count as old, whatever clocks did.
-  for (std::uint64_t sequence = last; sequence > 0; --sequence) {
+  // By sequence: from the first young record on all count as young, whatever clocks did. So many old ones in a row, seen from
+  // the end, are the end of it: a clock that was wrong for some records ends no retention.
+  std::uint64_t first = last + 1;
+  for (std::uint64_t sequence = last; sequence > 0 && first - sequence <= kOldInARow; --sequence) {
+    VEXOR_TRY(const std::int64_t time_ms, store::read_journal_time(snapshot, sequence));
+    if (time_ms > since_ms) first = sequence;
+  }
+  for (std::uint64_t sequence = first; sequence <= last; ++sequence) {
     VEXOR_TRY(const format::JournalRecord record, store::read_journal_record(snapshot, sequence));
-    if (record.time_ms <= since_ms) break;
     VEXOR_TRY(add(snapshot, record));
   }
   last_ = last;

@@ -38,7 +38,13 @@ class Pass final : public MaintenanceRun {
       auto stepped = task_->step(budget);
       figures_.bytes += budget.used() - counted;
       counted = budget.used();
-      if (stepped.has_error() && stepped.error().code() != Errc::kConflict) return std::move(stepped).error();
+      if (stepped.has_error() && stepped.error().code() == Errc::kUnavailable) return std::move(stepped).error();
+      if (stepped.has_error() && stepped.error().code() != Errc::kConflict) {  // other tasks, and other pools, go on
+        if (!failed_) failed_ = std::move(stepped).error();
+        end_task();
+        if (budget.is_used_up()) break;
+        continue;
+      }
       conflicts_ = stepped.has_error() ? conflicts_ + 1 : 0;
       const bool ends = conflicts_ > kConflictsMax || (stepped.has_value() && stepped.value());
       if (ends && task_index_ + 1 == options_.tasks.size()) ++figures_.pools;
@@ -46,6 +52,7 @@ class Pass final : public MaintenanceRun {
       if (ends) end_task();
       if (budget.is_used_up()) break;
     }
+    if (done_ && failed_) return std::move(*failed_);
     return done_;
   }
   const MaintenanceFigures& figures() const override { return figures_; }
@@ -181,6 +188,7 @@ class Pass final : public MaintenanceRun {
   std::optional<PoolTaskContext> context_;
   std::unique_ptr<PoolTask> task_;
   std::size_t task_index_ = 0;
+  std::optional<Error> failed_;  // the first task that failed
   unsigned conflicts_ = 0;
   bool noted_ = true;  // a cursor may be there
   std::uint64_t noted_bytes_ = 0;

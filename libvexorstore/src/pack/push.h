@@ -53,7 +53,7 @@ class PushSource : public ObjectSource {
 
   // Hands the sets of the new tips to the store's cache. Only after the commit: a set there stands for
   // a stored bitmap.
-  void publish_sets();
+  void publish_sets(const Roaring& kept);  // `kept`: the tips whose rows were written
 
   ObjectNumber first() const { return first_; }
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
@@ -125,8 +125,9 @@ class ObjectRows {
   store::Change part_;
 };
 
-// The graph rows of `commits`, which come parents first: into `change`, or as a file when the push is large.
+// The graph rows of `commits`, which come parents first: into `change`, or as a file when the push is large. Of commits that
+// were there only those that are `reached`.
 Result<void> write_graph(store::StoreCore& core, PoolId pool, PushSource& source, const ReachabilityWalker& walker,
-                         std::vector<ObjectNumber> commits, bool is_large, store::Change& change);
+                         std::vector<ObjectNumber> commits, const Roaring& reached, bool is_large, store::Change& change);
 
 }  // namespace vexor::pack

@@ -60,8 +60,9 @@ void PushSource::keep_set(ObjectNumber tip, std::shared_ptr<Roaring> set) {
   tip_sets_.emplace(tip, std::move(set));
 }
 
-void PushSource::publish_sets() {
+void PushSource::publish_sets(const Roaring& kept) {
   for (const auto& [tip, set] : tip_sets_) {
+    if (!kept.contains(tip)) continue;
     const auto key = stored_.cache_key(tip);
     if (key.has_value()) core_.sets.insert(key.value(), set);
   }

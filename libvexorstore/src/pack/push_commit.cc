@@ -257,6 +257,41 @@ Result<bool> check_and_write(Attempt& attempt, const std::vector<ObjectNumber>& 
   return true;
 }
 
+// What the accepted refs reach of the commits in the pack, and these refs' values themselves.
+Result<Roaring> reached_by(const std::vector<format::RefChange>& refs, HashAlgorithm algorithm, const std::vector<ObjectNumber>& commits, PushSource& source) {
+  Roaring pushed, out;
+  pushed.addMany(commits.size(), commits.data());
+  std::vector<ObjectNumber> stack;
+  for (const format::RefChange& change : refs) {
+    if (change.new_row.empty()) continue;
+    VEXOR_TRY(const format::RefRow row, format::decode_ref_row(algorithm, change.new_row));
+    out.add(row.number);
+    if (row.peeled) out.add(row.peeled_number);
+    stack.push_back(row.peeled ? row.peeled_number : row.number);
+  }
+  Roaring seen;
+  while (!stack.empty()) {
+    const ObjectNumber at = stack.back();
+    stack.pop_back();
+    if (!pushed.contains(at) || !seen.addChecked(at)) continue;
+    out.add(at);
+    VEXOR_TRY(const GraphRow row, source.graph(at));
+    stack.insert(stack.end(), row.parents.begin(), row.parents.end());
+  }
+  return out;
+}
+
+// Of the bitmap rows those of what is reached, and what they build on. The others would outlive what they name: only what
+// a ref reaches is kept by sweeps.
+Roaring bitmaps_to_keep(const std::map<ObjectNumber, BitmapRow>& bitmaps, const Roaring& reached) {
+  Roaring out;
+  for (const auto& [tip, row] : bitmaps) {
+    if (!reached.contains(tip)) continue;
+    for (auto at = bitmaps.find(tip); at != bitmaps.end() && out.addChecked(at->first);) at = bitmaps.find(at->second.base);
+  }
+  return out;
+}
+
 // After a large push. A failure costs the first clone some time.
 void prepare_clones(store::StoreCore& core, RepositoryId repository) {
   const auto now = store::open_repository_snapshot(core, repository);
@@ -306,16 +341,19 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       outcome.receipt.sequence = core.committer->last_sequence();
       return outcome;
     }
+    VEXOR_TRY(const Roaring reached, reached_by(change.record.refs, now.row.algorithm, commits, source));
     if (rows) {
       if (!are_written) {
         VEXOR_TRY(rows->write());
       }
       VEXOR_TRY(rows->move_to(change));
-      VEXOR_TRY(write_graph(core, now.row.pool, source, walker, commits, rows->is_large(), change));
+      VEXOR_TRY(write_graph(core, now.row.pool, source, walker, commits, reached, rows->is_large(), change));
       if (!change.bulk.empty()) change.expected_generation = generation;
     }
     VEXOR_TRY(const auto bitmaps, source.settled_bitmaps());
+    const Roaring kept = bitmaps_to_keep(bitmaps, reached);
     for (const auto& [tip, row] : bitmaps) {
+      if (!kept.contains(tip)) continue;
       const std::string key = format::number_key(now.row.pool, tip);
       const bool is_new = tip >= change.record.first_object && tip - change.record.first_object < change.record.object_count;
       if (is_new) change.rows.put(Family::kBitmaps, key, encode_bitmap_row(row));
@@ -334,14 +372,14 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     }
     auto done = core.committer->submit(std::move(change));
     if (done.has_value()) {
-      source.publish_sets();
+      source.publish_sets(kept);
       if (quarantined) prepare_clones(core, repository);
       commands = std::move(tried);
       outcome.receipt = done.value();
       return outcome;
     }
-    // Both are told before any index row went in: nobody has seen the range. What stays is swept at the next start.
-    if (quarantined && (done.error().code() == Errc::kConflict || done.error().code() == Errc::kUnavailable)) {
+    // These are told before any index row went in: nobody has seen the range. What stays is swept at the next start.
+    if (quarantined && (done.error().code() == Errc::kConflict || done.error().code() == Errc::kUnavailable || done.error().code() == Errc::kLimitExceeded)) {
       (void)core.committer->drop_staged(range, reign);
     }
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();

@@ -75,6 +75,7 @@ Result<void> PushSource::number_depths() {
   std::vector<std::uint32_t> chain;
   for (std::uint32_t start = 0; start < entries.size(); ++start) {
     for (std::uint32_t at = start; !is_known[at];) {
+      if (chain.size() > entries.size()) return Error(Errc::kProtocol, "pack: deltas upon each other");  // by way of a second copy of one
       PushEntry& entry = entries[at];
       const std::uint32_t first_of_id = receiver_->first_of_id(at);
       if (!is_new(numbers_[at])) {

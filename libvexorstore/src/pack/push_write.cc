@@ -208,7 +208,7 @@ Result<Generations> find_generations(PushSource& source, const std::vector<Objec
 }  // namespace
 
 Result<void> write_graph(store::StoreCore& core, PoolId pool, PushSource& source, const ReachabilityWalker& walker,
-                         std::vector<ObjectNumber> commits, bool is_large, store::Change& change) {
+                         std::vector<ObjectNumber> commits, const Roaring& reached, bool is_large, store::Change& change) {
   VEXOR_TRY(RowSink graph, make_sink(core, Family::kGraph, is_large, change));
   VEXOR_TRY(const Generations generations, find_generations(source, commits));
   std::sort(commits.begin(), commits.end());  // rows go in key order
@@ -222,7 +222,7 @@ Result<void> write_graph(store::StoreCore& core, PoolId pool, PushSource& source
     }
     if (source.is_new(commit)) {
       VEXOR_TRY(graph.put(format::number_key(pool, commit), encode_graph_row(row)));
-    } else {  // takes the place of a row that may be good enough for others, if this push is committed
+    } else if (reached.contains(commit)) {  // takes the place of a row that may be good enough for others, if this push is committed
       change.record.changes.push_back({Family::kGraph, format::number_key(pool, commit), encode_graph_row(row)});
     }
   }

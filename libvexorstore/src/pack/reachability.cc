@@ -182,7 +182,12 @@ Result<SetPtr> read_visible(store::StoreCore& core, const store::RepositorySnaps
 }  // namespace
 
 Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader) {
-  const std::string key = store::visibility_key(repository);
+  StoreSource source(core, reader);
+  std::string key = store::visibility_key(repository);
+  if (repository.past_key.empty()) {  // else that names them
+    VEXOR_TRY(const std::uint64_t sweeps, source.sweeps());
+    put_u64be(key, sweeps);  // what was swept and pushed again has other numbers
+  }
   std::uint64_t generation = 0;
   SetPtr old = core.visible_sets.find(key, generation);
   if (old && generation == repository.ref_generation) return old;
@@ -191,7 +196,6 @@ Result<SetPtr> visible_set(store::StoreCore& core, const store::RepositorySnapsh
   const store::SingleFlight::Turn turn(core.set_flights, flight);
   old = core.visible_sets.find(key, generation);
   if (old && generation == repository.ref_generation) return old;
-  StoreSource source(core, reader);
   SetPtr set;
   if (old && generation < repository.ref_generation) {
     VEXOR_TRY(const auto changes, store::ref_changes_since(repository, generation));

@@ -163,6 +163,9 @@ Result<void> Committer::prepare(Change& change, const sys::StorageSnapshot& snap
   if (change.record.object_count > 0) {
     VEXOR_TRY(check_reign(change.reign));
   }
+  if (change.is_recorded) {
+    VEXOR_TRY(format::check_journal_record(change.record));
+  }
   VEXOR_TRY(check(change, snapshot));
   VEXOR_TRY(raise_counter(change, snapshot));
   if (!change.bulk.empty()) {

@@ -22,6 +22,12 @@ std::string record_hash(const format::JournalRecord& record, Bytes encoded) {
   return record.is_purged() ? record.own_hash : blake2b_256(encoded);
 }
 
+Result<std::int64_t> read_journal_time(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) {
+  VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
+  if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");
+  return format::journal_record_time(row->bytes());
+}
+
 Result<format::JournalRecord> read_journal_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) {
   VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
   if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");

@@ -12,6 +12,8 @@ Result<std::uint64_t> applied_sequence(const sys::StorageSnapshot& snapshot);
 std::string record_hash(const format::JournalRecord& record, Bytes encoded);
 
 // Errors: kCorrupt (the record is missing or malformed).
+// When it was made; Unix time in milliseconds.
+Result<std::int64_t> read_journal_time(const sys::StorageSnapshot& snapshot, std::uint64_t sequence);
 Result<format::JournalRecord> read_journal_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence);
 
 }  // namespace vexor::store

@@ -312,6 +312,7 @@ Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& a
       return Error(Errc::kInvalidArgument, "the default branch is not a valid branch name");
     }
     change.record.refs.push_back({"HEAD", head->encoded, head_row(info.default_branch)});
+    change.preconditions.push_back({Family::kRefs, format::ref_key(before.number, "HEAD"), head->encoded});
   }
   return submit_done(*core_, std::move(change), info.name);
 }

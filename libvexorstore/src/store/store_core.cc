@@ -9,11 +9,30 @@ namespace vexor::store {
 
 using sys::Family;
 
+namespace {
+
+constexpr std::size_t kErasedAtOnce = 4U << 20U;
+
+// Behind the last object of the pool's last extent.
+Result<std::uint64_t> end_of_extents(const sys::StorageSnapshot& snapshot, PoolId pool) {
+  const auto cursor = snapshot.cursor(Family::kExtents);
+  cursor->seek_for_prev(format::extent_key(pool, kNoObject));
+  VEXOR_TRY(cursor->status());
+  if (!cursor->valid() || cursor->key().substr(0, 8) != format::pool_key(pool)) return 0;
+  VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor->key()));
+  if (cursor->key().substr(12) != Bytes("\0\0\0\0", 4)) return std::uint64_t{first} + 1;  // a later chunk of one object
+  VEXOR_TRY(const std::uint64_t objects, format::extent_object_count(cursor->value()));
+  return first + objects;
+}
+
+}  // namespace
+
 Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std::uint32_t count) {
   const std::lock_guard lock(mutex_);
   auto found = next_.find(pool);
   if (found == next_.end()) {
-    // The highest number in use is that of the last shape, or of what is in quarantine.
+    // The highest number in use is that of the last shape, or of what is in quarantine. After a repair that was broken off
+    // there may be extents without shapes.
     VEXOR_TRY(const auto snapshot, core.backend->snapshot());
     std::uint64_t next = 0;
     const auto shapes = snapshot->cursor(Family::kShapes);
@@ -23,6 +42,8 @@ Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std:
       VEXOR_TRY(const ObjectNumber first, format::number_of_key(shapes->key()));
       next = first + shapes->value().size();
     }
+    VEXOR_TRY(const std::uint64_t extents, end_of_extents(*snapshot, pool));
+    next = std::max(next, extents);
     const std::string prefix = format::pool_key(pool);
     const auto quarantine = snapshot->cursor(Family::kQuarantine);
     for (quarantine->seek(prefix); quarantine->valid() && quarantine->key().starts_with(prefix); quarantine->next()) {
@@ -165,7 +186,7 @@ void StoreCore::raise_ids(std::uint64_t next) {
 }
 
 Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId pool, HashAlgorithm algorithm,
-                                    ObjectNumber first, std::uint32_t count, sys::Batch& batch) {
+                                    ObjectNumber first, std::uint32_t count, sys::Batch& batch, sys::StorageBackend* in_pieces) {
   const auto end = static_cast<ObjectNumber>(first + count);
   const auto cursor = snapshot.cursor(Family::kExtents);
   for (cursor->seek(format::extent_key(pool, first)); cursor->valid(); cursor->next()) {
@@ -179,6 +200,10 @@ Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId
       VEXOR_TRY(const auto row, snapshot.get(Family::kIndex, key));
       if (row && row->bytes() == Bytes(format::encode_index_row(number))) batch.erase(Family::kIndex, key);
       ++number;
+    }
+    if (in_pieces != nullptr && batch.bytes() > kErasedAtOnce) {
+      VEXOR_TRY(in_pieces->commit(batch, sys::Durability::kBuffered));
+      batch = sys::Batch();
     }
   }
   VEXOR_TRY(cursor->status());
@@ -212,7 +237,7 @@ Result<void> StoreCore::sweep_quarantine() {
     VEXOR_TRY(const ObjectNumber first, key.u32be());
     VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(cursor->value()));
     sys::Batch batch;
-    VEXOR_TRY(erase_range_of_objects(*snapshot, pool, row.algorithm, first, row.object_count, batch));
+    VEXOR_TRY(erase_range_of_objects(*snapshot, pool, row.algorithm, first, row.object_count, batch, backend.get()));
     VEXOR_TRY(backend->commit(batch, sys::Durability::kSynced));
   }
   return cursor->status();

@@ -236,9 +236,10 @@ class StoreCore {
   std::unordered_map<PoolId, std::unique_ptr<PoolGate>> gates_;  // guarded by gates_mutex_
 };
 
-// Erases the index rows that name objects of the range, the range itself, and its quarantine row.
+// Erases the index rows that name objects of the range, the range itself, and its quarantine row. `in_pieces`: where most of
+// the index rows may go before, if nobody minds when it is broken off in between.
 Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId pool, HashAlgorithm algorithm,
-                                    ObjectNumber first, std::uint32_t count, sys::Batch& batch);
+                                    ObjectNumber first, std::uint32_t count, sys::Batch& batch, sys::StorageBackend* in_pieces = nullptr);
 
 // The same for rows that no index row names.
 void erase_rows_of_range(PoolId pool, ObjectNumber first, std::uint32_t count, sys::Batch& batch);

@@ -103,6 +103,21 @@ TEST_F(Sweep, retention_is_counted_from_the_push_and_from_the_last_ref) {
   expect_sound(*store_, id_);
 }
 
+// A host that started with a dead clock.
+TEST_F(Sweep, one_record_of_a_wrong_time_ends_no_retention) {
+  const ObjectId side = push("a/b", "refs/heads/side", main_, 3);
+  drop("a/b", side, "refs/heads/side");
+  const std::int64_t now_ms = clock_.now_ms;
+  clock_.now_ms = 1000;
+  push("a/b", "refs/heads/of-1970", main_, 1);
+  clock_.now_ms = now_ms + kDayMs;
+  push("a/b", "refs/heads/later", main_, 1);
+  EXPECT_EQ(sweep(14 * kDaySeconds), 0U);
+  EXPECT_TRUE(has(side));
+  clock_.now_ms += 15 * kDayMs;
+  EXPECT_EQ(sweep(14 * kDaySeconds), 5U);
+}
+
 TEST_F(Sweep, hidden_refs_forks_and_deleted_repositories_keep_theirs) {
   const ObjectId hidden = push("a/b", "refs/pull/1", main_, 3);
   RepositoryInfo info = *store_->find_repository("a/b").value();

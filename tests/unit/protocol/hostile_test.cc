@@ -227,6 +227,42 @@ TEST_F(SmallLimits, deltas_upon_each_other) {
   refused(push(pack.finish(), first_.tip), "neither in the pack nor in the repository");
 }
 
+// Each of two is a delta upon the other, and one of them comes whole as well.
+TEST_F(SmallLimits, deltas_upon_each_other_beside_a_whole_copy) {
+  const auto delta_to = [](const std::string& text) { return size_varint(3) + size_varint(3) + "\3" + text; };
+  RawPack pack;
+  pack.ref_delta(hash_object(kAlgorithm, ObjectType::kBlob, "two").value(), delta_to("one"));
+  pack.ref_delta(hash_object(kAlgorithm, ObjectType::kBlob, "one").value(), delta_to("two"));
+  pack.object(ObjectType::kBlob, "one");
+  refused(push(pack.finish(), first_.tip), "deltas upon each other");
+}
+
+// What only a refused ref would have reached leaves no bitmap, which a later push would trust.
+TEST_F(SmallLimits, a_refused_ref_leaves_no_bitmap) {
+  const auto count = [&] {
+    const auto snapshot = memory_->snapshot().value();
+    const auto cursor = snapshot->cursor(Family::kBitmaps);
+    std::size_t rows = 0;
+    for (cursor->seek({}); cursor->valid(); cursor->next()) ++rows;
+    return rows;
+  };
+  RepositoryInfo settings = *store_->find_repository("a/b").value();
+  settings.protect.push_back({"refs/heads/main", true, true, {}});
+  ASSERT_TRUE(store_->update_repository(settings, {}).has_value());
+  RawPack pack;
+  const ObjectId accepted = pack.commit(pack.object(ObjectType::kTree, tree_entry("100644", "f", pack.object(ObjectType::kBlob, "accepted"))));
+  const ObjectId refused = pack.commit(pack.object(ObjectType::kTree, tree_entry("100644", "f", pack.object(ObjectType::kBlob, "refused"))));
+  std::string request;
+  format::append_pkt_line(request, none_.hex() + " " + accepted.hex() + " refs/heads/new" + std::string(1, '\0') + " report-status");
+  format::append_pkt_line(request, first_.tip.hex() + " " + refused.hex() + " refs/heads/main");
+  format::append_flush(request);
+  const std::size_t before = count();
+  const std::string answer = receive(request + pack.finish());
+  EXPECT_NE(answer.find("ok refs/heads/new"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("ng refs/heads/main"), std::string::npos) << answer;
+  EXPECT_EQ(count(), before + 1);
+}
+
 TEST_F(SmallLimits, objects_and_packs_over_the_limit) {
   RawPack big;
   big.object(ObjectType::kBlob, std::string(3 << 20, 'z'));

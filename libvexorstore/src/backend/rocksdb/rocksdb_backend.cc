@@ -305,8 +305,6 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   std::error_code failed;
   fs::create_directories(directory, failed);
   const fs::path bulk = directory / "bulk";
-  fs::remove_all(bulk, failed);  // files of pushes that a crash cut off
-  fs::create_directories(bulk, failed);
   if (failed) return Error(Errc::kIo, "storage: cannot make the data directory: " + failed.message());
 
   // Extents are large and many: with a share of their own they drive out no rows of others.
@@ -343,6 +341,10 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
     database->db = nullptr;
     return is_new ? to_error(status) : to_open_error(status);
   }
+  // Not before: another process may have the store open.
+  fs::remove_all(bulk, failed);  // files of pushes that a crash cut off
+  fs::create_directories(bulk, failed);
+  if (failed) return Error(Errc::kIo, "storage: cannot make a directory: " + failed.message());
   return std::unique_ptr<StorageBackend>(std::make_unique<RocksdbBackend>(std::move(database), bulk));
 }
 
