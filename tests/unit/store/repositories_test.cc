@@ -111,34 +111,29 @@ TEST_F(Repositories, a_list_that_could_not_be_read_back_is_refused) {
 }
 
 // A repair that was broken off has erased what is derived from extents.
-TEST(Repositories, numbers_of_extents_without_shapes_are_not_given_out) {
-  const auto backend = sys::make_memory_backend();
-  auto store = open(*backend);
-  const auto id = store->create_repository("a/b", {}, {}).value().id;
-  ASSERT_TRUE(run_push(*store, "a/b", make_push(std::nullopt, 0, 5, "refs/heads/main", ObjectId::null(kAlgorithm)).request));
-  const auto pool = store::open_repository_snapshot(store->core(), id).value().row.pool;
-  const auto before = store->core().numbers.reserve(store->core(), pool, 1).value();
-  store.reset();
+TEST_F(Repositories, numbers_of_extents_without_shapes_are_not_given_out) {
+  const auto id = store_->create_repository("a/b", {}, {}).value().id;
+  ASSERT_TRUE(run_push(*store_, "a/b", make_push(std::nullopt, 0, 5, "refs/heads/main", ObjectId::null(kAlgorithm)).request));
+  const auto pool = store::open_repository_snapshot(store_->core(), id).value().row.pool;
+  const auto before = store_->core().numbers.reserve(store_->core(), pool, 1).value();
   sys::Batch batch;
   batch.erase_range(sys::Family::kShapes, format::pool_key(pool), format::pool_key(pool + 1));
-  ASSERT_TRUE(backend->commit(batch, sys::Durability::kSynced).has_value());
-  store = open(*backend);
-  EXPECT_EQ(store->core().numbers.reserve(store->core(), pool, 1).value(), before);
+  ASSERT_TRUE(backend_->commit(batch, sys::Durability::kSynced).has_value());
+  reopen();
+  EXPECT_EQ(store_->core().numbers.reserve(store_->core(), pool, 1).value(), before);
 }
 
 // Nobody could read it again.
-TEST(Repositories, a_record_over_the_limit_is_not_written) {
-  const auto backend = sys::make_memory_backend();
-  auto store = open(*backend);
-  ASSERT_TRUE(store->create_repository("a/b", {}, {}).has_value());
+TEST_F(Repositories, a_record_over_the_limit_is_not_written) {
+  ASSERT_TRUE(store_->create_repository("a/b", {}, {}).has_value());
   store::Change change;
   change.record.changes.push_back({sys::Family::kGrants, "key", std::string(format::kJournalRecordBytesMax, 'v')});
-  EXPECT_EQ(store->core().committer->submit(std::move(change)).error().code(), Errc::kLimitExceeded);
+  EXPECT_EQ(store_->core().committer->submit(std::move(change)).error().code(), Errc::kLimitExceeded);
   store::Change many;
   many.record.changes.resize(format::kJournalItemsMax + 1);
-  EXPECT_EQ(store->core().committer->submit(std::move(many)).error().code(), Errc::kLimitExceeded);
-  EXPECT_TRUE(store->create_repository("a/c", {}, {}).has_value());
-  EXPECT_EQ(store->last_sequence(), 2U);
+  EXPECT_EQ(store_->core().committer->submit(std::move(many)).error().code(), Errc::kLimitExceeded);
+  EXPECT_TRUE(store_->create_repository("a/c", {}, {}).has_value());
+  EXPECT_EQ(store_->last_sequence(), 2U);
 }
 
 }  // namespace
