@@ -95,6 +95,7 @@ class Leader {
   void forget_log(Progress& member);
   bool take_incarnation(Progress& member, const AppendAnswer& message);
   bool needs_copy(const Progress& member) const;
+  void offer_copy(const Progress& member);
   void use_samples(Progress& member, const std::vector<EntryId>& samples);
   // leader_commit.cc
   void advance_commit();

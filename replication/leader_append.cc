@@ -13,10 +13,7 @@ void Leader::heartbeat() {
   for (Progress& member : members_) {
     measure(member);
     rewind(member);
-    if (needs_copy(member)) {
-      const auto entry = core_.log.log().id_at(core_.applied);
-      core_.send(member.id, SnapshotOffer{epoch_, *entry});
-    }
+    offer_copy(member);
     send_append(member, member.next, false);
     send_what_there_is(member);
   }
@@ -39,6 +36,10 @@ bool Leader::needs_copy(const Progress& member) const {
   if (member.incarnation == 0 || core_.applied == 0) return false;
   const Sequence last = core_.log.last().sequence;
   return member.needs_snapshot || (member.common && last - std::max(*member.common, member.match) > core_.options.copy_lag_entries);
+}
+
+void Leader::offer_copy(const Progress& member) {
+  if (needs_copy(member)) core_.send(member.id, SnapshotOffer{epoch_, *core_.log.log().id_at(core_.applied)});
 }
 
 // S10. False: the answer of a process that may be gone.
@@ -149,6 +150,7 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
     member->lease_until =
         std::max(member->lease_until, std::min(message.echo_time, core_.now) +
                                           core_.options.lease_ms - core_.options.lease_margin_ms());
+  const bool was_known = member->common.has_value();
   if (message.samples.empty()) {
     member->needs_snapshot = false;
     if (!member->common) member->common = std::min(message.match.sequence, core_.log.last().sequence);
@@ -164,6 +166,7 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
     advance_commit();
     settle();  // a committed one may have waited for this copy (C5)
   }
+  if (!was_known) offer_copy(*member);  // before entries, which would only seem to bring it near
   send_entries(*member);
 }
 

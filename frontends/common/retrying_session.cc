@@ -17,6 +17,7 @@ constexpr std::size_t kPieceBytes = 64 * 1024;
 }  // namespace
 
 Wants RetryingSession::wants() const {
+  if (may_begin_again()) return Wants::kWork;  // it failed before its first turn
   const Wants inner = inner_->wants();
   return replaying_ && (inner != Wants::kOutput || in_advertisement_) ? Wants::kWork : inner;
 }
@@ -66,8 +67,7 @@ void RetryingSession::give_up() {
 }
 
 void RetryingSession::run_work() {
-  if (replaying_) replay();
-  else inner_->run_work();
+  if (!may_begin_again()) replaying_ ? replay() : inner_->run_work();
   if (may_begin_again()) begin_again();
 }
 

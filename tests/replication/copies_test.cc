@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace vexor::replication {
 namespace {
 
@@ -155,6 +157,13 @@ TEST(Copies, a_member_that_is_too_late_is_offered_one) {
   EXPECT_FALSE(offered(150)) << "nothing is known of it";
   leader.node.receive(151, kOther, empty);
   leader.take();
+  const auto to_other = [](const Output& output) {
+    const auto* send = std::get_if<Send>(&output);
+    return send != nullptr && send->to == kOther;
+  };
+  const auto first = std::find_if(leader.outputs.begin(), leader.outputs.end(), to_other);
+  ASSERT_NE(first, leader.outputs.end());
+  EXPECT_TRUE(std::holds_alternative<SnapshotOffer>(std::get<Send>(*first).message)) << "entries first would bring it too near for one";
   EXPECT_TRUE(offered(300));
   empty.samples.clear();  // it took the entries all the same
   empty.match = leader.node.head();

@@ -12,6 +12,7 @@ BINARIES = sys.argv.pop(1)
 FLIPS = int(os.environ.get("VEXOR_DAMAGE_FLIPS", "6"))
 AT_ONCE = int(os.environ.get("VEXOR_DAMAGE_AT_ONCE", "1"))
 SEED = int(os.environ.get("VEXOR_DAMAGE_SEED", "1"))
+IN_FLIGHT_MAX = 1024  # kInFlightEntriesMax
 MAINTENANCE = '[maintenance]\ntasks = "scrub"\npause_seconds = 1\nscrub_interval_seconds = 0\n'
 
 
@@ -234,7 +235,7 @@ class DamageTest(unittest.TestCase):
         other = self.cluster.nodes[3 - self.cluster.primary().number]
         other.stop()
         client = RawClient(self.cluster.https_ports, "late", self.cluster.primary().number)
-        for _ in range(20):
+        for _ in range(IN_FLIGHT_MAX + 300):  # what is in flight may reach it before it says how far behind it is
             client.push()
         client.forget_connections()
         other.start()

@@ -123,7 +123,7 @@ class Restoration {
     if (row) return std::move(*row);
     auto deleted = store::find_deleted(*snapshot, name_);
     if (deleted.has_error()) return Error(Errc::kNotFound, name_ + ": no such repository, nor a deleted one");
-    return std::move(deleted.value().first);
+    return deleted;
   }
 
   Result<RestoreOutcome> attempt_once(bool alone) {
@@ -250,8 +250,8 @@ Result<UndoOutcome> undo_ref(Store& store, const std::string& repository, const 
 Result<RepositoryInfo> Store::restore_repository(const std::string& name, const Actor& actor) {
   VEXOR_TRY(const auto first, core_->backend->snapshot());
   VEXOR_TRY(const auto found, store::find_deleted(*first, name));
-  const store::PoolGate::Pass pass(core_->gate(found.first.pool), false);
-  VEXOR_TRY(const store::RepositorySnapshot now, store::open_repository_snapshot(*core_, found.first.number));
+  const store::PoolGate::Pass pass(core_->gate(found.pool), false);
+  VEXOR_TRY(const store::RepositorySnapshot now, store::open_repository_snapshot(*core_, found.number));
   if (now.row.deleted_at_ms == 0) return Error(Errc::kConflict, name + ": it was restored meanwhile");
   // Deleted for longer than the retention, it may have lost objects.
   VEXOR_TRY(const auto refs, store::read_refs(now));

@@ -128,14 +128,11 @@ Result<std::uint64_t> rows_in(const sys::StorageSnapshot& snapshot, const std::v
   return out;
 }
 
-Result<bool> is_pool_shared(const sys::StorageSnapshot& snapshot, const RepositoryRow& row) {
-  const auto cursor = snapshot.cursor(Family::kRepositories);
-  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
-    VEXOR_TRY(const RepositoryRow other, format::decode_repository_row(cursor->value()));
-    if (other.pool == row.pool && other.number != row.number) return true;
-  }
-  VEXOR_TRY(cursor->status());
-  return false;
+void decide(PurgeRow& row, PurgeState state, const Actor& actor, std::int64_t now_ms) {
+  row.state = state;
+  row.decided_by = actor.account;
+  row.decided_name = actor.name;
+  row.decided_ms = now_ms;
 }
 
 }  // namespace
@@ -156,8 +153,7 @@ Result<PurgeInfo> request_purge(Store& store, const PurgePolicy& policy, const s
   VEXOR_TRY(check_person(policy, actor));
   VEXOR_TRY(check_reason(reason));
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
-  VEXOR_TRY(const auto found, store::find_deleted(*snapshot, name));
-  const RepositoryRow& repository = found.first;
+  VEXOR_TRY(const RepositoryRow repository, store::find_deleted(*snapshot, name));
   const std::int64_t now_ms = core.clock.wall_time_ms();
   VEXOR_TRY(const auto purges, store::read_purges(*snapshot));
   std::size_t open = 0;
@@ -202,13 +198,10 @@ Result<PurgeInfo> approve_purge(Store& store, const PurgePolicy& policy, std::ui
   if (repository.deleted_at_ms == 0 || repository.deleted_at_ms != row.deleted_ms) return Error(Errc::kConflict, row.name + " was restored since it was asked to be purged");
   store::Change change = store::begin_change(OperationKind::kRepositoryPurge, actor, row.repository, text_of(request) + " of " + row.name + " approved");
   expect_request(change, row);
-  VEXOR_TRY(row.keeps_objects, is_pool_shared(*snapshot, repository));
+  VEXOR_TRY(row.keeps_objects, store::is_pool_shared(*snapshot, repository));
   store::erase_repository(change, repository, row.keeps_objects);
   VEXOR_TRY(row.erased_rows, rows_in(*snapshot, change.record.erasures));
-  row.state = PurgeState::kApproved;
-  row.decided_by = actor.account;
-  row.decided_name = actor.name;
-  row.decided_ms = now_ms;
+  decide(row, PurgeState::kApproved, actor, now_ms);
   // The records that raised the counter may be purged ones: no number is given out again.
   store::put_row(change, Family::kRepositories, "i", format::pool_key(row.request + 1));
   return submit_row(core, std::move(change), row);
@@ -224,10 +217,7 @@ Result<PurgeInfo> close_purge(Store& store, const PurgePolicy& policy, std::uint
   const bool is_own = row.requested_by == actor.account;
   store::Change change = store::begin_change(OperationKind::kPurgeRequest, actor, 0, text_of(request) + " of " + row.name + (is_own ? " withdrawn" : " refused"));
   expect_request(change, row);
-  row.state = is_own ? PurgeState::kWithdrawn : PurgeState::kRefused;
-  row.decided_by = actor.account;
-  row.decided_name = actor.name;
-  row.decided_ms = now_ms;
+  decide(row, is_own ? PurgeState::kWithdrawn : PurgeState::kRefused, actor, now_ms);
   return submit_row(core, std::move(change), row);
 }
 

@@ -129,20 +129,27 @@ void erase_repository(Change& change, const RepositoryRow& row, bool keeps_objec
   change.record.changes.push_back({Family::kMeta, format::scrub_key(row.pool), std::nullopt});
 }
 
-Result<std::pair<RepositoryRow, bool>> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name) {
+Result<RepositoryRow> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name) {
   std::optional<RepositoryRow> best;
-  std::unordered_map<format::PoolId, unsigned> users;
   const auto cursor = snapshot.cursor(Family::kRepositories);
   for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
     VEXOR_TRY(RepositoryRow row, format::decode_repository_row(cursor->value()));
-    ++users[row.pool];
     if (row.deleted_at_ms == 0 || row.deleted_name != name) continue;
     if (!best || row.deleted_at_ms >= best->deleted_at_ms) best = std::move(row);
   }
   VEXOR_TRY(cursor->status());
   if (!best) return Error(Errc::kNotFound, name + ": no deleted repository of that name");
-  const bool shared = users[best->pool] > 1;
-  return std::pair(std::move(*best), shared);
+  return std::move(*best);
+}
+
+Result<bool> is_pool_shared(const sys::StorageSnapshot& snapshot, const RepositoryRow& row) {
+  const auto cursor = snapshot.cursor(Family::kRepositories);
+  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
+    VEXOR_TRY(const RepositoryRow other, format::decode_repository_row(cursor->value()));
+    if (other.pool == row.pool && other.number != row.number) return true;
+  }
+  VEXOR_TRY(cursor->status());
+  return false;
 }
 
 }  // namespace store
@@ -244,10 +251,16 @@ Result<void> Store::delete_repository(const std::string& name, const Actor& acto
 }
 
 Result<void> Store::purge_repository(const std::string& name, const Actor& actor) {
+  VEXOR_TRY(const auto first_look, core_->backend->snapshot());
+  VEXOR_TRY(const RepositoryRow asked, find_deleted(*first_look, name));
+  // Nobody restores it as another one, which shares its pool, between the look at who uses the pool and the commit.
+  const PoolGate::Pass pass(core_->gate(asked.pool), true);
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
-  VEXOR_TRY(const auto found, find_deleted(*snapshot, name));
-  Change change = begin_change(OperationKind::kRepositoryPurge, actor, found.first.number, name);
-  erase_repository(change, found.first, found.second);
+  VEXOR_TRY(const RepositoryRow found, find_deleted(*snapshot, name));
+  if (found.pool != asked.pool) return Error(Errc::kConflict, name + ": another repository of that name was deleted meanwhile");
+  VEXOR_TRY(const bool keeps_objects, is_pool_shared(*snapshot, found));
+  Change change = begin_change(OperationKind::kRepositoryPurge, actor, found.number, name);
+  erase_repository(change, found, keeps_objects);
   return submit_done(*core_, std::move(change), name);
 }
 

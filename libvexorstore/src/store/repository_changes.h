@@ -20,7 +20,7 @@ RepositoryRow undelete(Change& change, const RepositoryRow& before);
 // A conflict is told with the name.
 Result<Receipt> submit_named(StoreCore& core, Change change, const std::string& name);
 
-// The most recently deleted repository of that name, and whether another one shares its pool. Errors: kNotFound.
-Result<std::pair<RepositoryRow, bool>> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name);
+// The most recently deleted repository of that name. Errors: kNotFound.
+Result<RepositoryRow> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name);
 
 }  // namespace vexor::store

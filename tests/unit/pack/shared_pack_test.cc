@@ -201,6 +201,7 @@ TEST_F(SharedPacks, threads_of_all_paces_get_the_same) {
       const auto mine = reader();
       while (!mine->stream->done()) {
         mine->read(static_cast<int>(random() % 8));
+        // Each at another pace, so that some fall behind what is kept.
         if (random() % 16 < static_cast<unsigned>(i)) std::this_thread::sleep_for(std::chrono::milliseconds(random() % 20));
         if (i == 5 && mine->bytes.size() > expected.size() / 2) return;  // leaves
       }

@@ -54,6 +54,22 @@ class Script final : public protocol::Session {
   std::optional<Error> failure_;
 };
 
+// The server was gone when it was asked.
+class Lost final : public protocol::Session {
+ public:
+  Wants wants() const override { return Wants::kDone; }
+  std::size_t feed(Bytes input) override { return input.size(); }
+  void end_of_input() override {}
+  std::size_t drain(std::span<char>) override { return 0; }
+  void take_output(std::string& out, std::size_t front) override { out.assign(front, '\0'); }
+  void run_work() override {}
+  Bytes keep_alive() const override { return {}; }
+  const Error* failure() const override { return &failure_; }
+
+ private:
+  const Error failure_{Errc::kUnavailable, "lost"};
+};
+
 struct Told {
   std::string told;
   std::string got;  // by the last session
@@ -103,6 +119,26 @@ TEST(RetryingSession, begins_again_unseen_by_the_client) {
     EXPECT_EQ(done.told, "refsgood") << bytes;
     EXPECT_EQ(done.opened, 3);
   }
+}
+
+TEST(RetryingSession, begins_again_when_a_server_was_gone_before_the_first_turn) {
+  std::string got;
+  int opened = 0;
+  const auto open = [&](RetryingSession::Repetition) -> Result<std::unique_ptr<protocol::Session>> {
+    if (++opened < 3) return std::unique_ptr<protocol::Session>(std::make_unique<Lost>());
+    return std::unique_ptr<protocol::Session>(std::make_unique<Script>(0, std::nullopt, got));
+  };
+  RetryingSession session(std::make_unique<Lost>(), open, true, "/tmp");
+  std::string told;
+  for (int turns = 0; turns < 100 && session.wants() != Wants::kDone; ++turns) {
+    if (session.wants() == Wants::kWork) session.run_work();
+    std::string out;
+    if (session.wants() == Wants::kOutput) session.take_output(out, 0);
+    told += out;
+  }
+  EXPECT_EQ(opened, 3);
+  EXPECT_EQ(told, "refsgood");
+  EXPECT_EQ(session.failure(), nullptr);
 }
 
 TEST(RetryingSession, says_of_what_may_have_happened_that_it_may) {

@@ -1,10 +1,13 @@
 // Repositories and accounts: ids, settings.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "format/keys.h"
 #include "format/state_rows.h"
-#include "store/store_core.h"
+#include "store/repository_changes.h"
 #include "support/push_builder.h"
+#include "support/upkeep.h"
 
 namespace vexor {
 namespace {
@@ -34,6 +37,33 @@ TEST_F(Repositories, an_id_is_not_given_again_when_creations_commit_out_of_order
   ASSERT_TRUE(store_->purge_repository("a/second", {}).has_value());
   reopen();
   EXPECT_GT(store_->create_repository("a/third", {}, {}).value().id, second.id);
+}
+
+// A purge that looked before would take the objects of a repository that was restored as a new one meanwhile.
+TEST_F(Repositories, a_purge_waits_for_who_makes_another_repository_of_the_pool) {
+  const auto made = store_->create_repository("a/gone", {}, {}).value();
+  const Push push = make_push(std::nullopt, 0, 3, "refs/heads/main", ObjectId::null(kAlgorithm));
+  ASSERT_TRUE(run_push(*store_, "a/gone", push.request));
+  ASSERT_TRUE(store_->delete_repository("a/gone", {}).has_value());
+  format::RepositoryRow row = store::open_repository_snapshot(store_->core(), made.id).value().row;
+  std::thread purge;
+  {
+    const store::PoolGate::Pass pass(store_->core().gate(row.pool), false);
+    purge = std::thread([&] { EXPECT_TRUE(store_->purge_repository("a/gone", {}).has_value()); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // a purge that does not wait is over by then
+    row.number = store_->core().next_id();
+    row.name = "a/new";
+    row.deleted_at_ms = 0;
+    row.deleted_name.clear();
+    store::Change change;
+    change.record.kind = format::OperationKind::kRepositoryCreate;
+    change.record.repository = row.number;
+    store::new_rows(change, row);
+    EXPECT_TRUE(store_->core().committer->submit(std::move(change)).has_value());
+  }
+  purge.join();
+  EXPECT_FALSE(family_rows(*backend_, Family::kExtents).empty());
+  EXPECT_EQ(store_->find_repository("a/new").value()->id, row.number);
 }
 
 // As stores have it that were written before the committer kept the counter from going back.
