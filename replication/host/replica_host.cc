@@ -153,7 +153,7 @@ void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
     if (here == entry.id || has_rows(entry)) continue;  // taken before, or ready
     // Numbers of a tail that is about to be cut off may be the same: first that.
     append.differs_behind = here.has_value();
-    if (!here) fetch_rows(from, entry);
+    if (!here && !are_rows_coming(entry)) fetch_rows(from, entry);
     append.entries.resize(i);
     return;
   }
@@ -163,6 +163,13 @@ void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
 bool ReplicaHost::has_rows(const Entry& entry) {
   const auto decoded = to_log_entry(entry);
   return followed_ == reigns_ && decoded.has_value() && log_->claim_rows(decoded.value().record);
+}
+
+bool ReplicaHost::are_rows_coming(const Entry& entry) {
+  const auto decoded = to_log_entry(entry);
+  if (decoded.has_error()) return false;
+  const auto range = range_of_record(decoded.value().record);
+  return range.has_value() && shelf_->is_taking(range.value());
 }
 
 void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
@@ -375,6 +382,14 @@ void ReplicaHost::publish_status() {
 HostStatus ReplicaHost::status() const {
   const std::lock_guard lock(mutex_);
   return status_;
+}
+
+bool ReplicaHost::is_at_other_site(NodeId other) const {
+  const std::lock_guard lock(mutex_);
+  if (!status_.record) return false;
+  const Member* const here = status_.record->record.find(self_.id);
+  const Member* const there = status_.record->record.find(other);
+  return here != nullptr && there != nullptr && here->role != there->role;
 }
 
 EntryFate ReplicaHost::fate(const EntryId& entry) {

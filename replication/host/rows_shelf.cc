@@ -7,7 +7,7 @@ namespace vexor::replication {
 
 Result<std::unique_ptr<RowsShelf::Taking>> RowsShelf::begin(const std::string& range, std::uint64_t reign) {
   const std::lock_guard lock(mutex_);
-  if (takings_ >= kTakingsMax) return Error(Errc::kUnavailable, "too many large pushes at once");
+  if (takings_.size() >= kTakingsMax) return Error(Errc::kUnavailable, "too many large pushes at once");
   std::unique_ptr<Taking> out;
   const auto waiting = std::find_if(parked_.begin(), parked_.end(), [&](const auto& one) { return one->range == range; });
   if (waiting != parked_.end()) {
@@ -18,7 +18,7 @@ Result<std::unique_ptr<RowsShelf::Taking>> RowsShelf::begin(const std::string& r
     out->range = range;
     VEXOR_TRY(out->writer, log_.write_rows(range, reign));
   }
-  ++takings_;
+  takings_.insert(range);
   return out;
 }
 
@@ -42,13 +42,18 @@ void RowsShelf::end(std::unique_ptr<Taking> taking) {
   if (taking->is_complete) (void)log_.drop_rows(taking->range);  // the next start sweeps what stays
   std::unique_ptr<Taking> oldest;
   const std::lock_guard lock(mutex_);
-  --takings_;
+  takings_.erase(takings_.find(taking->range));
   if (taking->is_bad || taking->pieces == 0) return;
   parked_.push_back(std::move(taking));
   if (parked_.size() > kParkedMax) {
     oldest = std::move(parked_.front());
     parked_.pop_front();
   }
+}
+
+bool RowsShelf::is_taking(const std::string& range) const {
+  const std::lock_guard lock(mutex_);
+  return takings_.contains(range);
 }
 
 void RowsShelf::clear() {

@@ -7,6 +7,8 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 
 #include "vexorstore/replica_log.h"
 
@@ -33,6 +35,8 @@ class RowsShelf {
   Result<void> finish(Taking& taking);
   // The sender is gone: complete rows are dropped unless a record claimed them, others wait to be gone on with.
   void end(std::unique_ptr<Taking> taking);
+  // Whether a transfer of that range is under way.
+  bool is_taking(const std::string& range) const;
   // Another primary is followed: what waits is of no use.
   void clear();
 
@@ -42,8 +46,8 @@ class RowsShelf {
 
  private:
   ReplicaLog& log_;
-  std::mutex mutex_;
-  std::size_t takings_ = 0;                    // guarded by mutex_
+  mutable std::mutex mutex_;
+  std::multiset<std::string> takings_;         // guarded by mutex_; ranges
   std::list<std::unique_ptr<Taking>> parked_;  // guarded by mutex_; oldest first
 };
 

@@ -42,7 +42,7 @@ grpc::ChannelArguments channel_arguments(NodeId peer) {
 
 class GrpcTransport::State final : public peer::Peer::Service {
  public:
-  explicit State(TransportOptions options_in) : options(std::move(options_in)) {}
+  explicit State(TransportOptions options_in) : options(std::move(options_in)), pace(options.site_bytes_per_second) {}
 
   Result<void> start();
   void stop();
@@ -115,7 +115,15 @@ class GrpcTransport::State final : public peer::Peer::Service {
     std::erase_if(pushes_, [leader](const auto& push) { return push.first != leader || push.second.expired(); });
   }
 
+  // How rows go to that member.
+  RowsWay way_to(NodeId member) {
+    bool is_far = false;
+    with_host()([&](ReplicaHost& host) { is_far = host.is_at_other_site(member); });
+    return {is_far && options.link_rows, is_far ? &pace : nullptr};
+  }
+
   TransportOptions options;
+  Pace pace;  // to other sites
   std::shared_mutex host_mutex;
   int port = 0;
 
@@ -265,19 +273,22 @@ grpc::Status GrpcTransport::State::RunSession(grpc::ServerContext* context, grpc
 }
 
 grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) {
-  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  const NodeId from = caller(*context);
+  if (from == 0) return stranger();
   const std::shared_lock lock(host_mutex);
   if (host_ == nullptr) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
   const auto place = host_->log().position(request->sequence());
   if (place.has_error() || place.value().hash != request->hash()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such record here");
   auto reader = host_->log().read_rows(request->sequence());
   if (reader.has_error()) return grpc::Status(grpc::StatusCode::NOT_FOUND, reader.error().message());
+  const bool is_far = host_->is_at_other_site(from);
   for (;;) {
     auto piece = reader.value()->next();
     if (piece.has_error()) return grpc::Status(grpc::StatusCode::DATA_LOSS, piece.error().message());
     if (piece.value().empty()) return grpc::Status::OK;
-    const peer::RowsPiece out = to_wire(std::move(piece).value());
+    const peer::RowsPiece out = to_wire(std::move(piece).value(), is_far && options.link_rows && request->takes_link_rows());
     if (context->IsCancelled() || !writer->Write(out)) return grpc::Status::CANCELLED;
+    if (is_far) pace.sent(out.rows().size());
   }
 }
 
@@ -343,7 +354,7 @@ std::unique_ptr<RowsCall> GrpcTransport::offer_rows(NodeId to, const RowsOffer& 
   if (link == nullptr) return nullptr;
   auto context = std::make_unique<grpc::ClientContext>();
   context->AddMetadata("vexor-node", std::to_string(state_->options.self));
-  return make_rows_call(std::move(context), link->stub(), offer);
+  return make_rows_call(std::move(context), link->stub(), offer, state_->way_to(to));
 }
 
 Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& writer) {
@@ -355,10 +366,16 @@ Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& wr
   peer::RowsRequest request;
   request.set_sequence(place.position.sequence);
   request.set_hash(place.position.hash);
+  request.set_takes_link_rows(true);
   const auto stream = link->stub().ReadRows(&call.context, request);
   peer::RowsPiece piece;
+  const auto take = [&]() -> Result<void> {
+    std::string room;
+    VEXOR_TRY(const Bytes rows, rows_of(piece, room));
+    return writer.add(rows);
+  };
   while (stream->Read(&piece)) {
-    auto added = is_intact(piece) ? writer.add(piece.rows()) : Result<void>(Error(Errc::kProtocol, "rows that changed on their way"));
+    auto added = take();
     if (added.has_error()) {
       call.context.TryCancel();
       (void)stream->Finish();

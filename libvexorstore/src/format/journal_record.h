@@ -76,6 +76,9 @@ struct JournalRecord {
 // are still there, since another repository has them: their range stays, and the rows that derive from them.
 JournalRecord purged_form(const JournalRecord& whole, std::uint64_t request, std::string own_hash, bool keeps_objects);
 
+// A record of nothing but the objects: under this name their rows go ahead (docs/protocol/replication.md, B1).
+JournalRecord range_form(const JournalRecord& record);
+
 std::string encode_journal_record(const JournalRecord& record);
 Result<JournalRecord> decode_journal_record(Bytes value);
 // Only whose record it is. Errors: kCorrupt.

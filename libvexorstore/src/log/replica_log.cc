@@ -348,6 +348,11 @@ Result<RecordPlace> place_of_record(Bytes encoded) {
   return RecordPlace{{record.epoch, record.sequence, store::record_hash(record, encoded)}, record.previous_hash};
 }
 
+Result<std::string> range_of_record(Bytes encoded) {
+  VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+  return format::encode_journal_record(format::range_form(record));
+}
+
 Result<std::unique_ptr<ReplicaLog>> join_replica_set(Store& store) {
   VEXOR_TRY(store.core().committer->join());
   return std::unique_ptr<ReplicaLog>(std::make_unique<StoreLog>(store.core()));
