@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <shared_mutex>
 
 #include "replication/host/entry_codec.h"
@@ -140,6 +141,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
   NodeId caller(const grpc::ServerContext& context) const;
   Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials() const;
 
+  std::atomic<bool> stopping_ = false;  // who holds host_mutex for long ends
   ReplicaHost* host_ = nullptr;  // guarded by host_mutex
   OpenForwarded open_;           // guarded by host_mutex
   TakePurgeReport take_report_;  // guarded by host_mutex
@@ -208,6 +210,7 @@ Result<void> GrpcTransport::State::start() {
 }
 
 void GrpcTransport::State::stop() {
+  stopping_ = true;
   {
     const std::unique_lock lock(host_mutex);
     host_ = nullptr;
@@ -287,7 +290,7 @@ grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const 
     if (piece.has_error()) return grpc::Status(grpc::StatusCode::DATA_LOSS, piece.error().message());
     if (piece.value().empty()) return grpc::Status::OK;
     const peer::RowsPiece out = to_wire(std::move(piece).value(), is_far && options.link_rows && request->takes_link_rows());
-    if (context->IsCancelled() || !writer->Write(out)) return grpc::Status::CANCELLED;
+    if (stopping_ || context->IsCancelled() || !writer->Write(out)) return grpc::Status::CANCELLED;
     if (is_far) pace.sent(out.rows().size());
   }
 }
