@@ -169,7 +169,7 @@ bool ReplicaHost::are_rows_coming(const Entry& entry) {
   const auto decoded = to_log_entry(entry);
   if (decoded.has_error()) return false;
   const auto range = range_of_record(decoded.value().record);
-  return range.has_value() && shelf_->is_taking(range.value());
+  return range.has_value() && shelf_->await(range.value());
 }
 
 void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
@@ -179,6 +179,8 @@ void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
     fetcher_->post([this, from, entry, reigns] {
       const auto fetch = [&]() -> Result<void> {
         VEXOR_TRY(const LogEntry decoded, to_log_entry(entry));
+        VEXOR_TRY(const std::string range, range_of_record(decoded.record));
+        const auto asked = shelf_->ask(range);
         VEXOR_TRY(const auto writer, log_->write_rows(decoded.record));
         VEXOR_TRY(transport_.fetch_rows(from, decoded.record, *writer));
         return writer->finish();

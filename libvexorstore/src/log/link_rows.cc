@@ -33,10 +33,16 @@ Result<ExtentKey> decode_extent_key(Bytes key) {
   return out;
 }
 
+// Later chunks of an object are bare octets.
+bool is_first_row(Bytes key) {
+  const auto at = decode_extent_key(key);
+  return at.has_value() && at.value().chunk == 0;
+}
+
 // The extent with its contents in place of its streams. Empty: it goes as it is.
 std::string inflate_extent(HashAlgorithm algorithm, Bytes key, Bytes value, std::uint64_t contents_max) {
   const auto at = decode_extent_key(key);
-  if (at.has_error() || at.value().chunk != 0 || format::is_cold_extent(value)) return {};
+  if (!is_first_row(key) || format::is_cold_extent(value)) return {};
   const auto header = format::decode_extent_header(at.value().first, algorithm, value);
   if (header.has_error() || value.size() - header.value().header_bytes != header.value().payload_bytes) return {};
   std::uint64_t bytes = 0;
@@ -104,7 +110,7 @@ Result<std::string> from_link_rows(Bytes link_rows) {
   VEXOR_TRY(const format::LogRows piece, format::decode_log_rows(contents));
   sys::Batch out;
   for (const sys::Batch::Op& op : piece.rows.ops()) {
-    if (op.family == Family::kExtents && format::is_cold_extent(op.value)) {
+    if (op.family == Family::kExtents && is_first_row(op.key) && format::is_cold_extent(op.value)) {
       VEXOR_TRY(deflate_extent(piece.algorithm, op.key, op.value, out));
     } else {
       out.put(op.family, op.key, op.value);

@@ -323,7 +323,11 @@ Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded, std::opt
     if (taken_.contains(key)) return Error(Errc::kConflict, "the record of these rows is here");
     return work();
   };
-  const auto finished = [this](std::string range, log::StagedRows staged) { staged_[std::move(range)] = std::move(staged); };
+  const auto finished = [this](std::string range, log::StagedRows staged) {
+    log::StagedRows& here = staged_[std::move(range)];  // the same may have come before, and be claimed
+    staged.is_claimed = here.is_claimed && here.objects_digest == staged.objects_digest;
+    here = std::move(staged);
+  };
   return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), in_turn, finished));
 }
 

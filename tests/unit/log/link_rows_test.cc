@@ -96,7 +96,7 @@ TEST(LinkRows, hold_the_same_objects_and_other_rows) {
   ExtentObject large = object_of({"x", false}, number, stream);
   large.payload_bytes = format::kExtentChunkBytes + 5;
   batch.put(Family::kExtents, format::extent_key(kPool, number), format::encode_extent_header(number, {large}) + std::string(format::kExtentChunkBytes, 'c'));
-  batch.put(Family::kExtents, format::extent_key(kPool, number, 1), "chunk");
+  batch.put(Family::kExtents, format::extent_key(kPool, number, 1), "\3chunk");  // begins as a cold extent does
   batch.put(Family::kGraph, format::number_key(kPool, 10), "graph");
   batch.put(Family::kShapes, format::number_key(kPool, 10), std::string(121, '\x20'));
   const std::string rows = format::encode_log_rows(HashAlgorithm::kSha1, batch);
