@@ -6,6 +6,8 @@ namespace vexor::frontend {
 
 namespace {
 
+constexpr std::uint64_t kSiteBytesPerSecondMin = 1U << 20U;
+
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> out;
   for (std::size_t at = 0; at < text.size();) {
@@ -59,6 +61,9 @@ Result<void> check_replica_settings(const ReplicaSettings& settings) {
   if (settings.listen.empty()) return Error(Errc::kInvalidArgument, "replication.listen is missing");
   if (split(settings.etcd).empty()) return Error(Errc::kInvalidArgument, "replication.etcd is missing");
   if (settings.copy_bytes_per_second == 0) return Error(Errc::kInvalidArgument, "replication.copy_bytes_per_second is 0");
+  if (settings.site_bytes_per_second != 0 && settings.site_bytes_per_second < kSiteBytesPerSecondMin) {
+    return Error(Errc::kInvalidArgument, "replication.site_bytes_per_second is below 1048576, with which large pieces would seem to get on no more");
+  }
   if (settings.reads != "linearizable" && settings.reads != "eventual" && settings.reads != "primary") {
     return Error(Errc::kInvalidArgument, "replication.reads is not \"linearizable\", \"eventual\" or \"primary\"");
   }
@@ -91,6 +96,8 @@ Result<replication::TransportOptions> transport_of(const ReplicaSettings& settin
   out.certificate_file = settings.certificate_file;
   out.key_file = settings.key_file;
   out.copy_bytes_per_second = settings.copy_bytes_per_second;
+  out.link_rows = settings.link_rows != 0;
+  out.site_bytes_per_second = settings.site_bytes_per_second;
   return out;
 }
 

@@ -26,6 +26,8 @@ struct ReplicaSettings {
   int proposal_wait_ms = 10000;
   std::uint64_t copy_bytes_per_second = 64U << 20U;
   std::uint64_t copy_lag_entries = 200'000;
+  int link_rows = 1;                        // 0: no
+  std::uint64_t site_bytes_per_second = 0;  // 0: any
 };
 
 // Errors: kInvalidArgument.

@@ -160,7 +160,7 @@ void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
     if (here == entry.id || has_rows(entry)) continue;  // taken before, or ready
     // Numbers of a tail that is about to be cut off may be the same: first that.
     append.differs_behind = here.has_value();
-    if (!here) fetch_rows(from, entry);
+    if (!here && !are_rows_coming(entry)) fetch_rows(from, entry);
     append.entries.resize(i);
     return;
   }
@@ -172,6 +172,13 @@ bool ReplicaHost::has_rows(const Entry& entry) {
   return followed_ == reigns_ && decoded.has_value() && log_->claim_rows(decoded.value().record);
 }
 
+bool ReplicaHost::are_rows_coming(const Entry& entry) {
+  const auto decoded = to_log_entry(entry);
+  if (decoded.has_error()) return false;
+  const auto range = range_of_record(decoded.value().record);
+  return range.has_value() && shelf_->await(range.value());
+}
+
 void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
   if (!rows_asked_.insert(entry.id.hash).second) return;
   // Behind what is told to the log: a writer that is made before the store follows the new primary is void.
@@ -179,6 +186,8 @@ void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
     fetcher_->post([this, from, entry, reigns] {
       const auto fetch = [&]() -> Result<void> {
         VEXOR_TRY(const LogEntry decoded, to_log_entry(entry));
+        VEXOR_TRY(const std::string range, range_of_record(decoded.record));
+        const auto asked = shelf_->ask(range);
         VEXOR_TRY(const auto writer, log_->write_rows(decoded.record));
         VEXOR_TRY(transport_.fetch_rows(from, decoded.record, *writer));
         return writer->finish();
@@ -402,6 +411,14 @@ void ReplicaHost::publish_status() {
 HostStatus ReplicaHost::status() const {
   const std::lock_guard lock(mutex_);
   return status_;
+}
+
+bool ReplicaHost::is_at_other_site(NodeId other) const {
+  const std::lock_guard lock(mutex_);
+  if (!status_.record) return false;
+  const Member* const here = status_.record->record.find(self_.id);
+  const Member* const there = status_.record->record.find(other);
+  return here != nullptr && there != nullptr && here->role != there->role;
 }
 
 EntryFate ReplicaHost::fate(const EntryId& entry) {

@@ -70,6 +70,8 @@ class ReplicaHost final : public LogSink {
   // record `at_least`. Errors: kUnavailable.
   Result<void> wait_until_readable(ReadLevel level, Sequence at_least);
   HostStatus status() const;
+  // Whether one of both is the off-site member: what lies between is dearer than the CPU at its ends.
+  bool is_at_other_site(NodeId other) const;
   EntryFate fate(const EntryId& entry);
   ReplicaLog& log() { return *log_; }
 
@@ -109,6 +111,7 @@ class ReplicaHost final : public LogSink {
   void hold_back_without_rows(NodeId from, Append& append);
   void fetch_rows(NodeId from, const Entry& entry);
   bool has_rows(const Entry& entry);
+  bool are_rows_coming(const Entry& entry);  // ahead of their record, still
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
   void publish_status();
   void look_for_damage();

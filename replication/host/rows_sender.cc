@@ -16,6 +16,7 @@ constexpr int kTriesMax = 3;
 constexpr std::chrono::milliseconds kPause{100};        // between tries
 constexpr std::chrono::milliseconds kLook{50};
 constexpr std::chrono::seconds kIdleMax{10};            // without a piece: the member is given up
+constexpr std::chrono::seconds kFinishMax{120};         // all is sent: the member sorts its index and syncs
 constexpr std::chrono::seconds kOffsiteExtra{1};        // beyond as long again as the standbys took
 
 }  // namespace
@@ -25,6 +26,7 @@ struct RowsSender::Copy {
   Member member;
   State state = State::kSending;        // guarded by mutex_, as all below
   SteadyClock::time_point moved_at{};
+  bool is_finishing = false;
   std::shared_ptr<RowsCall> call;       // that may be cancelled
   std::thread thread;
   bool has_ended = false;
@@ -124,7 +126,7 @@ void RowsSender::wait(Stage& stage, std::unique_lock<std::mutex>& lock) {
     bool offsite = false;
     for (Copy& copy : stage.copies) {
       if (copy.state != Copy::State::kSending) continue;
-      if (now - copy.moved_at > kIdleMax && copy.call) copy.call->cancel();
+      if (now - copy.moved_at > (copy.is_finishing ? kFinishMax : kIdleMax) && copy.call) copy.call->cancel();
       (copy.member.role == Role::kOffsite ? offsite : standbys) = true;
     }
     if (!standbys && !offsite_until) offsite_until = now + (now - began) + kOffsiteExtra;
@@ -145,6 +147,8 @@ void RowsSender::run(const std::shared_ptr<Stage>& stage, Copy& copy) {
     call = transport_.offer_rows(copy.member.id, stage->offer);
     lock.lock();
     copy.call = call;
+    copy.moved_at = SteadyClock::now();
+    copy.is_finishing = false;
     if (stage->is_over) break;
     lock.unlock();
     sent = call && send(*stage, copy, *call).has_value();
@@ -165,6 +169,10 @@ void RowsSender::run(const std::shared_ptr<Stage>& stage, Copy& copy) {
 Result<void> RowsSender::send(Stage& stage, Copy& copy, RowsCall& call) {
   VEXOR_TRY(const auto rows, log_.read_rows_of(stage.offer.range));
   VEXOR_TRY(std::uint64_t known, call.begin());
+  {
+    const std::lock_guard lock(mutex_);
+    copy.moved_at = SteadyClock::now();
+  }
   for (;;) {
     VEXOR_TRY(const std::string piece, rows->next());
     if (piece.empty()) break;
@@ -175,6 +183,11 @@ Result<void> RowsSender::send(Stage& stage, Copy& copy, RowsCall& call) {
     VEXOR_TRY(call.send(piece));
     const std::lock_guard lock(mutex_);
     copy.moved_at = SteadyClock::now();
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    copy.moved_at = SteadyClock::now();
+    copy.is_finishing = true;
   }
   return call.finish();
 }

@@ -7,7 +7,8 @@ namespace vexor::replication {
 
 Result<std::unique_ptr<RowsShelf::Taking>> RowsShelf::begin(const std::string& range, std::uint64_t reign) {
   const std::lock_guard lock(mutex_);
-  if (takings_ >= kTakingsMax) return Error(Errc::kUnavailable, "too many large pushes at once");
+  if (takings_.size() >= kTakingsMax) return Error(Errc::kUnavailable, "too many large pushes at once");
+  if (asked_.contains(range)) return Error(Errc::kUnavailable, "these rows are asked for already");
   std::unique_ptr<Taking> out;
   const auto waiting = std::find_if(parked_.begin(), parked_.end(), [&](const auto& one) { return one->range == range; });
   if (waiting != parked_.end()) {
@@ -18,7 +19,7 @@ Result<std::unique_ptr<RowsShelf::Taking>> RowsShelf::begin(const std::string& r
     out->range = range;
     VEXOR_TRY(out->writer, log_.write_rows(range, reign));
   }
-  ++takings_;
+  takings_[out.get()] = {range, std::chrono::steady_clock::now()};
   return out;
 }
 
@@ -28,6 +29,8 @@ Result<void> RowsShelf::add(Taking& taking, Bytes piece) {
   VEXOR_TRY(taking.writer->add(piece));
   taking.is_bad = false;
   ++taking.pieces;
+  const std::lock_guard lock(mutex_);
+  takings_.at(&taking).moved_at = std::chrono::steady_clock::now();
   return success();
 }
 
@@ -39,10 +42,16 @@ Result<void> RowsShelf::finish(Taking& taking) {
 }
 
 void RowsShelf::end(std::unique_ptr<Taking> taking) {
-  if (taking->is_complete) (void)log_.drop_rows(taking->range);  // the next start sweeps what stays
+  bool is_kept = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = takings_.find(taking.get());
+    is_kept = found->second.is_awaited && !found->second.is_void;
+    takings_.erase(found);
+  }
+  if (taking->is_complete && !is_kept) (void)log_.drop_rows(taking->range);  // the next start sweeps what stays
   std::unique_ptr<Taking> oldest;
   const std::lock_guard lock(mutex_);
-  --takings_;
   if (taking->is_bad || taking->pieces == 0) return;
   parked_.push_back(std::move(taking));
   if (parked_.size() > kParkedMax) {
@@ -51,10 +60,31 @@ void RowsShelf::end(std::unique_ptr<Taking> taking) {
   }
 }
 
+bool RowsShelf::await(const std::string& range) {
+  const std::lock_guard lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  bool gets_on = false;
+  for (auto& [taking, moving] : takings_) {
+    if (moving.is_void || moving.range != range || now - moving.moved_at > kStandstillMax) continue;
+    gets_on = moving.is_awaited = true;
+  }
+  return gets_on;
+}
+
+std::shared_ptr<void> RowsShelf::ask(const std::string& range) {
+  const std::lock_guard lock(mutex_);
+  if (!asked_.insert(range).second) return nullptr;
+  return std::shared_ptr<void>(this, [this, range](void*) {
+    const std::lock_guard done(mutex_);
+    asked_.erase(range);
+  });
+}
+
 void RowsShelf::clear() {
   std::list<std::unique_ptr<Taking>> gone;
   const std::lock_guard lock(mutex_);
   gone.swap(parked_);
+  for (auto& [taking, moving] : takings_) moving.is_void = true;
 }
 
 }  // namespace vexor::replication

@@ -1,12 +1,16 @@
 // RowsShelf: at a member, rows of large pushes whose records are to come. Spec: docs/protocol/replication.md,
 // "Rows ahead".
 //
-// Threads: any. Limits: kTakingsMax transfers at once; kParkedMax that broke off are kept to be gone on with.
+// Threads: any. It must outlive what ask() returns. Limits: kTakingsMax transfers at once; kParkedMax that broke off are kept to be gone on with.
 #pragma once
 
+#include <chrono>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 
 #include "vexorstore/replica_log.h"
 
@@ -33,17 +37,29 @@ class RowsShelf {
   Result<void> finish(Taking& taking);
   // The sender is gone: complete rows are dropped unless a record claimed them, others wait to be gone on with.
   void end(std::unique_ptr<Taking> taking);
-  // Another primary is followed: what waits is of no use.
+  // Whether a transfer of that range gets on: then its record waits for it (B6), and its rows stay when its call ends.
+  bool await(const std::string& range);
+  // The rows of a record are asked for: offers of them are refused meanwhile. Null: they are asked for already.
+  std::shared_ptr<void> ask(const std::string& range);
+  // Another primary is followed: what waits is of no use, nor what is under way.
   void clear();
 
   static constexpr std::size_t kTakingsMax = 8;
+  static constexpr std::chrono::seconds kStandstillMax{10};  // then a transfer is not waited for
   static constexpr std::size_t kParkedMax = 2;
   static constexpr std::size_t kPieceBytesMax = 4U << 20U;  // pieces aim at kLogRowsBytesMax; a row is larger at most
 
  private:
   ReplicaLog& log_;
+  struct Moving {
+    std::string range;
+    std::chrono::steady_clock::time_point moved_at;
+    bool is_void = false;     // of an earlier primary
+    bool is_awaited = false;  // its record is here
+  };
   std::mutex mutex_;
-  std::size_t takings_ = 0;                    // guarded by mutex_
+  std::map<const Taking*, Moving> takings_;    // guarded by mutex_
+  std::set<std::string> asked_;                // guarded by mutex_; ranges
   std::list<std::unique_ptr<Taking>> parked_;  // guarded by mutex_; oldest first
 };
 

@@ -23,6 +23,9 @@ constexpr std::chrono::seconds kReportSecondsMax{30};
 // An attempt to connect may take so long: TLS to the other end of the world is four ways. What gRPC calls the least backoff is just that.
 constexpr int kConnectMsMax = 2000;
 
+// A caller that says nothing for so long is asked whether it is there, and has as long again to answer.
+constexpr int kSilenceMsMax = 5000;
+
 std::string node_name(NodeId id) { return "node-" + std::to_string(id) + ".vexor"; }
 
 grpc::ChannelArguments channel_arguments(NodeId peer) {
@@ -42,7 +45,7 @@ grpc::ChannelArguments channel_arguments(NodeId peer) {
 
 class GrpcTransport::State final : public peer::Peer::Service {
  public:
-  explicit State(TransportOptions options_in) : options(std::move(options_in)) {}
+  explicit State(TransportOptions options_in) : options(std::move(options_in)), pace(options.site_bytes_per_second) {}
 
   Result<void> start();
   void stop();
@@ -83,10 +86,11 @@ class GrpcTransport::State final : public peer::Peer::Service {
     return grpc::Status(is_refused ? grpc::StatusCode::NOT_FOUND : grpc::StatusCode::UNAVAILABLE, done.error().message());
   }
 
-  PeerLink* link(NodeId id) {
+  // Null: no such member, or this server is ending.
+  std::shared_ptr<PeerLink> link(NodeId id) {
     const std::shared_lock lock(links_mutex_);
     const auto found = links_.find(id);
-    return found == links_.end() ? nullptr : found->second.get();
+    return found == links_.end() ? nullptr : found->second;
   }
   void serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report) {
     const std::unique_lock lock(host_mutex);
@@ -115,7 +119,15 @@ class GrpcTransport::State final : public peer::Peer::Service {
     std::erase_if(pushes_, [leader](const auto& push) { return push.first != leader || push.second.expired(); });
   }
 
+  // How rows go to that member.
+  RowsWay way_to(NodeId member) {
+    bool is_far = false;
+    with_host()([&](ReplicaHost& host) { is_far = host.is_at_other_site(member); });
+    return {is_far && options.link_rows, is_far ? &pace : nullptr};
+  }
+
   TransportOptions options;
+  Pace pace;  // to other sites
   std::shared_mutex host_mutex;
   int port = 0;
 
@@ -136,7 +148,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
   OpenForwarded open_;           // guarded by host_mutex
   TakePurgeReport take_report_;  // guarded by host_mutex
   std::shared_mutex links_mutex_;
-  std::map<NodeId, std::unique_ptr<PeerLink>> links_;  // guarded by links_mutex_
+  std::map<NodeId, std::shared_ptr<PeerLink>> links_;  // guarded by links_mutex_
   std::mutex calls_mutex_;
   std::set<grpc::ClientContext*> calls_;  // guarded by calls_mutex_
   bool ending_ = false;                   // guarded by calls_mutex_
@@ -181,6 +193,8 @@ Result<void> GrpcTransport::State::start() {
   builder.AddListeningPort(options.listen, credentials, &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kSilenceMsMax);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kSilenceMsMax);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
   builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.SetMaxSendMessageSize(kMessageBytesMax);
@@ -191,7 +205,7 @@ Result<void> GrpcTransport::State::start() {
   const std::unique_lock lock(links_mutex_);
   for (const auto& [id, address] : options.peers) {
     const auto channel = grpc::CreateCustomChannel(address, channel_credentials, channel_arguments(id));
-    links_.emplace(id, std::make_unique<PeerLink>(channel, address, options.self, [this, id = id](Incarnation incarnation) {
+    links_.emplace(id, std::make_shared<PeerLink>(channel, address, options.self, [this, id = id](Incarnation incarnation) {
       const std::shared_lock host_lock(host_mutex);
       if (host_ != nullptr) host_->peer_dead(id, incarnation);
     }));
@@ -199,21 +213,23 @@ Result<void> GrpcTransport::State::start() {
   return success();
 }
 
+// The host lives until this has returned: calls of others end first, also those that hold host_mutex.
 void GrpcTransport::State::stop() {
-  {
-    const std::unique_lock lock(host_mutex);
-    host_ = nullptr;
-  }
   {
     const std::lock_guard lock(calls_mutex_);
     ending_ = true;
     for (grpc::ClientContext* context : calls_) context->TryCancel();
   }
+  if (server_) server_->Shutdown(std::chrono::system_clock::now());
+  {
+    const std::unique_lock lock(host_mutex);
+    host_ = nullptr;
+  }
+  std::map<NodeId, std::shared_ptr<PeerLink>> links;
   {
     const std::unique_lock lock(links_mutex_);
-    links_.clear();
+    links.swap(links_);
   }
-  if (server_) server_->Shutdown(std::chrono::system_clock::now());
 }
 
 NodeId GrpcTransport::State::caller(const grpc::ServerContext& context) const {
@@ -236,7 +252,7 @@ NodeId GrpcTransport::State::caller(const grpc::ServerContext& context) const {
 
 grpc::Status GrpcTransport::State::Deliver(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::Hello, peer::Envelope>* stream) {
   const NodeId from = caller(*context);
-  PeerLink* const back = link(from);
+  const auto back = link(from);
   if (from == 0 || back == nullptr) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
   peer::Hello hello;
   hello.set_incarnation(options.incarnation);
@@ -249,7 +265,7 @@ grpc::Status GrpcTransport::State::Deliver(grpc::ServerContext* context, grpc::S
     const std::shared_lock lock(host_mutex);
     if (host_ != nullptr) host_->receive(from, message.value());
   }
-  if (PeerLink* const still = link(from)) still->incoming(-1);
+  if (const auto still = link(from)) still->incoming(-1);
   return grpc::Status::OK;
 }
 
@@ -265,19 +281,22 @@ grpc::Status GrpcTransport::State::RunSession(grpc::ServerContext* context, grpc
 }
 
 grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) {
-  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  const NodeId from = caller(*context);
+  if (from == 0) return stranger();
   const std::shared_lock lock(host_mutex);
   if (host_ == nullptr) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
   const auto place = host_->log().position(request->sequence());
   if (place.has_error() || place.value().hash != request->hash()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "no such record here");
   auto reader = host_->log().read_rows(request->sequence());
   if (reader.has_error()) return grpc::Status(grpc::StatusCode::NOT_FOUND, reader.error().message());
+  const bool is_far = host_->is_at_other_site(from);
   for (;;) {
     auto piece = reader.value()->next();
     if (piece.has_error()) return grpc::Status(grpc::StatusCode::DATA_LOSS, piece.error().message());
     if (piece.value().empty()) return grpc::Status::OK;
-    const peer::RowsPiece out = to_wire(std::move(piece).value());
+    const peer::RowsPiece out = to_wire(std::move(piece).value(), is_far && options.link_rows && request->takes_link_rows());
     if (context->IsCancelled() || !writer->Write(out)) return grpc::Status::CANCELLED;
+    if (is_far) pace.sent(out.rows().size());
   }
 }
 
@@ -301,13 +320,13 @@ void GrpcTransport::stop() { state_->stop(); }
 int GrpcTransport::port() const { return state_->port; }
 
 void GrpcTransport::send(NodeId to, const Message& message) {
-  if (PeerLink* const link = state_->link(to)) link->send(to_wire(message));
+  if (const auto link = state_->link(to)) link->send(to_wire(message));
 }
 
 void GrpcTransport::leader_changed(NodeId leader) { state_->leader_changed(leader); }
 
 Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId member, const ForwardedRequest& request) {
-  PeerLink* const link = state_->link(member);
+  const auto link = state_->link(member);
   if (link == nullptr) return Error(Errc::kUnavailable, "that server is not among this member's peers");
   auto context = std::make_shared<grpc::ClientContext>();
   context->AddMetadata("vexor-node", std::to_string(state_->options.self));
@@ -316,7 +335,7 @@ Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId member,
 }
 
 Result<void> GrpcTransport::report_purge(NodeId to, std::uint64_t request, const PurgeReport& report) {
-  PeerLink* const link = state_->link(to);
+  const auto link = state_->link(to);
   if (link == nullptr) return Error(Errc::kUnavailable, "that server is not among this member's peers");
   State::Call call(*state_);
   call.context.AddMetadata("vexor-node", std::to_string(state_->options.self));
@@ -334,31 +353,38 @@ Result<void> GrpcTransport::report_purge(NodeId to, std::uint64_t request, const
 }
 
 std::unique_ptr<CopyPeer> GrpcTransport::copy_peer(NodeId from) {
-  PeerLink* const link = state_->link(from);
+  const auto link = state_->link(from);
   return link == nullptr ? nullptr : make_copy_peer(state_->options.self, link->stub());
 }
 
 std::unique_ptr<RowsCall> GrpcTransport::offer_rows(NodeId to, const RowsOffer& offer) {
-  PeerLink* const link = state_->link(to);
+  const RowsWay way = state_->way_to(to);
+  const auto link = state_->link(to);
   if (link == nullptr) return nullptr;
   auto context = std::make_unique<grpc::ClientContext>();
   context->AddMetadata("vexor-node", std::to_string(state_->options.self));
-  return make_rows_call(std::move(context), link->stub(), offer);
+  return make_rows_call(std::move(context), link->stub(), offer, way);
 }
 
 Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& writer) {
   VEXOR_TRY(const RecordPlace place, place_of_record(record));
-  PeerLink* const link = state_->link(from);
+  const auto link = state_->link(from);
   if (link == nullptr) return Error(Errc::kUnavailable, "no such member");
   State::Call call(*state_);
   call.context.AddMetadata("vexor-node", std::to_string(state_->options.self));
   peer::RowsRequest request;
   request.set_sequence(place.position.sequence);
   request.set_hash(place.position.hash);
+  request.set_takes_link_rows(true);
   const auto stream = link->stub().ReadRows(&call.context, request);
   peer::RowsPiece piece;
+  const auto take = [&]() -> Result<void> {
+    std::string room;
+    VEXOR_TRY(const Bytes rows, rows_of(piece, room));
+    return writer.add(rows);
+  };
   while (stream->Read(&piece)) {
-    auto added = is_intact(piece) ? writer.add(piece.rows()) : Result<void>(Error(Errc::kProtocol, "rows that changed on their way"));
+    auto added = take();
     if (added.has_error()) {
       call.context.TryCancel();
       (void)stream->Finish();

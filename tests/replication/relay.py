@@ -1,5 +1,5 @@
 """The relay of bench/ on all ways to and from the off-site member of a cluster."""
-import pathlib, subprocess, sys
+import json, pathlib, signal, subprocess, sys
 
 from cluster import free_ports
 
@@ -11,4 +11,10 @@ def start_relay(cluster, delay_ms):
     ways = [(1, 3), (2, 3), (3, 1), (3, 2)]
     cluster.routes = dict(zip(ways, free_ports(len(ways))))
     pairs = [f"{port}={cluster.peer_ports[to]}" for (_, to), port in cluster.routes.items()]
-    return subprocess.Popen([sys.executable, str(RELAY), str(delay_ms), *pairs])
+    return subprocess.Popen([sys.executable, str(RELAY), str(delay_ms), *pairs], stdout=subprocess.PIPE, text=True)
+
+
+def octets_off_site(relay, cluster):
+    """How many went to the off-site member so far, with what TLS and gRPC add."""
+    relay.send_signal(signal.SIGUSR1)
+    return json.loads(relay.stdout.readline()).get(f"{cluster.hosts[3]}:{cluster.peer_ports[3]}", 0)

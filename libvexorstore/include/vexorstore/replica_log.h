@@ -146,6 +146,8 @@ struct RecordPlace {
 };
 // Where an encoded journal record belongs. Errors: kCorrupt.
 Result<RecordPlace> place_of_record(Bytes record);
+// What LogSink::stage() was given for the push that became this record. Errors: kCorrupt.
+Result<std::string> range_of_record(Bytes record);
 
 // Makes the store a member, for good: from now on, and whenever it is opened again, it takes no changes
 // until somebody calls lead(). At most one at a time; the store must outlive it.

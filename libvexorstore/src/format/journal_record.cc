@@ -159,6 +159,17 @@ Result<void> check_journal_record(const JournalRecord& record) {
   return Error(Errc::kLimitExceeded, "this changes too many rows at once: " + std::to_string(record.refs.size() + record.changes.size()) + " of " + std::to_string(bytes) + " bytes");
 }
 
+JournalRecord range_form(const JournalRecord& record) {
+  JournalRecord out;
+  out.repository = record.repository;
+  out.pool = record.pool;
+  out.first_object = record.first_object;
+  out.object_count = record.object_count;
+  out.objects_digest = record.objects_digest;
+  out.previous_hash = std::string(32, '\0');
+  return out;
+}
+
 JournalRecord purged_form(const JournalRecord& whole, std::uint64_t request, std::string own_hash, bool keeps_objects) {
   JournalRecord out;
   out.epoch = whole.epoch;

@@ -81,6 +81,10 @@ constexpr std::uint64_t kJournalItemsMax = 4'000'000;              // refs, and 
 constexpr std::uint64_t kJournalRecordBytesMax = 240ULL << 20U;    // one goes to other members in one message
 // Errors: kLimitExceeded.
 Result<void> check_journal_record(const JournalRecord& record);
+
+// A record of nothing but the objects: under this name their rows go ahead (docs/protocol/replication.md, B1).
+JournalRecord range_form(const JournalRecord& record);
+
 std::string encode_journal_record(const JournalRecord& record);
 Result<JournalRecord> decode_journal_record(Bytes value);
 // Only whose record it is. Errors: kCorrupt.

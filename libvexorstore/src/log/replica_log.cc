@@ -323,7 +323,11 @@ Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded, std::opt
     if (taken_.contains(key)) return Error(Errc::kConflict, "the record of these rows is here");
     return work();
   };
-  const auto finished = [this](std::string range, log::StagedRows staged) { staged_[std::move(range)] = std::move(staged); };
+  const auto finished = [this](std::string range, log::StagedRows staged) {
+    log::StagedRows& here = staged_[std::move(range)];  // the same may have come before, and be claimed
+    staged.is_claimed = here.is_claimed && here.objects_digest == staged.objects_digest;
+    here = std::move(staged);
+  };
   return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), in_turn, finished));
 }
 
@@ -346,6 +350,11 @@ Result<RecordPlace> place_of_record(Bytes encoded) {
   VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
   if (record.previous_hash.size() != 32) return Error(Errc::kCorrupt, "journal record: previous hash");
   return RecordPlace{{record.epoch, record.sequence, store::record_hash(record, encoded)}, record.previous_hash};
+}
+
+Result<std::string> range_of_record(Bytes encoded) {
+  VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
+  return format::encode_journal_record(format::range_form(record));
 }
 
 Result<std::unique_ptr<ReplicaLog>> join_replica_set(Store& store) {

@@ -15,6 +15,7 @@ Result<void> StoredRowsWriter::begin(HashAlgorithm algorithm) {
 }
 
 Result<void> StoredRowsWriter::add(Bytes piece) {
+  VEXOR_TRY(in_turn_([] { return success(); }));
   VEXOR_TRY(const format::LogRows rows, format::decode_log_rows(piece));
   if (!index_) {
     VEXOR_TRY(begin(rows.algorithm));

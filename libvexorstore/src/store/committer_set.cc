@@ -110,14 +110,7 @@ Result<std::unique_ptr<StagedCopies>> Committer::stage(Change& change) {
     sink = sink_;
     ++asking_;
   }
-  format::JournalRecord range;
-  range.repository = change.record.repository;
-  range.pool = change.record.pool;
-  range.first_object = change.record.first_object;
-  range.object_count = change.record.object_count;
-  range.objects_digest = change.record.objects_digest;
-  range.previous_hash = LogPosition().hash;
-  out = sink->stage(format::encode_journal_record(range));
+  out = sink->stage(format::encode_journal_record(format::range_form(change.record)));
   const std::lock_guard lock(mutex_);
   --asking_;
   applied_wake_.notify_all();
