@@ -2,6 +2,8 @@
 #include <map>
 
 #include "support/push_builder.h"
+#include "support/session_run.h"
+#include "vexorstore/protocol/receive_pack.h"
 #include "vexorstore/transaction.h"
 
 namespace vexor {
