@@ -71,10 +71,14 @@ std::string tree_entry(const char* mode, const std::string& name, const ObjectId
 class Hostile : public testing::Test {
  protected:
   Hostile() { limits_.filter_visits_max = 100'000; }
-  void SetUp() override {
+  void reopen() {
+    store_.reset();
     StoreOptions options;
     options.limits = limits_;
     store_ = Store::open(std::make_unique<Forwarding>(*memory_), options).value();
+  }
+  void SetUp() override {
+    reopen();
     id_ = store_->create_repository("a/b", {}, {}).value().id;
     first_ = make_push(std::nullopt, 1, 3, "refs/heads/main", none_);
     ASSERT_TRUE(run_push(*store_, "a/b", first_.request));
