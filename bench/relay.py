@@ -3,13 +3,13 @@
 
     bench/relay.py DELAY LISTEN=TARGET...        ports on loopback, or ADDRESS:PORT; runs until it is killed
 
-Each SIGUSR1 has it print how many octets went to each TARGET so far, as a line of JSON."""
-import asyncio, collections, json, signal, sys
+Each SIGUSR1 has it print how many octets it has carried so far, in both directions."""
+import asyncio, signal, sys
 
-carried = collections.Counter()  # octets, by target
+carried = 0  # octets
 
 
-async def carry(reader, writer, delay, target=None):
+async def carry(reader, writer, delay):
     """Octets wait their time in a queue, so that delay does not limit the rate."""
     queue, loop = asyncio.Queue(), asyncio.get_running_loop()
 
@@ -26,7 +26,8 @@ async def carry(reader, writer, delay, target=None):
     task = asyncio.create_task(deliver())
     try:
         while piece := await reader.read(1 << 16):
-            carried[target] += len(piece)
+            global carried
+            carried += len(piece)
             queue.put_nowait((loop.time() + delay, piece))
     except OSError:
         pass
@@ -44,7 +45,7 @@ async def serve(listen, target, delay):
         except OSError:
             writer.close()
             return
-        await asyncio.gather(carry(reader, back, delay, f"{target[0]}:{target[1]}"), carry(there, writer, delay))
+        await asyncio.gather(carry(reader, back, delay), carry(there, writer, delay))
 
     async with await asyncio.start_server(connected, *listen) as server:
         await server.serve_forever()
@@ -57,7 +58,7 @@ def address(text):
 
 async def main():
     delay = float(sys.argv[1]) / 1000
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: print(json.dumps({to: count for to, count in carried.items() if to}), flush=True))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: print(carried, flush=True))
     await asyncio.gather(*(serve(*map(address, pair.split("=")), delay) for pair in sys.argv[2:]))
 
 

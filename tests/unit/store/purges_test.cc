@@ -2,6 +2,8 @@
 #include "vexorstore/purge.h"
 
 #include "crypto/digest.h"
+#include "format/keys.h"
+#include "format/purge_rows.h"
 #include "format/journal_record.h"
 #include "support/replica_pair.h"
 #include "support/repository_fixtures.h"
