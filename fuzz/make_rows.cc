@@ -2,11 +2,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "compress/zlib_stream.h"
 #include "format/extent.h"
 #include "format/journal_record.h"
 #include "format/log_rows.h"
 #include "format/state_rows.h"
 #include "pack/reachability.h"
+#include "vexorstore/link_rows.h"
 
 namespace {
 
@@ -69,5 +71,21 @@ int main(int argc, char** argv) {
   rows.put(sys::Family::kExtents, "key", "value");
   rows.put(sys::Family::kShapes, "key", std::string(200, '\2'));
   write(root, "log_rows", "push", format::encode_log_rows(HashAlgorithm::kSha1, rows));
+  sys::Batch extents;
+  std::vector<format::ExtentObject> objects;
+  std::string payload;
+  for (const char* content : {"a blob", "", "a delta"}) {
+    const std::string stream = compress::deflate(content, 6);
+    format::ExtentObject object{ObjectType::kBlob, false, false, id, std::string(content).size(), std::string(content).size(), stream.size(), 0, format::kNoObject, 0};
+    if (objects.size() == 2) object = {ObjectType::kBlob, true, false, id, object.entry_bytes, 40, stream.size(), 1, 7, 0};
+    objects.push_back(object);
+    payload += stream;
+  }
+  extents.put(sys::Family::kExtents, format::extent_key(1, 7), format::encode_extent_header(7, objects) + payload);
+  extents.put(sys::Family::kExtents, format::extent_key(1, 10, 1), "a chunk");
+  extents.put(sys::Family::kGraph, format::number_key(1, 7), "row");
+  const std::string log_rows = format::encode_log_rows(HashAlgorithm::kSha1, extents);
+  write(root, "link_rows", "log", log_rows);
+  write(root, "link_rows", "link", to_link_rows(log_rows).value());
   return 0;
 }
