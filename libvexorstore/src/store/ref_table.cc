@@ -38,6 +38,7 @@ class BlockReader {
       VEXOR_TRY(add(name, row, *block));
     }
     VEXOR_TRY(cursor_->status());
+    if (!more) block->lines.shrink_to_fit();  // most repositories are one small block
     return std::shared_ptr<const RefBlock>(std::move(block));
   }
   std::string next_name() const { return std::string(cursor_->key().substr(prefix_.size())); }
@@ -131,7 +132,7 @@ Result<RefTablePtr> patch_table(const RepositorySnapshot& repository, const RefT
 
 }  // namespace
 
-std::size_t RefBlock::memory_bytes() const { return lines.size() + tips.size() * (sizeof(RefTip) + RefTable::kPlaceBytes) + 256; }
+std::size_t RefBlock::memory_bytes() const { return lines.capacity() + tips.capacity() * sizeof(RefTip) + tips.size() * RefTable::kPlaceBytes + 256; }
 
 std::optional<ObjectNumber> RefTable::find_tip(const ObjectId& id) const {
   const auto before = [](const Place& a, const Place& b) { return a.id_start < b.id_start; };
