@@ -1,0 +1,30 @@
+// What the connections of an HTTPS server share. It outlives the server while a coroutine frame of it is left: the last
+// ones end with the io_context.
+#pragma once
+
+#include <atomic>
+#include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
+#include <memory>
+#include <mutex>
+
+#include "common/address_counts.h"
+#include "https/https_server.h"
+
+namespace vexor::frontend {
+
+struct HttpsState {
+  HttpsState(boost::asio::io_context& io_in, Service& service_in, HttpsOptions options_in)
+      : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers) {}
+  boost::asio::io_context& io;
+  Service& service;
+  HttpsOptions options;
+  boost::asio::ip::tcp::acceptor acceptor;
+  boost::asio::thread_pool pool;
+  std::mutex tls_mutex;
+  std::shared_ptr<boost::asio::ssl::context> tls;  // guarded by tls_mutex
+  std::atomic<unsigned> connections{0};
+  AddressCounts addresses;
+};
+
+}  // namespace vexor::frontend
