@@ -198,19 +198,28 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
   }
 
+  // Whether the connection goes on after an answer that read no more of the request. What is unread of a body would be taken
+  // for the next request, which a proxy in front does not know of.
+  static bool may_keep(const Parser& parser) {
+    return parser.get().keep_alive() && parser.get().method() == http::verb::get && parser.is_done();
+  }
+
   net::awaitable<bool> route(Parser& parser) {
     const auto& request = parser.get();
     principal_ = {};
     const bool plain = request.method() == http::verb::get;
-    const bool keep = request.keep_alive() && plain;
     std::string rest;
     Route route;
     route.git.stateless = true;
     route.git.session_id = session_id_ = new_session_id();
     route.git.git_protocol = std::string(request["Git-Protocol"]).substr(0, 256);
+    // Where the body ends is not known: what follows must not be taken for another request.
+    if (request.count(http::field::transfer_encoding) > 0 && (!parser.chunked() || request.version() < 11)) {
+      co_return co_await answer(400, "Bad Request", "", "the only Transfer-Encoding that this server takes is chunked\n", false);
+    }
     const std::string target(request.target());
     if (!split_target(target, route.git.repository, rest)) {
-      co_return co_await answer(404, "Not Found", "", "not found\n", keep);
+      co_return co_await answer(404, "Not Found", "", "not found\n", may_keep(parser));
     }
     if (plain && (rest == "/info/refs?service=git-upload-pack" || rest == "/info/refs?service=git-receive-pack")) {
       route.git.advertise_only = true;
@@ -226,14 +235,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
         co_return co_await answer(415, "Unsupported Media Type", "", "expected " + wanted + "\n", false);
       }
     } else if (rest.starts_with("/info/refs") || rest.starts_with("/objects/") || rest == "/HEAD") {
-      co_return co_await answer(403, "Forbidden", "", "dumb HTTP is not offered; use a Git client with smart HTTP\n", keep);
+      co_return co_await answer(403, "Forbidden", "", "dumb HTTP is not offered; use a Git client with smart HTTP\n", may_keep(parser));
     } else {
-      co_return co_await answer(404, "Not Found", "", "not found\n", keep);
+      co_return co_await answer(404, "Not Found", "", "not found\n", may_keep(parser));
     }
-    co_return co_await serve_git(parser, std::move(route), keep);
+    co_return co_await serve_git(parser, std::move(route));
   }
 
-  net::awaitable<bool> serve_git(Parser& parser, Route route, bool keep) {
+  net::awaitable<bool> serve_git(Parser& parser, Route route) {
     std::unique_ptr<protocol::Session> session;
     std::optional<Error> refused;
     command_ = route.git.command;
@@ -272,11 +281,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
       const bool login = refused->code() == Errc::kRefused && principal_.anonymous();
       if (login) {
         std::string challenge = "WWW-Authenticate: Basic realm=\"vexorstore\"\r\n";
-        co_return co_await answer(401, "Unauthorized", std::move(challenge), "authentication required\n", keep);
+        co_return co_await answer(401, "Unauthorized", std::move(challenge), "authentication required\n", may_keep(parser));
       }
       switch (refused->code()) {
-        case Errc::kRefused: co_return co_await answer(403, "Forbidden", "", refused->message() + "\n", keep);
-        case Errc::kNotFound: co_return co_await answer(404, "Not Found", "", "repository not found\n", keep);
+        case Errc::kRefused: co_return co_await answer(403, "Forbidden", "", refused->message() + "\n", may_keep(parser));
+        case Errc::kNotFound: co_return co_await answer(404, "Not Found", "", "repository not found\n", may_keep(parser));
         case Errc::kUnavailable: {
           std::string later = "Retry-After: 30\r\n";
           co_return co_await answer(429, "Too Many Requests", std::move(later), refused->message() + "\n", false);
