@@ -59,7 +59,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     peer_ = {plain_address(remote.address()).to_string(), "https"};
     state_->connections.fetch_add(1);
   }
-  ~Connection() { state_->connections.fetch_sub(1); }
+  ~Connection() {
+    {
+      const std::lock_guard lock(state_->open_mutex);
+      state_->open.erase(this);
+    }
+    state_->connections.fetch_sub(1);
+  }
 
   net::awaitable<void> run() {
     set_deadline(options_.header_seconds_max);
@@ -71,7 +77,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     error_code ignored;
     stream_.socket().set_option(tcp::no_delay(true), ignored);
     bool go_on = true;
-    while (go_on) go_on = co_await serve_one();
+    while (go_on) {
+      go_on = co_await serve_one();
+      has_served_ = true;
+    }
     co_await say_goodbye();
     close();
   }
@@ -93,6 +102,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void fail(const char* what) {
     log_event("error", {{"kind", "exception"}, {"what", what}, {"session", session_id_}, {"transport", "https"}, {"peer", peer_.address}});
     close();
+  }
+
+  // The server ends: the wait for another request does, and that for a first one soon.
+  void drain() {
+    if (!is_idle_) return;
+    if (!has_served_) return set_deadline(kGoodbyeSeconds);
+    error_code ignored;
+    stream_.socket().cancel(ignored);  // the read fails, and the goodbye follows
   }
 
   // Closes the connection when its deadline passes.
@@ -157,8 +174,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Parser parser;
     parser.body_limit(boost::none);
     parser.header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
-    set_deadline(input_.size() == 0 ? options_.idle_seconds_max : options_.header_seconds_max);
-    bool begun = false;
+    bool begun = input_.size() > 0;
+    const bool drains = state_->draining.load();
+    if (drains && has_served_ && !begun) co_return false;
+    set_deadline(begun ? options_.header_seconds_max : drains ? kGoodbyeSeconds : options_.idle_seconds_max);
     while (!parser.is_header_done()) {
       if (input_.size() > 0) {
         error_code failed;
@@ -169,7 +188,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
         }
         if (parser.is_header_done()) break;
       }
+      is_idle_ = !begun;
       const bool more = co_await fill(kHeaderPieceBytes);
+      is_idle_ = false;
       if (!more) co_return false;
       if (!begun) set_deadline(options_.header_seconds_max);
       begun = true;
@@ -200,8 +221,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Whether the connection goes on after an answer that read no more of the request. What is unread of a body would be taken
   // for the next request, which a proxy in front does not know of.
-  static bool may_keep(const Parser& parser) {
-    return parser.get().keep_alive() && parser.get().method() == http::verb::get && parser.is_done();
+  bool may_keep(const Parser& parser) const {
+    return parser.get().keep_alive() && parser.get().method() == http::verb::get && parser.is_done() && !state_->draining.load();
   }
 
   net::awaitable<bool> route(Parser& parser) {
@@ -301,6 +322,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (!sent) co_return false;
     }
     status_ = 200;
+    keep_ = parser.get().keep_alive();
     std::string head = "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(route.type) +
                        "\r\nCache-Control: no-cache, max-age=0, must-revalidate\r\nExpires: Fri, 01 Jan 1980 00:00:00 GMT\r\n"
                        "Pragma: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -316,7 +338,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     gzip_.reset();
     if (!pumped) co_return false;
     const bool is_drained = parser.is_done() || co_await drain_body(parser);  // with no session any more
-    co_return is_drained && parser.get().keep_alive();
+    co_return is_drained && keep_ && !state_->draining.load();
   }
 
   // What has arrived of the request body, up to a piece. False: it is no HTTP.
@@ -380,8 +402,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
     return true;
   }
 
+  // The head of an answer on its way out; the server may have begun to end since it was made.
+  void finish_head(std::string& head) const {
+    if (!head.empty() && (!keep_ || state_->draining.load())) head.insert(head.find("\r\n") + 2, "Connection: close\r\n");
+  }
+
   // Sends `before` (the header, when nothing was sent yet), and then the bytes as one chunk.
   net::awaitable<bool> write_chunk(std::string& before, Bytes bytes) {
+    finish_head(before);
     char size[20];
     std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
     before.append(size).append(bytes).append("\r\n");
@@ -475,6 +503,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         last_write_ = std::chrono::steady_clock::now();
       }
     }
+    finish_head(chunk);
     chunk.append("0\r\n\r\n");
     co_return co_await write(chunk);
   }
@@ -515,7 +544,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int status_ = 0;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
+  bool keep_ = true;  // the client wants the connection to go on
   bool open_ = true;
+  bool is_idle_ = false;     // waits for the first octet of a request
+  bool has_served_ = false;  // a request, at least
 };
 
 net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) {
@@ -534,6 +566,14 @@ net::awaitable<void> watch_connection(std::shared_ptr<Connection> connection) { 
 void start_connection(tcp::socket socket, std::shared_ptr<net::ssl::context> tls, const std::shared_ptr<HttpsState>& state, AddressCounts::Place place) {
   const auto strand = socket.get_executor();
   const auto connection = std::make_shared<Connection>(std::move(socket), std::move(tls), state, std::move(place));
+  {
+    const std::lock_guard lock(state->open_mutex);
+    state->open[connection.get()] = [strand, weak = std::weak_ptr<Connection>(connection)] {
+      net::post(strand, [weak] {
+        if (const auto alive = weak.lock()) alive->drain();
+      });
+    };
+  }
   net::co_spawn(strand, run_connection(connection), net::detached);
   net::co_spawn(strand, watch_connection(connection), net::detached);
 }

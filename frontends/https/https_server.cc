@@ -82,9 +82,12 @@ std::string HttpsServer::endpoint() const {
 
 void HttpsServer::stop() {
   const auto shared = shared_;
+  shared->draining.store(true);
   net::post(shared->io, [shared] {
     error_code ignored;
     shared->acceptor.close(ignored);
+    const std::lock_guard lock(shared->open_mutex);
+    for (const auto& [connection, drain] : shared->open) drain();
   });
 }
 

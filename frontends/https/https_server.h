@@ -33,7 +33,7 @@ class HttpsServer {
   Result<void> start();
   // "127.0.0.1:8443", after start().
   std::string endpoint() const;
-  // Stops accepting; open requests go on.
+  // Stops accepting; open requests go on, and their answers say that the connection ends. Idle connections end at once.
   void stop();
   unsigned connections() const;
   // Reads the certificate files again; connections from now on use them.

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <boost/asio.hpp>
 #include <boost/asio/ssl.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 
 #include "common/address_counts.h"
 #include "https/https_server.h"
@@ -24,6 +26,10 @@ struct HttpsState {
   std::mutex tls_mutex;
   std::shared_ptr<boost::asio::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};
+  std::atomic<bool> draining{false};  // no answer keeps its connection
+  std::mutex open_mutex;
+  // By connection: asks it to end if it is idle. Any thread may call it. Guarded by open_mutex.
+  std::unordered_map<const void*, std::function<void()>> open;
   AddressCounts addresses;
 };
 

@@ -481,6 +481,38 @@ class SecurityTest(unittest.TestCase):
         for connection in idle:
             connection.close()
 
+    def test_a_drain_ends_idle_connections_and_lets_requests_finish(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("drains"))
+        server.ctl("repo", "create", "demo/public", "--public")
+        server.start()
+        served = server.connect()
+        served.request("GET", "/")
+        self.assertEqual(served.getresponse().read(), b"not found\n")
+        fresh, busy = (server.tls.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=60), server_hostname="127.0.0.1") for _ in range(2))
+        body = pkt("command=ls-refs\n") + b"0000"
+        busy.sendall(b"POST /demo/public.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nGit-Protocol: version=2\r\nContent-Type: application/x-git-upload-pack-request\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(body) + body[:5])
+        time.sleep(0.5)
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(served.sock.recv(100), b"")
+        self.assertLess(time.monotonic() - begun, 1.5)
+        self.assertEqual(fresh.recv(100), b"")
+        self.assertLess(time.monotonic() - begun, 4)
+        busy.sendall(body[5:])
+        answer = b""
+        while piece := busy.recv(65536):
+            answer += piece
+        self.assertIn(b"HTTP/1.1 200", answer)
+        self.assertIn(b"Connection: close", answer)
+        for connection in (served, fresh, busy):
+            connection.close()
+        self.assertEqual(server.process.wait(timeout=10), 0)
+        self.assertLess(time.monotonic() - begun, 10)  # drain_seconds is 30
+        server.process.stdout.close()
+        server.log.close()
+
     # ---- a client waits and a connection lives
 
     def test_keep_alives_while_the_server_is_at_work(self):
