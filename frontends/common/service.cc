@@ -15,11 +15,8 @@
 namespace vexor::frontend {
 
 namespace {
-constexpr unsigned kFreeFailures = 5;
-constexpr std::int64_t kBlockMsFirst = 1000;
-constexpr std::int64_t kBlockMsMax = 15 * 60 * 1000;
 constexpr std::int64_t kRememberMs = 5 * 60 * 1000;
-constexpr std::size_t kTrackedMax = 100'000;
+constexpr std::size_t kRememberedMax = 100'000;
 constexpr std::size_t kUserCharsMax = 64;  // no account has a longer name: such a login counts for its address only
 
 int hex_digit(char c) {
@@ -73,23 +70,6 @@ std::string new_session_id() {
 
 Service::Service(Store& store) : store_(store), clock_(sys::system_clock()), tag_key_(sys::random_bytes(32)) {}
 
-bool Service::blocked(const std::string& key, std::int64_t now_ms) {
-  const auto found = failures_.find(key);
-  return found != failures_.end() && found->second.until_ms > now_ms;
-}
-
-void Service::add_failure(const std::string& key, std::int64_t now_ms) {
-  if (failures_.size() >= kTrackedMax) {
-    std::erase_if(failures_, [now_ms](const auto& item) { return item.second.until_ms <= now_ms; });
-  }
-  if (failures_.size() >= kTrackedMax) return;
-  Failures& entry = failures_[key];
-  ++entry.count;
-  if (entry.count <= kFreeFailures) return;
-  const unsigned doublings = std::min(entry.count - kFreeFailures - 1, 20U);
-  entry.until_ms = now_ms + std::min(kBlockMsMax, kBlockMsFirst << doublings);
-}
-
 Result<Principal> Service::login_password(const Peer& peer, const std::string& user, Bytes password) {
   std::string message = user;
   message.push_back('\0');
@@ -114,7 +94,7 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   }
   {
     const std::lock_guard lock(mutex_);
-    if (blocked(address, now) || blocked(account_key, now)) {
+    if (failures_.is_blocked(address, now) || failures_.is_blocked(account_key, now)) {
       metrics_.login(peer.transport, "limited");
       return Error(Errc::kUnavailable, "too many failed logins; try again later");
     }
@@ -124,13 +104,13 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   if (!account) {
     logins_.erase(tag);
     metrics_.login(peer.transport, "wrong");
-    add_failure(address, now);
-    if (!account_key.empty()) add_failure(account_key, now);
+    failures_.add_failure(address, now);
+    failures_.add_failure(account_key, now);
     return Error(Errc::kRefused, "wrong user name or password");
   }
   metrics_.login(peer.transport, "ok");
-  failures_.erase(account_key);  // the address keeps its count: one right guess excuses no others
-  if (logins_.size() >= kTrackedMax) logins_.clear();
+  failures_.forget(account_key);  // the address keeps its count: one right guess excuses no others
+  if (logins_.size() >= kRememberedMax) logins_.clear();
   logins_[tag] = {*account, now + kRememberMs};
   return Principal{account->id, account->name};
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "common/login_limits.h"
 #include "common/metrics.h"
 #include "vexorstore/protocol/session.h"
 #include "vexorstore/store.h"
@@ -96,17 +97,10 @@ class Service {
   Result<std::string> run_user_command(const Principal& principal, std::string_view line, const std::string& input);
 
  private:
-  // Failures per address and per account: after a few, each further one doubles the wait.
-  struct Failures {
-    unsigned count = 0;
-    std::int64_t until_ms = 0;
-  };
   Result<std::unique_ptr<protocol::Session>> open_read(const Principal& principal, const GitRequest& request);
   Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request, ReplicaSet::Moment* moment = nullptr);  // `moment`: that its reads show
   Result<std::unique_ptr<protocol::Session>> open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,
                                                        Permission permission, const std::string& moment);
-  bool blocked(const std::string& key, std::int64_t now_ms);
-  void add_failure(const std::string& key, std::int64_t now_ms);
 
   Store& store_;
   ReplicaSet* set_ = nullptr;
@@ -115,7 +109,7 @@ class Service {
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere
   std::mutex mutex_;
-  std::unordered_map<std::string, Failures> failures_;                           // guarded by mutex_
+  LoginLimits failures_;                                                          // guarded by mutex_
   std::unordered_map<std::string, std::pair<AccountInfo, std::int64_t>> logins_;  // guarded by mutex_
 };
 
