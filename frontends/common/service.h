@@ -82,7 +82,9 @@ class Service {
     scratch_directory_ = std::move(scratch_directory);
   }
 
-  // kRefused: wrong. kUnavailable: too many failures, try later.
+  // A login from memory, in no time; nullopt: login_password() must tell. Errors: kUnavailable (too many failures, try later).
+  Result<std::optional<Principal>> recall_login(const Peer& peer, const std::string& user, Bytes password);
+  // Hashes the password, which takes a processor for tens of milliseconds. Errors: kRefused (wrong), kUnavailable.
   Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
   // kRefused: no account has this key. The caller makes sure that the key was proven.
   Result<Principal> login_key(const Peer& peer, Bytes key_blob);
@@ -97,6 +99,8 @@ class Service {
   Result<std::string> run_user_command(const Principal& principal, std::string_view line, const std::string& input);
 
  private:
+  std::string login_tag(const std::string& user, Bytes password) const;
+  Result<void> check_login_limits(const Peer& peer, const std::string& user);
   Result<std::unique_ptr<protocol::Session>> open_read(const Principal& principal, const GitRequest& request);
   Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request, ReplicaSet::Moment* moment = nullptr);  // `moment`: that its reads show
   Result<std::unique_ptr<protocol::Session>> open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,

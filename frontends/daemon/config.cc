@@ -30,6 +30,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"https", "listen", "ADDRESS:PORT to serve HTTPS on; port 0 is any free one; empty: no HTTPS", &c.https_listen},
       {"https", "tls_directory", "directory of cert.pem and key.pem, made on first use; empty: DATA/tls", &c.tls_directory},
       {"https", "workers", "threads that do the work of sessions", &c.https.workers},
+      {"https", "logins_waiting_max", "passwords that are checked at once, by half as many threads as workers, or wait for it", &c.https.logins_waiting_max},
       {"https", "connections_max", "open connections", &c.https.connections_max},
       {"https", "connections_per_address_max", "open connections of one client address", &c.https.connections_per_address_max},
       {"https", "header_bytes_max", "bytes of a request's header", &c.https.header_bytes_max},

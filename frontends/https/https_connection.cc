@@ -5,6 +5,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <chrono>
 #include <cstdio>
+#include <optional>
 
 #include "common/base64.h"
 #include "common/log.h"
@@ -28,6 +29,7 @@ constexpr std::size_t kPieceBytes = 128 * 1024;
 constexpr std::size_t kWriteSliceBytes = 256 * 1024;  // what one deadline is for
 constexpr int kWorkSecondsMax = 24 * 3600;
 constexpr int kGoodbyeSeconds = 2;
+constexpr int kBusySeconds = 5;  // after which who found too many logins should ask again
 constexpr int kGoodbyePiecesMax = 256;
 constexpr std::uint64_t kSmallBytes = 1U << 20U;  // of a request whose session is dropped without a hop
 constexpr auto kTurn = std::chrono::milliseconds(50);
@@ -40,6 +42,36 @@ void frame_chunk(std::string& room) {
   std::snprintf(head, sizeof head, "%08zx\r\n", room.size() - kChunkHeadBytes);
   room.replace(0, kChunkHeadBytes, head, kChunkHeadBytes);
   room.append("\r\n");
+}
+
+// A place among the logins that wait, while it lives; none if all are taken.
+class LoginPlace {
+ public:
+  LoginPlace(std::atomic<unsigned>& waiting, unsigned max) : waiting_(waiting), fits_(waiting.fetch_add(1) < max) {
+    if (!fits_) waiting_.fetch_sub(1);
+  }
+  ~LoginPlace() {
+    if (fits_) waiting_.fetch_sub(1);
+  }
+  LoginPlace(const LoginPlace&) = delete;
+  LoginPlace& operator=(const LoginPlace&) = delete;
+  bool fits() const { return fits_; }
+
+ private:
+  std::atomic<unsigned>& waiting_;
+  bool fits_;
+};
+
+// What a request says of who asks. Nothing: nobody in particular.
+struct Credentials {
+  std::string user;
+  std::string password;
+};
+std::optional<Credentials> parse_basic(std::string_view authorization) {
+  if (!authorization.starts_with("Basic ")) return std::nullopt;
+  const std::string text = base64_decode(authorization.substr(6));
+  const std::size_t colon = text.find(':');
+  return Credentials{text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
 }
 
 struct Route {
@@ -170,6 +202,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return co_await answer(413, "Payload Too Large", "", "the compressed request body is damaged or too large\n", false);
   }
 
+  net::awaitable<bool> answer_busy(const Parser& parser) {
+    service_.metrics().login(peer_.transport, "busy");
+    std::string later = "Retry-After: " + std::to_string(kBusySeconds) + "\r\n";
+    co_return co_await answer(503, "Service Unavailable", std::move(later), "too many logins at once; try again\n", may_keep(parser));
+  }
+
   net::awaitable<bool> serve_one() {
     Parser parser;
     parser.body_limit(boost::none);
@@ -274,19 +312,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const bool expects = parser.get()[http::field::expect] == "100-continue";
     if (!expects && !take_buffered(parser, early)) co_return false;
     bool is_damaged = false;
-    const std::string authorization(parser.get()[http::field::authorization]);
+    const auto credentials = parse_basic(parser.get()[http::field::authorization]);
+    bool is_unknown = false;  // who asks: the password must be hashed
     auto open = [&] {
-      if (authorization.starts_with("Basic ")) {
-        const std::string text = base64_decode(std::string_view(authorization).substr(6));
-        const std::size_t colon = text.find(':');
-        const std::string user = text.substr(0, colon);
-        const std::string password = colon == std::string::npos ? "" : text.substr(colon + 1);
-        auto who = service_.login_password(peer_, user, password);
+      if (credentials && principal_.anonymous()) {
+        auto who = service_.recall_login(peer_, credentials->user, credentials->password);
         if (who.has_error()) {
           refused.emplace(std::move(who).error());
           return;
         }
-        principal_ = std::move(who).value();
+        is_unknown = !who.value();
+        if (is_unknown) return;
+        principal_ = std::move(*who.value());
       }
       auto made = service_.open_session(principal_, route.git);
       if (made.has_error()) {
@@ -297,7 +334,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (!early.empty()) is_damaged = !feed(*session, early);
       if (!is_damaged && session->wants() == protocol::Wants::kWork) run_turn(*session);
     };
-    co_await offload(pool_, std::move(open));
+    auto first = open;
+    co_await offload(pool_, std::move(first));
+    if (is_unknown) {
+      const LoginPlace place(state_->logins_waiting, options_.logins_waiting_max);
+      if (!place.fits()) co_return co_await answer_busy(parser);
+      set_deadline(kWorkSecondsMax);  // waiting for ourselves
+      auto check = [&] {
+        auto who = service_.login_password(peer_, credentials->user, credentials->password);
+        if (who.has_error()) refused.emplace(std::move(who).error());
+        else principal_ = std::move(who).value();
+      };
+      co_await offload(state_->login_pool, std::move(check));
+    }
+    if (is_unknown && !refused) co_await offload(pool_, std::move(open));
     if (refused) {
       const bool login = refused->code() == Errc::kRefused && principal_.anonymous();
       if (login) {

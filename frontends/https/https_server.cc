@@ -48,7 +48,10 @@ net::awaitable<void> HttpsServer::Shared::accept() {
 HttpsServer::HttpsServer(net::io_context& io, Service& service, HttpsOptions options)
     : shared_(std::make_shared<Shared>(io, service, std::move(options))) {}
 
-HttpsServer::~HttpsServer() { shared_->pool.join(); }
+HttpsServer::~HttpsServer() {
+  shared_->login_pool.join();
+  shared_->pool.join();
+}
 
 Result<void> HttpsServer::reload_certificate() {
   auto context = std::make_shared<net::ssl::context>(net::ssl::context::tls_server);

@@ -2,6 +2,7 @@
 // ones end with the io_context.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio.hpp>
 #include <boost/asio/ssl.hpp>
@@ -17,12 +18,14 @@ namespace vexor::frontend {
 
 struct HttpsState {
   HttpsState(boost::asio::io_context& io_in, Service& service_in, HttpsOptions options_in)
-      : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers) {}
+      : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers), login_pool(std::max(1U, options.workers / 2)) {}
   boost::asio::io_context& io;
   Service& service;
   HttpsOptions options;
   boost::asio::ip::tcp::acceptor acceptor;
   boost::asio::thread_pool pool;
+  boost::asio::thread_pool login_pool;  // hashes passwords: no number of guesses takes the workers from those who are logged in
+  std::atomic<unsigned> logins_waiting{0};
   std::mutex tls_mutex;
   std::shared_ptr<boost::asio::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};

@@ -439,6 +439,63 @@ class SecurityTest(unittest.TestCase):
         self.assertGreater(everything, 40)
         self.assertLess(main, everything // 4)
 
+    def test_guesses_leave_the_workers_to_others_and_too_many_are_turned_away(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("guessed"))
+        with open(server.data + ".toml") as config:
+            text = config.read()
+        with open(server.data + ".toml", "w") as config:
+            config.write(text.replace("[https]\n", "[https]\nworkers = 2\nlogins_waiting_max = 50\n"))
+        server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        server.ctl("repo", "create", "demo/public", "--public")
+        server.ctl("repo", "create", "demo/private")
+        server.start()
+        # Many of one account at once: the password is checked once, by the one thread there is.
+        statuses = []
+        burst = [threading.Thread(target=lambda: statuses.append(server.login("demo", PASSWORD, "127.0.8.200"))) for _ in range(40)]
+        for thread in burst:
+            thread.start()
+        for thread in burst:
+            thread.join()
+        self.assertEqual(statuses, [200] * 40)
+        self.assertIn('vexor_logins_total{outcome="ok",transport="https"} 1\n', server.metrics())
+        guessers = []
+        for i in range(70):
+            guessers.append(server.connect(f"127.0.8.{i + 1}"))
+            guessers[-1].connect()
+        done = []
+
+        def guess(i):
+            login = base64.b64encode(f"nobody-{i}:{PLANTED[3]}".encode()).decode()
+            guessers[i].request("GET", "/demo/private.git/info/refs?service=git-upload-pack", headers={"Authorization": "Basic " + login})
+            answer = guessers[i].getresponse()
+            answer.read()
+            done.append((answer.status, answer.getheader("Retry-After")))
+
+        other, known = server.connect("127.0.8.201"), server.connect("127.0.8.202")
+        other.connect()
+        known.connect()
+        threads = [threading.Thread(target=guess, args=(i,)) for i in range(len(guessers))]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        other.request("GET", "/demo/public.git/info/refs?service=git-upload-pack")
+        self.assertEqual(other.getresponse().status, 200)
+        login = base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
+        known.request("GET", "/demo/private.git/info/refs?service=git-upload-pack", headers={"Authorization": "Basic " + login})
+        self.assertEqual(known.getresponse().status, 200)
+        hashed = sum(status == 401 for status, _ in list(done))
+        for thread in threads:
+            thread.join()
+        for connection in (*guessers, other, known):
+            connection.close()
+        self.assertEqual({status for status, _ in done}, {401, 503})
+        self.assertEqual({later for status, later in done if status == 503}, {"5"})
+        self.assertGreaterEqual(sum(status == 401 for status, _ in done), 50)
+        self.assertLess(hashed, 40)  # the others did not wait for all guesses
+        self.assertIn('vexor_logins_total{outcome="busy",transport="https"}', server.metrics())
+        self.assertEqual(server.stop(), 0)
+
     def test_a_finished_session_inflates_no_more(self):
         # The request is over at its first line; megabytes of zeros follow, and they are held nowhere.
         connection = self.server.connect()
