@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ namespace {
 
 constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
 constexpr std::int64_t kProgressEveryMs = 200;
+constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no descriptor or thread left, say
 
 json::object error_object(const Error& error) {
   return json::object{{"error", json::object{{"code", errc_name(error.code())}, {"message", error.message()}}}};
@@ -243,16 +245,25 @@ Result<void> AdminServer::start() {
       pollfd waiting{shared->listener.get(), POLLIN, 0};
       if (::poll(&waiting, 1, 200) <= 0) continue;
       const int socket = ::accept4(shared->listener.get(), nullptr, nullptr, SOCK_CLOEXEC);
-      if (socket < 0) continue;
+      if (socket < 0) {
+        std::this_thread::sleep_for(kAcceptPause);
+        continue;
+      }
       if (shared->connections.load() >= shared->options.connections_max) {
         ::close(socket);
         continue;
       }
       shared->connections.fetch_add(1);
-      std::thread([shared, socket] {
-        Connection(shared->service, shared->options, shared->stopping, socket).run();
+      try {
+        std::thread([shared, socket] {
+          Connection(shared->service, shared->options, shared->stopping, socket).run();
+          shared->connections.fetch_sub(1);
+        }).detach();
+      } catch (const std::system_error&) {  // the system has no more threads
         shared->connections.fetch_sub(1);
-      }).detach();
+        ::close(socket);
+        std::this_thread::sleep_for(kAcceptPause);
+      }
     }
   });
   return success();

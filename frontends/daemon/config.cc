@@ -54,6 +54,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"rocksdb", "block_cache_bytes", "bytes of the block cache", &c.rocksdb.block_cache_bytes},
       {"rocksdb", "write_buffer_bytes", "bytes of rows held before they go to files", &c.rocksdb.write_buffer_bytes},
       {"rocksdb", "background_jobs", "threads that flush and compact", &c.rocksdb.background_jobs},
+      {"rocksdb", "open_files_max", "files that are kept open", &c.rocksdb.open_files_max, 64},
       {"maintenance", "tasks", "what is done to all repositories, in this order: thaw, sweep, redelta, merge, scrub, freeze, separated by commas; empty: nothing", &c.maintenance.tasks},
       {"maintenance", "pause_seconds", "seconds from the start, and from the end of one pass over the store, to the next pass", &c.maintenance.pause_seconds},
       {"maintenance", "bytes_per_second", "bytes that a pass reads and writes a second", &c.maintenance.bytes_per_second},

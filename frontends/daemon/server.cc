@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/thread_worker_pool.h"
+#include "daemon/descriptors.h"
 #include "daemon/member_store.h"
 #include "daemon/purge_thread.h"
 #include "replication/host/replica_host.h"
@@ -210,6 +211,7 @@ void replace(const ServerConfig& config, const std::string& reason) {
 
 int run_server(const ServerConfig& config, const char* program) {
   std::signal(SIGPIPE, SIG_IGN);
+  if (auto fits = reserve_descriptors(config); fits.has_error()) return fail(program, fits.error());
   const std::filesystem::path directory(config.data);
   std::error_code failed;
   std::filesystem::create_directories(directory / "tmp", failed);

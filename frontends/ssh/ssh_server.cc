@@ -1,11 +1,13 @@
 #include "ssh/ssh_server.h"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <cstring>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -35,6 +37,8 @@ struct SshServer::Shared {
 };
 
 namespace {
+
+constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no descriptor or thread left, say
 
 // Makes the host key on first use. Errors: kIo.
 Result<void> import_host_key(ssh_bind bind, const std::filesystem::path& path, ssh_keytypes_e type, int bits) {
@@ -98,7 +102,10 @@ Result<void> SshServer::start() {
       boost::asio::ip::tcp::endpoint from;
       auto size = static_cast<socklen_t>(from.capacity());
       const int socket = ::accept4(shared->listener, from.data(), &size, SOCK_CLOEXEC);
-      if (socket < 0) continue;
+      if (socket < 0) {
+        std::this_thread::sleep_for(kAcceptPause);
+        continue;
+      }
       if (shared->connections.load() >= shared->options.connections_max ||
           shared->unauthenticated.load() >= shared->options.unauthenticated_max) {
         ::close(socket);
@@ -113,11 +120,17 @@ Result<void> SshServer::start() {
         continue;
       }
       shared->connections.fetch_add(1);
-      std::thread([shared, socket, peer = text, place = std::move(place)] {
-        const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping, shared->unauthenticated};
-        serve_ssh_connection(context, socket, peer);
+      try {
+        std::thread([shared, socket, peer = text, place = std::move(place)] {
+          const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping, shared->unauthenticated};
+          serve_ssh_connection(context, socket, peer);
+          shared->connections.fetch_sub(1);
+        }).detach();
+      } catch (const std::system_error&) {  // the system has no more threads
         shared->connections.fetch_sub(1);
-      }).detach();
+        ::close(socket);
+        std::this_thread::sleep_for(kAcceptPause);
+      }
     }
   });
   return success();

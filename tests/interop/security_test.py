@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks on a running vexord over HTTPS and SSH; docs/security-model.md says which rule each one tries.
 Usage: security_test.py BINARY_DIRECTORY TAMPER_PROGRAM."""
-import base64, gzip, hashlib, http.client, json, os, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
+import base64, gzip, hashlib, http.client, json, os, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
 
 TAMPER = os.path.abspath(sys.argv.pop(2))
 from https_test import BINARIES as GIVEN, HttpsTest, PASSWORD, commit, git
@@ -29,9 +29,11 @@ class Daemon:
                       f'[monitor]\nlisten = "{address}:0"\n{extra}')
         self.process = None
 
-    def start(self):
+    def start(self, descriptors=None):
+        """`descriptors`: soft and hard limit of them."""
+        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)) if descriptors else None
         self.log = open(self.data + ".log", "ab")
-        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--config", self.data + ".toml"], stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=self.data)
+        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--config", self.data + ".toml"], stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=self.data, preexec_fn=limit)
         self.ready = json.loads(self.process.stdout.readline())
         self.port, self.ssh_port = (int(self.ready[name].rsplit(":", 1)[1]) for name in ("https", "ssh"))
         self.tls = ssl.create_default_context(cafile=self.ready["certificate"])
@@ -519,6 +521,41 @@ class SecurityTest(unittest.TestCase):
         body = pkt("command=fetch\n") + b"0001" + b"".join(pkt(line + "\n") for line in lines) + b"0000"
         status, answer = self.server.post("upload-pack", "demo/trees", gzip.compress(body, 9), **{"Git-Protocol": "version=2", "Content-Encoding": "gzip"})
         self.assertEqual((status, answer[:12]), (200, b"000dpackfile"))
+
+    def test_descriptors_are_reserved_and_a_lack_of_them_costs_no_processor(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("descriptors"))
+        hard = 10000
+        server.start((256, hard))
+        pid = server.process.pid
+        with open(f"/proc/{pid}/limits") as limits:
+            line = next(line for line in limits if line.startswith("Max open files"))
+        self.assertEqual(line.split()[3:5], [str(hard), str(hard)])
+
+        def ticks():
+            with open(f"/proc/{pid}/stat") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+
+        time.sleep(0.5)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
+        admin = socket.socket(socket.AF_UNIX)
+        admin.connect(server.ready["admin"])
+        waiting = [admin] + [socket.create_connection(("127.0.0.1", int(server.ready[name].rsplit(":", 1)[1]))) for name in ("https", "ssh", "monitor")]
+        before = ticks()
+        time.sleep(2)
+        self.assertLess(ticks() - before, 60)  # of 200 for each loop that does not pause
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        for connection in waiting:
+            connection.close()
+        self.assertEqual(server.login("nobody", PLANTED[3], "127.0.9.1"), 401)
+        self.assertIn("vexor_logins_total", server.metrics())
+        self.assertEqual(server.stop(), 0)
+        done = subprocess.run([f"{BINARIES}/vexord", "--config", server.data + ".toml"], capture_output=True, text=True, timeout=20, cwd=server.data,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096)))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        for told in ("8944", "4096", "LimitNOFILE", "https.connections_max"):
+            self.assertIn(told, done.stderr)
 
     def test_the_end_comes_with_connections_open(self):
         self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
