@@ -45,6 +45,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"ssh", "connections_max", "open connections", &c.ssh.connections_max},
       {"ssh", "connections_per_address_max", "open connections of one client address", &c.ssh.connections_per_address_max},
       {"ssh", "unauthenticated_max", "connections that have not logged in yet", &c.ssh.unauthenticated_max},
+      {"ssh", "unauthenticated_per_address_max", "connections of one client address that have not logged in yet", &c.ssh.unauthenticated_per_address_max},
       {"ssh", "auth_tries_max", "keys a client may offer", &c.ssh.auth_tries_max},
       {"ssh", "login_seconds_max", "seconds from the connection to the command", &c.ssh.login_seconds_max},
       {"ssh", "idle_seconds_max", "seconds without a byte either way", &c.ssh.idle_seconds_max},

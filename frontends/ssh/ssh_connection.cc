@@ -23,13 +23,11 @@ constexpr int kFarewellTurnsMax = 50;
 
 class Connection {
  public:
-  Connection(const SshConnectionContext& context, std::string address)
-      : context_(context), clock_(sys::system_clock()), session_(ssh_new()), event_(ssh_event_new()) {
+  Connection(const SshConnectionContext& context, std::string address, StrangerPlace place)
+      : context_(context), clock_(sys::system_clock()), place_(std::move(place)), session_(ssh_new()), event_(ssh_event_new()) {
     peer_ = {std::move(address), "ssh"};
-    context_.unauthenticated.fetch_add(1);
   }
   ~Connection() {
-    count_as_authenticated();
     if (channel_ != nullptr) ssh_channel_free(channel_);
     ssh_event_free(event_);
     ssh_disconnect(session_);
@@ -73,10 +71,6 @@ class Connection {
   void turn() {
     if (ssh_event_dopoll(event_, kPollMs) == SSH_ERROR) broken_ = true;
   }
-  void count_as_authenticated() {
-    if (!counted_) context_.unauthenticated.fetch_sub(1);
-    counted_ = true;
-  }
 
   // ---- callbacks
 
@@ -98,7 +92,7 @@ class Connection {
     if (!who) return SSH_AUTH_DENIED;
     if (state == SSH_PUBLICKEY_STATE_VALID) {
       c.principal_ = std::move(*who);
-      c.count_as_authenticated();
+      c.place_.leave();
     }
     return SSH_AUTH_SUCCESS;
   }
@@ -273,6 +267,7 @@ class Connection {
 
   const SshConnectionContext& context_;
   const sys::Clock& clock_;
+  StrangerPlace place_;
   ssh_session session_;
   ssh_event event_;
   ssh_channel channel_ = nullptr;
@@ -290,7 +285,6 @@ class Connection {
   std::uint64_t bytes_out_ = 0;
   std::int64_t deadline_ms_ = 0;
   unsigned tries_ = 0;
-  bool counted_ = false;
   bool requested_ = false;
   bool ended_ = false;
   bool closed_ = false;
@@ -299,8 +293,8 @@ class Connection {
 
 }  // namespace
 
-void serve_ssh_connection(const SshConnectionContext& context, int socket, const std::string& address) {
-  Connection connection(context, address);
+void serve_ssh_connection(const SshConnectionContext& context, int socket, const std::string& address, StrangerPlace place) {
+  Connection connection(context, address, std::move(place));
   connection.run(socket);
 }
 

@@ -34,6 +34,7 @@ struct SshServer::Shared {
   std::atomic<unsigned> connections{0};
   std::atomic<unsigned> unauthenticated{0};
   AddressCounts addresses;
+  AddressCounts strangers;  // that have not logged in
 };
 
 namespace {
@@ -115,15 +116,17 @@ Result<void> SshServer::start() {
       setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
       const std::string text = plain_address(from.address()).to_string();
       auto place = shared->addresses.enter(limit_key(text), shared->options.connections_per_address_max);
-      if (!place) {
+      auto stranger = shared->strangers.enter(limit_key(text), shared->options.unauthenticated_per_address_max);
+      if (!place || !stranger) {
         ::close(socket);
         continue;
       }
+      StrangerPlace unknown(shared->unauthenticated, std::move(stranger));
       shared->connections.fetch_add(1);
       try {
-        std::thread([shared, socket, peer = text, place = std::move(place)] {
-          const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping, shared->unauthenticated};
-          serve_ssh_connection(context, socket, peer);
+        std::thread([shared, socket, peer = text, place = std::move(place), unknown = std::move(unknown)]() mutable {
+          const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping};
+          serve_ssh_connection(context, socket, peer, std::move(unknown));
           shared->connections.fetch_sub(1);
         }).detach();
       } catch (const std::system_error&) {  // the system has no more threads

@@ -20,6 +20,7 @@ struct SshOptions {
   unsigned connections_max = 256;
   unsigned connections_per_address_max = 64;
   unsigned unauthenticated_max = 64;      // connections that have not logged in yet
+  unsigned unauthenticated_per_address_max = 16;
   unsigned auth_tries_max = 6;
   int login_seconds_max = 20;             // from accept to the exec request
   int idle_seconds_max = 600;             // without a byte either way

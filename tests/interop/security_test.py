@@ -307,6 +307,28 @@ class SecurityTest(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 12)  # login_seconds_max is 3
         self.assertEqual(self.ssh("whoami", identity=self.path("demo-key")).stdout, "demo\n")
 
+    def test_one_stranger_leaves_ssh_to_others(self):
+        def tell(raw):
+            raw.settimeout(2)
+            try:
+                return raw.recv(100)
+            except ConnectionError:
+                return b""
+
+        strangers = [socket.create_connection(("127.0.0.1", self.server.ssh_port), source_address=("127.0.10.1", 0)) for _ in range(20)]
+        told = [tell(raw) for raw in strangers]
+        self.assertEqual([greeting[:4] for greeting in told], [b"SSH-"] * 16 + [b""] * 4)
+        # Three of such strangers would have taken all 64 places otherwise.
+        for other in range(2, 4):
+            strangers += [socket.create_connection(("127.0.0.1", self.server.ssh_port), source_address=(f"127.0.10.{other}", 0)) for _ in range(25)]
+        time.sleep(0.3)
+        self.assertEqual(self.ssh("whoami", identity=self.path("demo-key")).stdout, "demo\n")
+        for raw in strangers:
+            raw.close()
+        time.sleep(0.5)
+        with socket.create_connection(("127.0.0.1", self.server.ssh_port), source_address=("127.0.10.1", 0)) as raw:
+            self.assertEqual(tell(raw)[:4], b"SSH-")  # the places are free again
+
     # ---- passwords
 
     def test_failed_logins_of_an_address_are_counted_across_accounts_and_successes(self):
