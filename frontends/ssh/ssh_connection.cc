@@ -20,6 +20,7 @@ constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
 constexpr std::size_t kInputBytesMax = 1U << 20U;  // held for the session; the window closes above
 constexpr int kPollMs = 100;
 constexpr int kFarewellTurnsMax = 50;
+constexpr std::uint64_t kPacketOverheadBytesMax = 96;  // length, padding and authentication code of a packet
 
 class Connection {
  public:
@@ -40,6 +41,7 @@ class Connection {
     deadline_ms_ = clock_.monotonic_time_ms() + context_.options.login_seconds_max * 1000;
     ssh_options_set(session_, SSH_OPTIONS_COMPRESSION, "none");
     set_callbacks();
+    ssh_set_counters(session_, &wire_, &packets_);
     if (ssh_bind_accept_fd(context_.bind, session_, socket) != SSH_OK) return;
     ssh_set_blocking(session_, 0);
     ssh_set_auth_methods(session_, SSH_AUTH_METHOD_PUBLICKEY);
@@ -48,6 +50,7 @@ class Connection {
     while ((exchanged = ssh_handle_key_exchange(session_)) == SSH_AGAIN && alive()) {
       pollfd waiting{ssh_get_fd(session_), POLLIN, 0};
       ::poll(&waiting, 1, kPollMs);
+      check_limits();
     }
     if (exchanged != SSH_OK || ssh_event_add_session(event_, session_) != SSH_OK) return;
     while (alive() && !requested_) turn();
@@ -70,6 +73,26 @@ class Connection {
   void touch() { deadline_ms_ = clock_.monotonic_time_ms() + context_.options.idle_seconds_max * 1000; }
   void turn() {
     if (ssh_event_dopoll(event_, kPollMs) == SSH_ERROR) broken_ = true;
+    check_limits();
+  }
+
+  // libssh answers requests, failed logins and what it does not know by itself, without end and whether or not the client reads:
+  // what is held of answers and the messages that may bring some are counted here.
+  void check_limits() {
+    const SshOptions& limits = context_.options;
+    const bool is_stranger = principal_.anonymous() && packets_.in_packets > limits.login_messages_max;
+    const std::uint64_t without_data = packets_.in_packets - std::min(packets_.in_packets, data_messages_);
+    if (is_stranger || without_data > limits.control_messages_max + written_ || unsent_bytes() > limits.unsent_bytes_max) broken_ = true;
+  }
+  // At most: what a packet takes on the wire besides its payload is not told.
+  std::uint64_t unsent_bytes() {
+    const std::uint64_t given = packets_.out_bytes + packets_.out_packets * kPacketOverheadBytesMax;
+    if ((ssh_get_status(session_) & SSH_WRITE_PENDING) == 0) {
+      settled_given_ = given;
+      settled_sent_ = wire_.out_bytes;
+    }
+    const std::uint64_t held = given - settled_given_;
+    return held - std::min(held, wire_.out_bytes - settled_sent_);
   }
 
   // ---- callbacks
@@ -123,6 +146,7 @@ class Connection {
   }
   static int on_data(ssh_session, ssh_channel, void* data, std::uint32_t size, int is_stderr, void* user) {
     Connection& c = self(user);
+    ++c.data_messages_;
     if (is_stderr != 0) return static_cast<int>(size);
     const std::size_t room = kInputBytesMax - std::min(kInputBytesMax, c.input_.size());
     const std::size_t taken = std::min<std::size_t>(room, size);
@@ -206,6 +230,7 @@ class Connection {
       if (taken < 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(taken));
       bytes_out_ += static_cast<std::size_t>(taken);
+      ++written_;
       touch();
     }
     return bytes.empty();
@@ -268,6 +293,12 @@ class Connection {
   const SshConnectionContext& context_;
   const sys::Clock& clock_;
   StrangerPlace place_;
+  ssh_counter_struct wire_{};     // octets of the socket
+  ssh_counter_struct packets_{};  // packets and their payloads
+  std::uint64_t settled_given_ = 0;  // unsent_bytes() when nothing was unsent
+  std::uint64_t settled_sent_ = 0;
+  std::uint64_t data_messages_ = 0;
+  std::uint64_t written_ = 0;     // packets of answers to the command
   ssh_session session_;
   ssh_event event_;
   ssh_channel channel_ = nullptr;
