@@ -234,10 +234,10 @@ Result<void> AdminServer::start() {
   std::error_code ignored;
   std::filesystem::remove(s.options.socket, ignored);  // of a server that was killed; the store is locked by us
   s.listener = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const mode_t before = umask(s.options.shell_uid ? 0 : 0177);
-  const int bound = ::bind(s.listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  umask(before);
-  if (bound != 0 || ::listen(s.listener.get(), 64) != 0) {
+  // Others may connect where sshd's user must; the mode is the socket's own, as the umask is that of all threads.
+  const mode_t mode = s.options.shell_uid ? 0666 : 0600;
+  const bool bound = ::bind(s.listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::chmod(address.sun_path, mode) == 0;
+  if (!bound || ::listen(s.listener.get(), 64) != 0) {
     return Error(Errc::kIo, std::string("admin socket: cannot listen: ") + std::strerror(errno));
   }
   s.acceptor = std::thread([shared = shared_] {

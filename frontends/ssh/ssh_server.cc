@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -46,15 +45,14 @@ Result<void> import_host_key(ssh_bind bind, const std::filesystem::path& path, s
   ssh_key key = nullptr;
   if (!std::filesystem::exists(path)) {
     if (ssh_pki_generate(type, bits, &key) != SSH_OK) return Error(Errc::kIo, "cannot make an SSH host key");
-    const mode_t before = umask(0077);
     const std::filesystem::path next = path.string() + ".next";
     const int written = ssh_pki_export_privkey_file(key, nullptr, nullptr, nullptr, next.c_str());
-    umask(before);
     if (written != SSH_OK) return Error(Errc::kIo, "cannot write an SSH host key");
+    std::error_code failed;
+    std::filesystem::permissions(next, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, failed);
     // Clients remember it: it is told to nobody before it would survive power loss.
     VEXOR_TRY(replication::sync_path(next));
-    std::error_code failed;
-    std::filesystem::rename(next, path, failed);
+    if (!failed) std::filesystem::rename(next, path, failed);
     if (failed) return Error(Errc::kIo, "cannot write an SSH host key");
     VEXOR_TRY(replication::sync_path(path.parent_path()));
   } else if (ssh_pki_import_privkey_file(path.c_str(), nullptr, nullptr, nullptr, &key) != SSH_OK) {

@@ -327,6 +327,47 @@ class AdminTest(unittest.TestCase):
         self.assertEqual(json.loads(self.ctl("--json", "repo", "describe", "demo/cold"))["fields"]["cold_extents"], 0)
         self.ctl("fsck", "demo/cold")
 
+    def test_files_are_for_the_server_only(self):
+        self.ctl("repo", "create", "demo/closed")
+        git("push", "-q", self.url("demo/closed"), "main", cwd=self.work)
+        seen = 0
+        for directory, _, names in os.walk(self.data):
+            for path in [directory] + [os.path.join(directory, name) for name in names]:
+                self.assertEqual(os.lstat(path).st_mode & 0o077, 0, path)
+                seen += 1
+        self.assertGreater(seen, 10)
+
+    def test_what_was_left_open_is_closed_and_sshd_s_user_reaches_the_socket(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        data = self.path("deep/er/data")
+        for name in ("store", "tmp", "copy-in", "copy-out"):
+            os.makedirs(os.path.join(data, name))
+            os.chmod(os.path.join(data, name), 0o777)
+        new = self.path("new/er/data")  # the directories above are made by the server
+
+        def modes(where):
+            return {name: os.stat(os.path.join(where, name)).st_mode & 0o777 for name in os.listdir(where)}
+
+        for where in (data, new):
+            config = self.path("shell.toml")
+            with open(config, "w") as out:
+                out.write(f'[server]\ndata = "{where}"\n[https]\nlisten = ""\n[admin]\nshell_user = "nobody"\n')
+            server = subprocess.Popen([f"{BINARIES}/vexord", "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            try:
+                admin = json.loads(server.stdout.readline())["admin"]
+                for name, mode in modes(where).items():
+                    self.assertEqual(mode, 0o666 if name == "vexord.sock" else 0o700, name)
+                self.assertEqual(os.stat(where).st_mode & 0o777, 0o711)
+                program = f"import os, socket; socket.socket(socket.AF_UNIX).connect({admin!r}); os.listdir({where!r})"
+                asked = subprocess.run(["/usr/bin/python3", "-c", program], user="nobody", capture_output=True, text=True, timeout=20, cwd="/")
+                self.assertIn("PermissionError", asked.stderr)
+                self.assertIn(where, asked.stderr)  # of listdir: the socket was reached
+            finally:
+                server.terminate()
+                server.wait(timeout=20)
+                server.stdout.close()
+
     def test_a_lost_end_of_the_log_is_told_at_the_start(self):
         """RocksDB opens a store without the end of its write-ahead log and says nothing."""
         data = self.path("lossy")
