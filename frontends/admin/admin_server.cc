@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <mutex>
 #include <poll.h>
+#include <set>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +17,7 @@
 #include "admin/commands.h"
 #include "admin/frame.h"
 #include "common/base64.h"
+#include "common/fd_io.h"
 #include "common/fd_pump.h"
 #include "common/log.h"
 #include "ssh/exec_request.h"
@@ -31,12 +34,23 @@ struct AdminServer::Shared {
   std::atomic<bool> accepting{true};
   std::atomic<bool> stopping{false};
   std::atomic<unsigned> connections{0};
+  std::mutex open_mutex;
+  std::set<int> open;  // sockets of connections; guarded by open_mutex
+
+  // One connection; takes the socket over.
+  void serve(int socket);
+  // Wakes those who wait for a message; `how` of shutdown(2).
+  void shut(int how) {
+    const std::lock_guard lock(open_mutex);
+    for (const int socket : open) ::shutdown(socket, how);
+  }
 };
 
 namespace {
 
 constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
 constexpr std::int64_t kProgressEveryMs = 200;
+constexpr std::chrono::milliseconds kLastWords{2000};   // for answers when the server ends
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no descriptor or thread left, say
 
 json::object error_object(const Error& error) {
@@ -151,20 +165,18 @@ class Connection {
     return json::object{{"exit", pumped.ok ? 0 : 1}};
   }
 
-  void print(std::size_t descriptor, Bytes bytes) {
-    while (!bytes.empty()) {
-      const ssize_t count = ::write(frame_.descriptors[descriptor].get(), bytes.data(), bytes.size());
-      if (count <= 0) return;
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
+  // A client that does not read is not waited for when the server ends.
+  bool print(std::size_t descriptor, Bytes bytes) {
+    const int output = frame_.descriptors[descriptor].get();
+    const NonBlocking writing(output);
+    return write_all(output, bytes, options_.idle_seconds_max, stopping_);
   }
 
   std::string read_input() {
     std::string out(kKeyCommandInputMax, '\0');
     std::size_t have = 0;
     while (have < out.size()) {
-      pollfd waiting{frame_.descriptors[0].get(), POLLIN, 0};
-      if (::poll(&waiting, 1, options_.idle_seconds_max * 1000) <= 0) break;
+      if (!wait_for(frame_.descriptors[0].get(), POLLIN, options_.idle_seconds_max, stopping_)) break;
       const ssize_t count = ::read(frame_.descriptors[0].get(), out.data() + have, out.size() - have);
       if (count <= 0) break;
       have += static_cast<std::size_t>(count);
@@ -189,16 +201,11 @@ class Connection {
   Result<json::object> export_to() {
     VEXOR_TRY(const auto repository, service_.store().find_repository(text("repository")));
     if (!repository) return Error(Errc::kNotFound, text("repository") + ": no such repository");
-    const int output = frame_.descriptors[1].get();
-    if (output < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
-    VEXOR_TRY(export_bundle(service_.store(), repository->id, [output](Bytes bytes) -> Result<void> {
-      while (!bytes.empty()) {
-        const ssize_t count = ::write(output, bytes.data(), bytes.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return Error(Errc::kIo, std::string("cannot write the bundle: ") + std::strerror(errno));
-        bytes.remove_prefix(static_cast<std::size_t>(count));
-      }
-      return success();
+    if (frame_.descriptors[1].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
+    VEXOR_TRY(export_bundle(service_.store(), repository->id, [this](Bytes bytes) -> Result<void> {
+      if (print(1, bytes)) return success();
+      if (stopping_.load()) return Error(Errc::kCancelled, "the bundle is not whole: the server ends");
+      return Error(Errc::kIo, "cannot write the bundle: the file is full, or its reader is gone or did not read");
     }));
     return json::object{{"exit", 0}};
   }
@@ -213,12 +220,27 @@ class Connection {
 
 }  // namespace
 
+void AdminServer::Shared::serve(int socket) {
+  {
+    const std::lock_guard lock(open_mutex);
+    open.insert(socket);
+  }
+  Connection connection(service, options, stopping, socket);
+  if (!stopping.load()) connection.run();
+  const std::lock_guard lock(open_mutex);
+  open.erase(socket);  // before its number can be another's
+}
+
 AdminServer::AdminServer(Service& service, AdminOptions options) : shared_(std::make_shared<Shared>(service, std::move(options))) {}
 
 AdminServer::~AdminServer() {
   stop();
   stop_connections();
-  while (shared_->connections.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const auto end = std::chrono::steady_clock::now() + kLastWords;
+  while (shared_->connections.load() > 0) {
+    if (std::chrono::steady_clock::now() > end) shared_->shut(SHUT_RDWR);  // answers that nobody reads
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   std::error_code ignored;
   if (shared_->listener.get() >= 0) std::filesystem::remove(shared_->options.socket, ignored);
 }
@@ -256,7 +278,7 @@ Result<void> AdminServer::start() {
       shared->connections.fetch_add(1);
       try {
         std::thread([shared, socket] {
-          Connection(shared->service, shared->options, shared->stopping, socket).run();
+          shared->serve(socket);
           shared->connections.fetch_sub(1);
         }).detach();
       } catch (const std::system_error&) {  // the system has no more threads
@@ -273,7 +295,10 @@ void AdminServer::stop() {
   shared_->accepting.store(false);
   if (shared_->acceptor.joinable()) shared_->acceptor.join();
 }
-void AdminServer::stop_connections() { shared_->stopping.store(true); }
+void AdminServer::stop_connections() {
+  shared_->stopping.store(true);
+  shared_->shut(SHUT_RD);  // requests that do not come
+}
 unsigned AdminServer::connections() const { return shared_->connections.load(); }
 
 }  // namespace vexor::frontend

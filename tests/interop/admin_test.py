@@ -368,6 +368,49 @@ class AdminTest(unittest.TestCase):
                 server.wait(timeout=20)
                 server.stdout.close()
 
+    def test_clients_that_stand_still_do_not_hold_up_the_end(self):
+        data, source = self.path("still"), self.path("still-source")
+        git("init", "-q", source)
+        with open(os.path.join(source, "blob"), "wb") as out:
+            out.write(os.urandom(4 << 20))
+        git("add", "-A", cwd=source)
+        git("commit", "-q", "-m", "random", cwd=source)
+        self.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n", data=data)
+        self.ctl("repo", "create", "demo/x", data=data)
+        self.ctl("import", "demo/x", source + "/.git", data=data)
+        server = subprocess.Popen([f"{BINARIES}/vexord", "--data", data, "--https", "127.0.0.1:0", "--drain-seconds", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        admin = json.loads(server.stdout.readline())["admin"]
+
+        def connect():
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(admin)
+            return client
+
+        def send(client, message, descriptors):
+            body = json.dumps(message).encode()
+            socket.send_fds(client, [len(body).to_bytes(4, "big")], descriptors)
+            client.sendall(body)
+
+        silent, half, exporter, typist = (connect() for _ in range(4))
+        half.sendall(b"\0\0\1\0{")
+        reading, writing = os.pipe()
+        send(exporter, {"op": "export", "repository": "demo/x"}, [writing] * 3)  # nobody reads
+        send(typist, {"op": "ssh.serve", "user": "demo", "command": "key add", "git_protocol": "", "peer": ""}, [reading, writing, writing])  # nobody types
+        time.sleep(0.5)
+        begun = time.monotonic()
+        server.terminate()
+        self.assertEqual(server.wait(timeout=30), 0)
+        self.assertLess(time.monotonic() - begun, 8)  # idle_seconds_max is 600
+        answer = b""
+        while piece := exporter.recv(4096):
+            answer += piece
+        self.assertIn(b"the server ends", answer)
+        for client in (silent, half, exporter, typist):
+            client.close()
+        os.close(reading)
+        os.close(writing)
+        server.stdout.close()
+
     def test_a_lost_end_of_the_log_is_told_at_the_start(self):
         """RocksDB opens a store without the end of its write-ahead log and says nothing."""
         data = self.path("lossy")
