@@ -50,6 +50,7 @@ namespace {
 
 constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
 constexpr std::int64_t kProgressEveryMs = 200;
+constexpr std::size_t kLoggedCharsMax = 256;
 constexpr std::chrono::milliseconds kLastWords{2000};   // for answers when the server ends
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no descriptor or thread left, say
 
@@ -70,6 +71,7 @@ class Connection {
     ucred peer{};
     socklen_t size = sizeof peer;
     if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    uid_ = peer.uid;
     is_operator_ = peer.uid == 0 || peer.uid == ::geteuid();
     if (!is_operator_ && options_.shell_uid != std::optional<unsigned>(peer.uid)) {
       answer(error_object(Error(Errc::kRefused, "this user may not administer the server")));
@@ -80,6 +82,7 @@ class Connection {
     if (!received.value()) return;
     frame_ = std::move(*received.value());
     auto done = serve();
+    audit(done);
     if (done.has_error()) {
       answer(error_object(done.error()));
     } else {
@@ -96,13 +99,30 @@ class Connection {
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
   }
 
+  // One line for each operation when it is over: who, what, on what, and how it ended. Users' logins have their own.
+  void audit(const Result<json::object>& done) {
+    const std::string op = text("op");
+    if (op == "ssh.find_key" || op == "ssh.serve") return;
+    std::string subject;
+    for (const char* key : {"repository", "name", "new_name", "user", "fingerprint"}) {
+      if (const std::string named = text(key); !named.empty()) subject += (subject.empty() ? "" : " ") + named;
+    }
+    if (const json::value* purge = frame_.message.if_contains("request"); purge != nullptr && purge->is_number()) subject += (subject.empty() ? "purge " : " purge ") + json::serialize(*purge);
+    std::string result = "ok";
+    if (done.has_error()) {
+      result = errc_name(done.error().code());
+    } else if (const json::value* status = done.value().if_contains("exit"); status != nullptr && status->as_int64() != 0) {
+      result = "failed";
+    }
+    log_event("admin", {{"op", op.substr(0, kLoggedCharsMax)}, {"uid", uid_}, {"subject", subject.substr(0, kLoggedCharsMax)}, {"result", result}});
+  }
+
   Result<json::object> serve() {
     const std::string op = text("op");
     if (op == "ssh.find_key") return find_key();
     if (op == "ssh.serve") return serve_user();
     if (!is_operator_) return Error(Errc::kRefused, "this user may serve logged-in users only");
     if (op == "repair") return Error(Errc::kRefused, "stop the server first: repair needs the store for itself (vexorctl --data DIR repair)");
-    log_event("admin", {{"op", op}});
     if (op == "import") return import();
     if (op == "export") return export_to();
     if (op.starts_with("purge.")) {
@@ -124,15 +144,21 @@ class Connection {
   // {"op":"ssh.find_key","blob":base64} -> {"result":{"user":NAME}}
   Result<json::object> find_key() {
     const std::string blob = base64_decode(text("blob"));
-    VEXOR_TRY(const Principal who, service_.login_key({"", "openssh"}, blob));
-    return json::object{{"result", json::object{{"user", who.name}}}};
+    const Peer peer{"", "openssh"};  // sshd does not tell the program that looks up keys where they come from
+    auto who = service_.login_key(peer, blob);
+    if (who.has_error() && who.error().code() == Errc::kRefused) service_.note_login(peer, "wrong", {});
+    if (who.has_error()) return std::move(who).error();
+    return json::object{{"result", json::object{{"user", who.value().name}}}};
   }
 
   // {"op":"ssh.serve","user":NAME,"command":TEXT,"git_protocol":TEXT,"peer":ADDRESS} with the
   // descriptors 0, 1, 2 of the user -> {"exit":STATUS}
   Result<json::object> serve_user() {
     VEXOR_TRY(const auto account, service_.store().find_account(text("user")));
-    if (!account || account->disabled) return Error(Errc::kRefused, "no such account");
+    const Peer peer{text("peer").substr(0, 64), "openssh"};
+    const bool may = account && !account->disabled;
+    service_.note_login(peer, may ? "ok" : "wrong", account ? account->name : std::string());
+    if (!may) return Error(Errc::kRefused, "no such account");
     if (frame_.descriptors[2].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
     const Principal who{account->id, account->name};
     const std::string command = text("command");
@@ -148,7 +174,7 @@ class Connection {
         print(2, session.error().message() + "\n");
       } else {
         pumped = pump_descriptors(*session.value(), frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, options_.keep_alive_ms, stopping_);
-        if (session.value()->failure() != nullptr) service_.note_failure({text("peer").substr(0, 64), "openssh"}, *request, *session.value()->failure());
+        if (session.value()->failure() != nullptr) service_.note_failure(peer, *request, *session.value()->failure());
       }
     } else {
       std::string input;
@@ -160,7 +186,7 @@ class Connection {
     }
     const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     service_.metrics().request("openssh", request ? git_command_name(request->command) : "user", pumped.ok ? "ok" : "failed", pumped.bytes_in, pumped.bytes_out, took);
-    log_event("request", {{"transport", "openssh"}, {"session", session_id}, {"peer", text("peer").substr(0, 64)}, {"user", who.name},
+    log_event("request", {{"transport", "openssh"}, {"session", session_id}, {"peer", peer.address}, {"user", who.name},
                           {"command", command.substr(0, 200)}, {"status", pumped.ok ? 0 : 1}, {"bytes_in", pumped.bytes_in}, {"bytes_out", pumped.bytes_out}});
     return json::object{{"exit", pumped.ok ? 0 : 1}};
   }
@@ -215,6 +241,7 @@ class Connection {
   const std::atomic<bool>& stopping_;
   UniqueFd socket_;
   bool is_operator_ = false;
+  unsigned uid_ = 0;
   Frame frame_;
 };
 

@@ -116,11 +116,14 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   if (known) return std::move(*known);
   const std::string tag = login_tag(user, password);
   VEXOR_TRY(const auto account, store_.check_password(user, password));
+  if (!account) {
+    VEXOR_TRY(const auto named, store_.find_account(user));  // what is no account's name may be a password in the wrong field
+    note_login(peer, "wrong", named ? named->name : std::string());
+  }
   const std::int64_t now = clock_.monotonic_time_ms();
   const std::lock_guard lock(mutex_);
   if (!account) {
     logins_.erase(tag);
-    metrics_.login(peer.transport, "wrong");
     failures_.add_failure(address_key(peer), now);
     failures_.add_failure(account_key(user), now);
     return Error(Errc::kRefused, "wrong user name or password");
@@ -130,6 +133,11 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   if (logins_.size() >= kRememberedMax) logins_.clear();
   logins_[tag] = {*account, now + kRememberMs};
   return Principal{account->id, account->name};
+}
+
+void Service::note_login(const Peer& peer, const std::string& outcome, const std::string& user) {
+  metrics_.login(peer.transport, outcome);
+  log_event("login", {{"transport", peer.transport}, {"peer", peer.address}, {"user", user}, {"outcome", outcome}});
 }
 
 Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {

@@ -22,7 +22,7 @@ namespace vexor::frontend {
 
 struct Peer {
   std::string address;
-  std::string transport;  // "https" or "ssh"
+  std::string transport;  // "https", "ssh" or "openssh"
 };
 
 struct Principal {
@@ -92,6 +92,8 @@ class Service {
   // Through a member of a replica set, a push is begun again when the primary changes, and a fetch goes on at another member
   // when the one that serves it ends.
   Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
+  // Counts a login and writes it down. `outcome`: as of Metrics::login; `user`: the account's name, empty if there is none.
+  void note_login(const Peer& peer, const std::string& outcome, const std::string& user);
   // Logs why a session ended when that is no fault of the client: an "alarm" for a collision or damaged
   // data, else an "error".
   void note_failure(const Peer& peer, const GitRequest& request, const Error& failure);

@@ -29,6 +29,9 @@ class Connection {
     peer_ = {std::move(address), "ssh"};
   }
   ~Connection() {
+    if (principal_.anonymous() && tries_ > 0 && !context_.stopping.load()) {
+      context_.service.note_login(peer_, tries_ > context_.options.auth_tries_max ? "limited" : "wrong", offered_);
+    }
     if (channel_ != nullptr) ssh_channel_free(channel_);
     ssh_event_free(event_);
     ssh_disconnect(session_);
@@ -113,8 +116,10 @@ class Connection {
     ssh_string_free_char(text);
     auto who = c.service_login(blob);
     if (!who) return SSH_AUTH_DENIED;
-    if (state == SSH_PUBLICKEY_STATE_VALID) {
+    c.offered_ = who->name;
+    if (state == SSH_PUBLICKEY_STATE_VALID && c.principal_.anonymous()) {
       c.principal_ = std::move(*who);
+      c.context_.service.note_login(c.peer_, "ok", c.principal_.name);
       c.place_.leave();
     }
     return SSH_AUTH_SUCCESS;
@@ -306,6 +311,7 @@ class Connection {
   ssh_channel_callbacks_struct channel_callbacks_{};
   Peer peer_;
   Principal principal_;
+  std::string offered_;  // whose key was offered last, and not proven yet
   std::optional<GitCommand> git_;
   std::int64_t begun_ms_ = 0;
   std::string git_protocol_;

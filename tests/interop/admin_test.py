@@ -62,6 +62,11 @@ class AdminTest(unittest.TestCase):
         assert done.returncode == code, f"{args}: {done.returncode} {done.stdout}{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
+    @classmethod
+    def logged(cls, event):
+        with open(cls.path("log")) as log:
+            return [line for line in map(json.loads, log) if line["event"] == event]
+
     def url(self, name, user="demo"):
         return f"https://{user}:{PASSWORD.replace(' ', '%20')}@{self.ready['https']}/{name}.git"
 
@@ -239,8 +244,13 @@ class AdminTest(unittest.TestCase):
                 git("fsck", "--full", "--strict", cwd=clone)
             stolen = git("ls-remote", url.replace("openssh", "secret2"), check=False, GIT_SSH_COMMAND=command)
             self.assertIn("repository not found", stolen.stderr)
-            with open(self.path("log")) as log:
-                self.assertTrue(any(json.loads(line).get("transport") == "openssh" and json.loads(line).get("peer") == "127.0.0.1" for line in log))
+            self.assertTrue(any(line.get("transport") == "openssh" and line.get("peer") == "127.0.0.1" for line in self.logged("request")))
+            logins = [line for line in self.logged("login") if line["transport"] == "openssh"]
+            self.assertIn(("127.0.0.1", "demo", "ok"), [(line["peer"], line["user"], line["outcome"]) for line in logins])
+            before = len(logins)
+            subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("stranger-key")], check=True)
+            self.assertEqual(self.ssh("whoami", user="stranger", port=port, options=options, check=False).returncode, 255)
+            self.assertIn(("", "", "wrong"), [(line["peer"], line["user"], line["outcome"]) for line in self.logged("login") if line["transport"] == "openssh"][before:])
         finally:
             sshd.terminate()
             sshd.wait(timeout=10)
@@ -261,6 +271,41 @@ class AdminTest(unittest.TestCase):
         self.assertIn('vexor_logins_total{outcome="ok",transport="https"}', text)
         with self.assertRaises(urllib.error.HTTPError):
             urllib.request.urlopen(base + "/nothing", timeout=10)
+
+    def test_the_log_tells_who_logged_in_and_what_an_operator_did(self):
+        def logins(transport):
+            return [(line["peer"], line["user"], line["outcome"]) for line in self.logged("login") if line["transport"] == transport]
+
+        before = len(logins("ssh"))
+        self.ssh("whoami")
+        self.assertEqual(logins("ssh")[before:], [("127.0.0.1", "demo", "ok")])
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("nobody-key")], check=True)
+        self.assertEqual(self.ssh("whoami", user="nobody", check=False).returncode, 255)
+        for _ in range(50):
+            if len(logins("ssh")) > before + 1:
+                break
+            time.sleep(0.1)
+        self.assertEqual(logins("ssh")[before + 1:], [("127.0.0.1", "", "wrong")])
+        self.ctl("repo", "create", "demo/audited")
+        before = len(logins("https"))
+        for user, password in (("demo", "planted-guess"), ("planted-name", PASSWORD), ("demo", PASSWORD)):
+            git("ls-remote", f"https://{user}:{password.replace(' ', '%20')}@{self.ready['https']}/demo/audited.git", check=False)
+        self.assertEqual(logins("https")[before:], [("127.0.0.1", "demo", "wrong"), ("127.0.0.1", "", "wrong")])
+        with open(self.path("log")) as log:
+            self.assertNotIn("planted-", log.read())
+        with urllib.request.urlopen("http://" + self.ready["monitor"] + "/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        for labels in ('outcome="ok",transport="ssh"', 'outcome="wrong",transport="ssh"', 'outcome="wrong",transport="https"'):
+            self.assertIn("vexor_logins_total{" + labels + "}", text)
+        before = len(self.logged("admin"))
+        self.ctl("repo", "create", "demo/audited", code=4)
+        self.ctl("grant", "demo/audited", "other", "read")
+        self.ctl("user", "passwd", "second", "--password-stdin", stdin=PASSWORD + "\n")
+        self.ctl("import", "demo/audited", self.work + "/.git")
+        lines = [(line["op"], line["uid"], line["subject"], line["result"]) for line in self.logged("admin")[before:]]
+        me = os.geteuid()
+        self.assertEqual(lines[:3], [("repo.create", me, "demo/audited", "conflict"), ("grant", me, "demo/audited other", "ok"), ("user.passwd", me, "second", "ok")])
+        self.assertEqual(lines[-1], ("import", me, "demo/audited", "ok"))
 
     def test_maintenance_of_a_repository_in_use(self):
         self.ctl("repo", "create", "demo/kept")
