@@ -4,16 +4,20 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <mutex>
 #include <poll.h>
+#include <set>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
 #include "admin/commands.h"
 #include "admin/frame.h"
 #include "common/base64.h"
+#include "common/fd_io.h"
 #include "common/fd_pump.h"
 #include "common/log.h"
 #include "ssh/exec_request.h"
@@ -30,12 +34,25 @@ struct AdminServer::Shared {
   std::atomic<bool> accepting{true};
   std::atomic<bool> stopping{false};
   std::atomic<unsigned> connections{0};
+  std::mutex open_mutex;
+  std::set<int> open;  // sockets of connections; guarded by open_mutex
+
+  // One connection; takes the socket over.
+  void serve(int socket);
+  // Wakes those who wait for a message; `how` of shutdown(2).
+  void shut(int how) {
+    const std::lock_guard lock(open_mutex);
+    for (const int socket : open) ::shutdown(socket, how);
+  }
 };
 
 namespace {
 
 constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
 constexpr std::int64_t kProgressEveryMs = 200;
+constexpr std::size_t kLoggedCharsMax = 256;
+constexpr std::chrono::milliseconds kLastWords{2000};   // for answers when the server ends
+constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no descriptor or thread left, say
 
 json::object error_object(const Error& error) {
   return json::object{{"error", json::object{{"code", errc_name(error.code())}, {"message", error.message()}}}};
@@ -54,6 +71,7 @@ class Connection {
     ucred peer{};
     socklen_t size = sizeof peer;
     if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    uid_ = peer.uid;
     is_operator_ = peer.uid == 0 || peer.uid == ::geteuid();
     if (!is_operator_ && options_.shell_uid != std::optional<unsigned>(peer.uid)) {
       answer(error_object(Error(Errc::kRefused, "this user may not administer the server")));
@@ -64,6 +82,7 @@ class Connection {
     if (!received.value()) return;
     frame_ = std::move(*received.value());
     auto done = serve();
+    audit(done);
     if (done.has_error()) {
       answer(error_object(done.error()));
     } else {
@@ -80,13 +99,30 @@ class Connection {
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
   }
 
+  // One line for each operation when it is over: who, what, on what, and how it ended. Users' logins have their own.
+  void audit(const Result<json::object>& done) {
+    const std::string op = text("op");
+    if (op == "ssh.find_key" || op == "ssh.serve") return;
+    std::string subject;
+    for (const char* key : {"repository", "name", "new_name", "user", "fingerprint"}) {
+      if (const std::string named = text(key); !named.empty()) subject += (subject.empty() ? "" : " ") + named;
+    }
+    if (const json::value* purge = frame_.message.if_contains("request"); purge != nullptr && purge->is_number()) subject += (subject.empty() ? "purge " : " purge ") + json::serialize(*purge);
+    std::string result = "ok";
+    if (done.has_error()) {
+      result = errc_name(done.error().code());
+    } else if (const json::value* status = done.value().if_contains("exit"); status != nullptr && status->as_int64() != 0) {
+      result = "failed";
+    }
+    log_event("admin", {{"op", op.substr(0, kLoggedCharsMax)}, {"uid", uid_}, {"subject", subject.substr(0, kLoggedCharsMax)}, {"result", result}});
+  }
+
   Result<json::object> serve() {
     const std::string op = text("op");
     if (op == "ssh.find_key") return find_key();
     if (op == "ssh.serve") return serve_user();
     if (!is_operator_) return Error(Errc::kRefused, "this user may serve logged-in users only");
     if (op == "repair") return Error(Errc::kRefused, "stop the server first: repair needs the store for itself (vexorctl --data DIR repair)");
-    log_event("admin", {{"op", op}});
     if (op == "import") return import();
     if (op == "export") return export_to();
     if (op.starts_with("purge.")) {
@@ -108,15 +144,21 @@ class Connection {
   // {"op":"ssh.find_key","blob":base64} -> {"result":{"user":NAME}}
   Result<json::object> find_key() {
     const std::string blob = base64_decode(text("blob"));
-    VEXOR_TRY(const Principal who, service_.login_key({"", "openssh"}, blob));
-    return json::object{{"result", json::object{{"user", who.name}}}};
+    const Peer peer{"", "openssh"};  // sshd does not tell the program that looks up keys where they come from
+    auto who = service_.login_key(peer, blob);
+    if (who.has_error() && who.error().code() == Errc::kRefused) service_.note_login(peer, "wrong", {});
+    if (who.has_error()) return std::move(who).error();
+    return json::object{{"result", json::object{{"user", who.value().name}}}};
   }
 
   // {"op":"ssh.serve","user":NAME,"command":TEXT,"git_protocol":TEXT,"peer":ADDRESS} with the
   // descriptors 0, 1, 2 of the user -> {"exit":STATUS}
   Result<json::object> serve_user() {
     VEXOR_TRY(const auto account, service_.store().find_account(text("user")));
-    if (!account || account->disabled) return Error(Errc::kRefused, "no such account");
+    const Peer peer{text("peer").substr(0, 64), "openssh"};
+    const bool may = account && !account->disabled;
+    service_.note_login(peer, may ? "ok" : "wrong", account ? account->name : std::string());
+    if (!may) return Error(Errc::kRefused, "no such account");
     if (frame_.descriptors[2].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
     const Principal who{account->id, account->name};
     const std::string command = text("command");
@@ -132,7 +174,7 @@ class Connection {
         print(2, session.error().message() + "\n");
       } else {
         pumped = pump_descriptors(*session.value(), frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, options_.keep_alive_ms, stopping_);
-        if (session.value()->failure() != nullptr) service_.note_failure({text("peer").substr(0, 64), "openssh"}, *request, *session.value()->failure());
+        if (session.value()->failure() != nullptr) service_.note_failure(peer, *request, *session.value()->failure());
       }
     } else {
       std::string input;
@@ -144,25 +186,23 @@ class Connection {
     }
     const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     service_.metrics().request("openssh", request ? git_command_name(request->command) : "user", pumped.ok ? "ok" : "failed", pumped.bytes_in, pumped.bytes_out, took);
-    log_event("request", {{"transport", "openssh"}, {"session", session_id}, {"peer", text("peer").substr(0, 64)}, {"user", who.name},
+    log_event("request", {{"transport", "openssh"}, {"session", session_id}, {"peer", peer.address}, {"user", who.name},
                           {"command", command.substr(0, 200)}, {"status", pumped.ok ? 0 : 1}, {"bytes_in", pumped.bytes_in}, {"bytes_out", pumped.bytes_out}});
     return json::object{{"exit", pumped.ok ? 0 : 1}};
   }
 
-  void print(std::size_t descriptor, Bytes bytes) {
-    while (!bytes.empty()) {
-      const ssize_t count = ::write(frame_.descriptors[descriptor].get(), bytes.data(), bytes.size());
-      if (count <= 0) return;
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
+  // A client that does not read is not waited for when the server ends.
+  bool print(std::size_t descriptor, Bytes bytes) {
+    const int output = frame_.descriptors[descriptor].get();
+    const NonBlocking writing(output);
+    return write_all(output, bytes, options_.idle_seconds_max, stopping_);
   }
 
   std::string read_input() {
     std::string out(kKeyCommandInputMax, '\0');
     std::size_t have = 0;
     while (have < out.size()) {
-      pollfd waiting{frame_.descriptors[0].get(), POLLIN, 0};
-      if (::poll(&waiting, 1, options_.idle_seconds_max * 1000) <= 0) break;
+      if (!wait_for(frame_.descriptors[0].get(), POLLIN, options_.idle_seconds_max, stopping_)) break;
       const ssize_t count = ::read(frame_.descriptors[0].get(), out.data() + have, out.size() - have);
       if (count <= 0) break;
       have += static_cast<std::size_t>(count);
@@ -187,16 +227,11 @@ class Connection {
   Result<json::object> export_to() {
     VEXOR_TRY(const auto repository, service_.store().find_repository(text("repository")));
     if (!repository) return Error(Errc::kNotFound, text("repository") + ": no such repository");
-    const int output = frame_.descriptors[1].get();
-    if (output < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
-    VEXOR_TRY(export_bundle(service_.store(), repository->id, [output](Bytes bytes) -> Result<void> {
-      while (!bytes.empty()) {
-        const ssize_t count = ::write(output, bytes.data(), bytes.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return Error(Errc::kIo, std::string("cannot write the bundle: ") + std::strerror(errno));
-        bytes.remove_prefix(static_cast<std::size_t>(count));
-      }
-      return success();
+    if (frame_.descriptors[1].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
+    VEXOR_TRY(export_bundle(service_.store(), repository->id, [this](Bytes bytes) -> Result<void> {
+      if (print(1, bytes)) return success();
+      if (stopping_.load()) return Error(Errc::kCancelled, "the bundle is not whole: the server ends");
+      return Error(Errc::kIo, "cannot write the bundle: the file is full, or its reader is gone or did not read");
     }));
     return json::object{{"exit", 0}};
   }
@@ -206,17 +241,33 @@ class Connection {
   const std::atomic<bool>& stopping_;
   UniqueFd socket_;
   bool is_operator_ = false;
+  unsigned uid_ = 0;
   Frame frame_;
 };
 
 }  // namespace
+
+void AdminServer::Shared::serve(int socket) {
+  {
+    const std::lock_guard lock(open_mutex);
+    open.insert(socket);
+  }
+  Connection connection(service, options, stopping, socket);
+  if (!stopping.load()) connection.run();
+  const std::lock_guard lock(open_mutex);
+  open.erase(socket);  // before its number can be another's
+}
 
 AdminServer::AdminServer(Service& service, AdminOptions options) : shared_(std::make_shared<Shared>(service, std::move(options))) {}
 
 AdminServer::~AdminServer() {
   stop();
   stop_connections();
-  while (shared_->connections.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const auto end = std::chrono::steady_clock::now() + kLastWords;
+  while (shared_->connections.load() > 0) {
+    if (std::chrono::steady_clock::now() > end) shared_->shut(SHUT_RDWR);  // answers that nobody reads
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   std::error_code ignored;
   if (shared_->listener.get() >= 0) std::filesystem::remove(shared_->options.socket, ignored);
 }
@@ -232,10 +283,10 @@ Result<void> AdminServer::start() {
   std::error_code ignored;
   std::filesystem::remove(s.options.socket, ignored);  // of a server that was killed; the store is locked by us
   s.listener = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const mode_t before = umask(s.options.shell_uid ? 0 : 0177);
-  const int bound = ::bind(s.listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  umask(before);
-  if (bound != 0 || ::listen(s.listener.get(), 64) != 0) {
+  // Others may connect where sshd's user must; the mode is the socket's own, as the umask is that of all threads.
+  const mode_t mode = s.options.shell_uid ? 0666 : 0600;
+  const bool bound = ::bind(s.listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::chmod(address.sun_path, mode) == 0;
+  if (!bound || ::listen(s.listener.get(), 64) != 0) {
     return Error(Errc::kIo, std::string("admin socket: cannot listen: ") + std::strerror(errno));
   }
   s.acceptor = std::thread([shared = shared_] {
@@ -243,16 +294,25 @@ Result<void> AdminServer::start() {
       pollfd waiting{shared->listener.get(), POLLIN, 0};
       if (::poll(&waiting, 1, 200) <= 0) continue;
       const int socket = ::accept4(shared->listener.get(), nullptr, nullptr, SOCK_CLOEXEC);
-      if (socket < 0) continue;
+      if (socket < 0) {
+        std::this_thread::sleep_for(kAcceptPause);
+        continue;
+      }
       if (shared->connections.load() >= shared->options.connections_max) {
         ::close(socket);
         continue;
       }
       shared->connections.fetch_add(1);
-      std::thread([shared, socket] {
-        Connection(shared->service, shared->options, shared->stopping, socket).run();
+      try {
+        std::thread([shared, socket] {
+          shared->serve(socket);
+          shared->connections.fetch_sub(1);
+        }).detach();
+      } catch (const std::system_error&) {  // the system has no more threads
         shared->connections.fetch_sub(1);
-      }).detach();
+        ::close(socket);
+        std::this_thread::sleep_for(kAcceptPause);
+      }
     }
   });
   return success();
@@ -262,7 +322,10 @@ void AdminServer::stop() {
   shared_->accepting.store(false);
   if (shared_->acceptor.joinable()) shared_->acceptor.join();
 }
-void AdminServer::stop_connections() { shared_->stopping.store(true); }
+void AdminServer::stop_connections() {
+  shared_->stopping.store(true);
+  shared_->shut(SHUT_RD);  // requests that do not come
+}
 unsigned AdminServer::connections() const { return shared_->connections.load(); }
 
 }  // namespace vexor::frontend

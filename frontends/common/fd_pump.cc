@@ -2,43 +2,17 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include "common/fd_io.h"
 #include "common/keep_alive.h"
 
 namespace vexor::frontend {
 
 namespace {
 
-constexpr int kTurnMs = 200;
 constexpr std::size_t kPieceBytes = 64 * 1024;
-
-bool wait_for(int fd, short events, int idle_seconds_max, const std::atomic<bool>& stop) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(idle_seconds_max);
-  while (!stop.load() && std::chrono::steady_clock::now() < end) {
-    pollfd waiting{fd, events, 0};
-    const int ready = ::poll(&waiting, 1, kTurnMs);
-    if (ready < 0 && errno != EINTR) return false;
-    if (ready > 0) return (waiting.revents & POLLNVAL) == 0;
-  }
-  return false;
-}
-
-// Writes must not block past the idle limit; the flag goes back to what it was.
-class NonBlocking {
- public:
-  explicit NonBlocking(int fd) : fd_(fd), before_(::fcntl(fd, F_GETFL)) { ::fcntl(fd_, F_SETFL, before_ | O_NONBLOCK); }
-  ~NonBlocking() { ::fcntl(fd_, F_SETFL, before_); }
-  NonBlocking(const NonBlocking&) = delete;
-  NonBlocking& operator=(const NonBlocking&) = delete;
-
- private:
-  int fd_;
-  int before_;
-};
 
 }  // namespace
 
@@ -49,14 +23,8 @@ PumpResult pump_descriptors(protocol::Session& session, int input, int output, i
   std::array<char, kPieceBytes> room{};
   bool told_end = false;
   KeepAlive keep_alive(keep_alive_ms);
-  const auto write_all = [&](Bytes bytes) {
-    for (std::size_t done = 0; done < bytes.size();) {
-      if (!wait_for(output, POLLOUT, idle_seconds_max, stop)) return false;
-      const ssize_t step = ::write(output, bytes.data() + done, bytes.size() - done);
-      if (step < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-      if (step <= 0) return false;
-      done += static_cast<std::size_t>(step);
-    }
+  const auto send = [&](Bytes bytes) {
+    if (!write_all(output, bytes, idle_seconds_max, stop)) return false;
     result.bytes_out += bytes.size();
     keep_alive.sent();
     return true;
@@ -67,7 +35,7 @@ PumpResult pump_descriptors(protocol::Session& session, int input, int output, i
         result.ok = session.failure() == nullptr;
         return result;
       case Wants::kWork:
-        if (!keep_alive.run_work(session, write_all)) return result;
+        if (!keep_alive.run_work(session, send)) return result;
         break;
       case Wants::kInput: {
         if (told_end || !wait_for(input, POLLIN, idle_seconds_max, stop)) return result;
@@ -84,7 +52,7 @@ PumpResult pump_descriptors(protocol::Session& session, int input, int output, i
       }
       case Wants::kOutput: {
         const std::size_t count = session.drain(room);
-        if (!write_all(Bytes(room.data(), count))) return result;
+        if (!send(Bytes(room.data(), count))) return result;
         break;
       }
     }

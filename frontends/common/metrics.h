@@ -15,7 +15,7 @@ class Metrics {
   // `outcome`: "ok", "refused" or "failed". Bytes and time are of the whole request.
   void request(const std::string& transport, const std::string& command, const std::string& outcome, std::uint64_t bytes_in,
                std::uint64_t bytes_out, double seconds);
-  // `outcome`: "ok", "remembered", "wrong" or "limited".
+  // `outcome`: "ok", "remembered", "wrong", "limited" (too many failures) or "busy" (too many at once).
   void login(const std::string& transport, const std::string& outcome);
   // Something an operator must look at: "collision" or "corrupt".
   void alarm(const std::string& kind);

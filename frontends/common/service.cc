@@ -15,11 +15,8 @@
 namespace vexor::frontend {
 
 namespace {
-constexpr unsigned kFreeFailures = 5;
-constexpr std::int64_t kBlockMsFirst = 1000;
-constexpr std::int64_t kBlockMsMax = 15 * 60 * 1000;
 constexpr std::int64_t kRememberMs = 5 * 60 * 1000;
-constexpr std::size_t kTrackedMax = 100'000;
+constexpr std::size_t kRememberedMax = 100'000;
 constexpr std::size_t kUserCharsMax = 64;  // no account has a longer name: such a login counts for its address only
 
 int hex_digit(char c) {
@@ -54,6 +51,10 @@ Address parse_address(std::string_view text) {
   return out;
 }
 
+// What failed logins are counted by.
+std::string address_key(const Peer& peer) { return "a" + limit_key(peer.address); }
+std::string account_key(const std::string& user) { return user.size() <= kUserCharsMax ? "u" + user : std::string(); }
+
 // What an owner is told of a moment that cannot be had: a sentence, and no "repository not found".
 Error as_sentence(const Error& error) {
   const bool is_told = error.code() == Errc::kNotFound || error.code() == Errc::kInvalidArgument;
@@ -73,66 +74,70 @@ std::string new_session_id() {
 
 Service::Service(Store& store) : store_(store), clock_(sys::system_clock()), tag_key_(sys::random_bytes(32)) {}
 
-bool Service::blocked(const std::string& key, std::int64_t now_ms) {
-  const auto found = failures_.find(key);
-  return found != failures_.end() && found->second.until_ms > now_ms;
-}
-
-void Service::add_failure(const std::string& key, std::int64_t now_ms) {
-  if (failures_.size() >= kTrackedMax) {
-    std::erase_if(failures_, [now_ms](const auto& item) { return item.second.until_ms <= now_ms; });
-  }
-  if (failures_.size() >= kTrackedMax) return;
-  Failures& entry = failures_[key];
-  ++entry.count;
-  if (entry.count <= kFreeFailures) return;
-  const unsigned doublings = std::min(entry.count - kFreeFailures - 1, 20U);
-  entry.until_ms = now_ms + std::min(kBlockMsMax, kBlockMsFirst << doublings);
-}
-
-Result<Principal> Service::login_password(const Peer& peer, const std::string& user, Bytes password) {
+std::string Service::login_tag(const std::string& user, Bytes password) const {
   std::string message = user;
   message.push_back('\0');
   message.append(password);
-  const std::string address = "a" + limit_key(peer.address);
-  const std::string account_key = user.size() <= kUserCharsMax ? "u" + user : std::string();
-  const std::string tag = sys::keyed_tag(tag_key_, message);
+  return sys::keyed_tag(tag_key_, message);
+}
+
+Result<void> Service::check_login_limits(const Peer& peer, const std::string& user) {
   const std::int64_t now = clock_.monotonic_time_ms();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failures_.is_blocked(address_key(peer), now) && !failures_.is_blocked(account_key(user), now)) return success();
+  }
+  metrics_.login(peer.transport, "limited");
+  return Error(Errc::kUnavailable, "too many failed logins; try again later");
+}
+
+Result<std::optional<Principal>> Service::recall_login(const Peer& peer, const std::string& user, Bytes password) {
   std::optional<AccountInfo> remembered;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = logins_.find(tag);
-    if (found != logins_.end() && found->second.second > now) remembered = found->second.first;
+    const auto found = logins_.find(login_tag(user, password));
+    if (found != logins_.end() && found->second.second > clock_.monotonic_time_ms()) remembered = found->second.first;
   }
   if (remembered) {
     VEXOR_TRY(const auto account, store_.find_account(user));
     // It may have been disabled meanwhile, or have another password.
     if (account && !account->disabled && account->id == remembered->id && account->credentials_tag == remembered->credentials_tag) {
       metrics_.login(peer.transport, "remembered");
-      return Principal{account->id, account->name};
+      return std::optional<Principal>(Principal{account->id, account->name});
     }
   }
-  {
-    const std::lock_guard lock(mutex_);
-    if (blocked(address, now) || blocked(account_key, now)) {
-      metrics_.login(peer.transport, "limited");
-      return Error(Errc::kUnavailable, "too many failed logins; try again later");
-    }
-  }
+  VEXOR_TRY(check_login_limits(peer, user));
+  return std::optional<Principal>();
+}
+
+Result<Principal> Service::login_password(const Peer& peer, const std::string& user, Bytes password) {
+  // Again: others may have logged in so, or failed, while this one waited for its turn.
+  VEXOR_TRY(auto known, recall_login(peer, user, password));
+  if (known) return std::move(*known);
+  const std::string tag = login_tag(user, password);
   VEXOR_TRY(const auto account, store_.check_password(user, password));
+  if (!account) {
+    VEXOR_TRY(const auto named, store_.find_account(user));  // what is no account's name may be a password in the wrong field
+    note_login(peer, "wrong", named ? named->name : std::string());
+  }
+  const std::int64_t now = clock_.monotonic_time_ms();
   const std::lock_guard lock(mutex_);
   if (!account) {
     logins_.erase(tag);
-    metrics_.login(peer.transport, "wrong");
-    add_failure(address, now);
-    if (!account_key.empty()) add_failure(account_key, now);
+    failures_.add_failure(address_key(peer), now);
+    failures_.add_failure(account_key(user), now);
     return Error(Errc::kRefused, "wrong user name or password");
   }
   metrics_.login(peer.transport, "ok");
-  failures_.erase(account_key);  // the address keeps its count: one right guess excuses no others
-  if (logins_.size() >= kTrackedMax) logins_.clear();
+  failures_.forget(account_key(user));  // the address keeps its count: one right guess excuses no others
+  if (logins_.size() >= kRememberedMax) logins_.clear();
   logins_[tag] = {*account, now + kRememberMs};
   return Principal{account->id, account->name};
+}
+
+void Service::note_login(const Peer& peer, const std::string& outcome, const std::string& user) {
+  metrics_.login(peer.transport, outcome);
+  log_event("login", {{"transport", peer.transport}, {"peer", peer.address}, {"user", user}, {"outcome", outcome}});
 }
 
 Result<Principal> Service::login_key(const Peer&, Bytes key_blob) {

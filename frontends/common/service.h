@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "common/login_limits.h"
 #include "common/metrics.h"
 #include "vexorstore/protocol/session.h"
 #include "vexorstore/store.h"
@@ -21,7 +22,7 @@ namespace vexor::frontend {
 
 struct Peer {
   std::string address;
-  std::string transport;  // "https" or "ssh"
+  std::string transport;  // "https", "ssh" or "openssh"
 };
 
 struct Principal {
@@ -81,7 +82,9 @@ class Service {
     scratch_directory_ = std::move(scratch_directory);
   }
 
-  // kRefused: wrong. kUnavailable: too many failures, try later.
+  // A login from memory, in no time; nullopt: login_password() must tell. Errors: kUnavailable (too many failures, try later).
+  Result<std::optional<Principal>> recall_login(const Peer& peer, const std::string& user, Bytes password);
+  // Hashes the password, which takes a processor for tens of milliseconds. Errors: kRefused (wrong), kUnavailable.
   Result<Principal> login_password(const Peer& peer, const std::string& user, Bytes password);
   // kRefused: no account has this key. The caller makes sure that the key was proven.
   Result<Principal> login_key(const Peer& peer, Bytes key_blob);
@@ -89,6 +92,8 @@ class Service {
   // Through a member of a replica set, a push is begun again when the primary changes, and a fetch goes on at another member
   // when the one that serves it ends.
   Result<std::unique_ptr<protocol::Session>> open_session(const Principal& principal, const GitRequest& request);
+  // Counts a login and writes it down. `outcome`: as of Metrics::login; `user`: the account's name, empty if there is none.
+  void note_login(const Peer& peer, const std::string& outcome, const std::string& user);
   // Logs why a session ended when that is no fault of the client: an "alarm" for a collision or damaged
   // data, else an "error".
   void note_failure(const Peer& peer, const GitRequest& request, const Error& failure);
@@ -96,17 +101,12 @@ class Service {
   Result<std::string> run_user_command(const Principal& principal, std::string_view line, const std::string& input);
 
  private:
-  // Failures per address and per account: after a few, each further one doubles the wait.
-  struct Failures {
-    unsigned count = 0;
-    std::int64_t until_ms = 0;
-  };
+  std::string login_tag(const std::string& user, Bytes password) const;
+  Result<void> check_login_limits(const Peer& peer, const std::string& user);
   Result<std::unique_ptr<protocol::Session>> open_read(const Principal& principal, const GitRequest& request);
   Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request, ReplicaSet::Moment* moment = nullptr);  // `moment`: that its reads show
   Result<std::unique_ptr<protocol::Session>> open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,
                                                        Permission permission, const std::string& moment);
-  bool blocked(const std::string& key, std::int64_t now_ms);
-  void add_failure(const std::string& key, std::int64_t now_ms);
 
   Store& store_;
   ReplicaSet* set_ = nullptr;
@@ -115,7 +115,7 @@ class Service {
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere
   std::mutex mutex_;
-  std::unordered_map<std::string, Failures> failures_;                           // guarded by mutex_
+  LoginLimits failures_;                                                          // guarded by mutex_
   std::unordered_map<std::string, std::pair<AccountInfo, std::int64_t>> logins_;  // guarded by mutex_
 };
 

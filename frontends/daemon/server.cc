@@ -9,6 +9,8 @@
 
 #include "common/log.h"
 #include "common/thread_worker_pool.h"
+#include "daemon/descriptors.h"
+#include "daemon/file_modes.h"
 #include "daemon/member_store.h"
 #include "daemon/purge_thread.h"
 #include "replication/host/replica_host.h"
@@ -209,18 +211,14 @@ void replace(const ServerConfig& config, const std::string& reason) {
 }  // namespace
 
 int run_server(const ServerConfig& config, const char* program) {
+  close_new_files();
   std::signal(SIGPIPE, SIG_IGN);
+  if (auto fits = reserve_descriptors(config); fits.has_error()) return fail(program, fits.error());
   const std::filesystem::path directory(config.data);
-  std::error_code failed;
-  std::filesystem::create_directories(directory / "tmp", failed);
-  if (failed) return fail(program, Error(Errc::kIo, "cannot make the data directory: " + failed.message()));
-  // Others may pass through only where sshd's user must reach the socket.
-  const auto mode = config.admin.shell_uid ? std::filesystem::perms::owner_all | std::filesystem::perms::group_exec | std::filesystem::perms::others_exec
-                                           : std::filesystem::perms::owner_all;
-  std::filesystem::permissions(directory, mode, failed);
-  for (const char* closed : {"store", "tmp"}) std::filesystem::permissions(directory / closed, std::filesystem::perms::owner_all, failed);
+  if (auto made = make_data_directory(config); made.has_error()) return fail(program, made.error());
   ThreadWorkerPool workers(ThreadWorkerPool::default_width());
   for (;;) {
+    close_data(config);
     sys::RocksdbOptions rocksdb = config.rocksdb;
     rocksdb.damage = std::make_shared<sys::DamageLog>();
     StoreOptions options;

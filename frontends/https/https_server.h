@@ -12,7 +12,8 @@ struct HttpsOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;                // 0: any free one
   std::filesystem::path tls_directory;   // cert.pem, key.pem
-  unsigned workers = 4;                  // threads that run session work
+  unsigned workers = 4;                  // threads that run session work; half as many more check passwords
+  unsigned logins_waiting_max = 256;     // passwords that are checked or wait for it
   unsigned connections_max = 2048;
   unsigned connections_per_address_max = 512;
   std::size_t header_bytes_max = 16 * 1024;
@@ -33,7 +34,7 @@ class HttpsServer {
   Result<void> start();
   // "127.0.0.1:8443", after start().
   std::string endpoint() const;
-  // Stops accepting; open requests go on.
+  // Stops accepting; open requests go on, and their answers say that the connection ends. Idle connections end at once.
   void stop();
   unsigned connections() const;
   // Reads the certificate files again; connections from now on use them.

@@ -16,6 +16,7 @@ using tcp = net::ip::tcp;
 namespace {
 constexpr auto kToken = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kRequestBytesMax = 8192;
+constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no descriptor left, say
 }  // namespace
 
 struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
@@ -79,7 +80,12 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
       auto strand = net::make_strand(io);
       auto [failed, socket] = co_await acceptor.async_accept(strand, kToken);
       if (failed == net::error::operation_aborted) break;
-      if (failed || connections.load() >= options.connections_max) continue;
+      if (failed) {
+        net::steady_timer pause(io, kAcceptPause);
+        co_await pause.async_wait(kToken);
+        continue;
+      }
+      if (connections.load() >= options.connections_max) continue;
       connections.fetch_add(1);
       net::co_spawn(strand, serve(std::move(socket)), net::detached);
     }

@@ -20,16 +20,18 @@ constexpr std::size_t kKeyCommandInputMax = 16 * 1024;
 constexpr std::size_t kInputBytesMax = 1U << 20U;  // held for the session; the window closes above
 constexpr int kPollMs = 100;
 constexpr int kFarewellTurnsMax = 50;
+constexpr std::uint64_t kPacketOverheadBytesMax = 96;  // length, padding and authentication code of a packet
 
 class Connection {
  public:
-  Connection(const SshConnectionContext& context, std::string address)
-      : context_(context), clock_(sys::system_clock()), session_(ssh_new()), event_(ssh_event_new()) {
+  Connection(const SshConnectionContext& context, std::string address, StrangerPlace place)
+      : context_(context), clock_(sys::system_clock()), place_(std::move(place)), session_(ssh_new()), event_(ssh_event_new()) {
     peer_ = {std::move(address), "ssh"};
-    context_.unauthenticated.fetch_add(1);
   }
   ~Connection() {
-    count_as_authenticated();
+    if (principal_.anonymous() && tries_ > 0 && !context_.stopping.load()) {
+      context_.service.note_login(peer_, tries_ > context_.options.auth_tries_max ? "limited" : "wrong", offered_);
+    }
     if (channel_ != nullptr) ssh_channel_free(channel_);
     ssh_event_free(event_);
     ssh_disconnect(session_);
@@ -42,6 +44,7 @@ class Connection {
     deadline_ms_ = clock_.monotonic_time_ms() + context_.options.login_seconds_max * 1000;
     ssh_options_set(session_, SSH_OPTIONS_COMPRESSION, "none");
     set_callbacks();
+    ssh_set_counters(session_, &wire_, &packets_);
     if (ssh_bind_accept_fd(context_.bind, session_, socket) != SSH_OK) return;
     ssh_set_blocking(session_, 0);
     ssh_set_auth_methods(session_, SSH_AUTH_METHOD_PUBLICKEY);
@@ -50,6 +53,7 @@ class Connection {
     while ((exchanged = ssh_handle_key_exchange(session_)) == SSH_AGAIN && alive()) {
       pollfd waiting{ssh_get_fd(session_), POLLIN, 0};
       ::poll(&waiting, 1, kPollMs);
+      check_limits();
     }
     if (exchanged != SSH_OK || ssh_event_add_session(event_, session_) != SSH_OK) return;
     while (alive() && !requested_) turn();
@@ -72,10 +76,26 @@ class Connection {
   void touch() { deadline_ms_ = clock_.monotonic_time_ms() + context_.options.idle_seconds_max * 1000; }
   void turn() {
     if (ssh_event_dopoll(event_, kPollMs) == SSH_ERROR) broken_ = true;
+    check_limits();
   }
-  void count_as_authenticated() {
-    if (!counted_) context_.unauthenticated.fetch_sub(1);
-    counted_ = true;
+
+  // libssh answers requests, failed logins and what it does not know by itself, without end and whether or not the client reads:
+  // what is held of answers and the messages that may bring some are counted here.
+  void check_limits() {
+    const SshOptions& limits = context_.options;
+    const bool is_stranger = principal_.anonymous() && packets_.in_packets > limits.login_messages_max;
+    const std::uint64_t without_data = packets_.in_packets - std::min(packets_.in_packets, data_messages_);
+    if (is_stranger || without_data > limits.control_messages_max + written_ || unsent_bytes() > limits.unsent_bytes_max) broken_ = true;
+  }
+  // At most: what a packet takes on the wire besides its payload is not told.
+  std::uint64_t unsent_bytes() {
+    const std::uint64_t given = packets_.out_bytes + packets_.out_packets * kPacketOverheadBytesMax;
+    if ((ssh_get_status(session_) & SSH_WRITE_PENDING) == 0) {
+      settled_given_ = given;
+      settled_sent_ = wire_.out_bytes;
+    }
+    const std::uint64_t held = given - settled_given_;
+    return held - std::min(held, wire_.out_bytes - settled_sent_);
   }
 
   // ---- callbacks
@@ -96,9 +116,11 @@ class Connection {
     ssh_string_free_char(text);
     auto who = c.service_login(blob);
     if (!who) return SSH_AUTH_DENIED;
-    if (state == SSH_PUBLICKEY_STATE_VALID) {
+    c.offered_ = who->name;
+    if (state == SSH_PUBLICKEY_STATE_VALID && c.principal_.anonymous()) {
       c.principal_ = std::move(*who);
-      c.count_as_authenticated();
+      c.context_.service.note_login(c.peer_, "ok", c.principal_.name);
+      c.place_.leave();
     }
     return SSH_AUTH_SUCCESS;
   }
@@ -129,6 +151,7 @@ class Connection {
   }
   static int on_data(ssh_session, ssh_channel, void* data, std::uint32_t size, int is_stderr, void* user) {
     Connection& c = self(user);
+    ++c.data_messages_;
     if (is_stderr != 0) return static_cast<int>(size);
     const std::size_t room = kInputBytesMax - std::min(kInputBytesMax, c.input_.size());
     const std::size_t taken = std::min<std::size_t>(room, size);
@@ -212,6 +235,7 @@ class Connection {
       if (taken < 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(taken));
       bytes_out_ += static_cast<std::size_t>(taken);
+      ++written_;
       touch();
     }
     return bytes.empty();
@@ -273,6 +297,13 @@ class Connection {
 
   const SshConnectionContext& context_;
   const sys::Clock& clock_;
+  StrangerPlace place_;
+  ssh_counter_struct wire_{};     // octets of the socket
+  ssh_counter_struct packets_{};  // packets and their payloads
+  std::uint64_t settled_given_ = 0;  // unsent_bytes() when nothing was unsent
+  std::uint64_t settled_sent_ = 0;
+  std::uint64_t data_messages_ = 0;
+  std::uint64_t written_ = 0;     // packets of answers to the command
   ssh_session session_;
   ssh_event event_;
   ssh_channel channel_ = nullptr;
@@ -280,6 +311,7 @@ class Connection {
   ssh_channel_callbacks_struct channel_callbacks_{};
   Peer peer_;
   Principal principal_;
+  std::string offered_;  // whose key was offered last, and not proven yet
   std::optional<GitCommand> git_;
   std::int64_t begun_ms_ = 0;
   std::string git_protocol_;
@@ -290,7 +322,6 @@ class Connection {
   std::uint64_t bytes_out_ = 0;
   std::int64_t deadline_ms_ = 0;
   unsigned tries_ = 0;
-  bool counted_ = false;
   bool requested_ = false;
   bool ended_ = false;
   bool closed_ = false;
@@ -299,8 +330,8 @@ class Connection {
 
 }  // namespace
 
-void serve_ssh_connection(const SshConnectionContext& context, int socket, const std::string& address) {
-  Connection connection(context, address);
+void serve_ssh_connection(const SshConnectionContext& context, int socket, const std::string& address, StrangerPlace place) {
+  Connection connection(context, address, std::move(place));
   connection.run(socket);
 }
 

@@ -1,11 +1,12 @@
 #include "ssh/ssh_server.h"
 
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <cstring>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -32,24 +33,26 @@ struct SshServer::Shared {
   std::atomic<unsigned> connections{0};
   std::atomic<unsigned> unauthenticated{0};
   AddressCounts addresses;
+  AddressCounts strangers;  // that have not logged in
 };
 
 namespace {
+
+constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no descriptor or thread left, say
 
 // Makes the host key on first use. Errors: kIo.
 Result<void> import_host_key(ssh_bind bind, const std::filesystem::path& path, ssh_keytypes_e type, int bits) {
   ssh_key key = nullptr;
   if (!std::filesystem::exists(path)) {
     if (ssh_pki_generate(type, bits, &key) != SSH_OK) return Error(Errc::kIo, "cannot make an SSH host key");
-    const mode_t before = umask(0077);
     const std::filesystem::path next = path.string() + ".next";
     const int written = ssh_pki_export_privkey_file(key, nullptr, nullptr, nullptr, next.c_str());
-    umask(before);
     if (written != SSH_OK) return Error(Errc::kIo, "cannot write an SSH host key");
+    std::error_code failed;
+    std::filesystem::permissions(next, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, failed);
     // Clients remember it: it is told to nobody before it would survive power loss.
     VEXOR_TRY(replication::sync_path(next));
-    std::error_code failed;
-    std::filesystem::rename(next, path, failed);
+    if (!failed) std::filesystem::rename(next, path, failed);
     if (failed) return Error(Errc::kIo, "cannot write an SSH host key");
     VEXOR_TRY(replication::sync_path(path.parent_path()));
   } else if (ssh_pki_import_privkey_file(path.c_str(), nullptr, nullptr, nullptr, &key) != SSH_OK) {
@@ -98,7 +101,10 @@ Result<void> SshServer::start() {
       boost::asio::ip::tcp::endpoint from;
       auto size = static_cast<socklen_t>(from.capacity());
       const int socket = ::accept4(shared->listener, from.data(), &size, SOCK_CLOEXEC);
-      if (socket < 0) continue;
+      if (socket < 0) {
+        std::this_thread::sleep_for(kAcceptPause);
+        continue;
+      }
       if (shared->connections.load() >= shared->options.connections_max ||
           shared->unauthenticated.load() >= shared->options.unauthenticated_max) {
         ::close(socket);
@@ -108,16 +114,24 @@ Result<void> SshServer::start() {
       setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
       const std::string text = plain_address(from.address()).to_string();
       auto place = shared->addresses.enter(limit_key(text), shared->options.connections_per_address_max);
-      if (!place) {
+      auto stranger = shared->strangers.enter(limit_key(text), shared->options.unauthenticated_per_address_max);
+      if (!place || !stranger) {
         ::close(socket);
         continue;
       }
+      StrangerPlace unknown(shared->unauthenticated, std::move(stranger));
       shared->connections.fetch_add(1);
-      std::thread([shared, socket, peer = text, place = std::move(place)] {
-        const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping, shared->unauthenticated};
-        serve_ssh_connection(context, socket, peer);
+      try {
+        std::thread([shared, socket, peer = text, place = std::move(place), unknown = std::move(unknown)]() mutable {
+          const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping};
+          serve_ssh_connection(context, socket, peer, std::move(unknown));
+          shared->connections.fetch_sub(1);
+        }).detach();
+      } catch (const std::system_error&) {  // the system has no more threads
         shared->connections.fetch_sub(1);
-      }).detach();
+        ::close(socket);
+        std::this_thread::sleep_for(kAcceptPause);
+      }
     }
   });
   return success();

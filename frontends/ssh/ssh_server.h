@@ -20,7 +20,11 @@ struct SshOptions {
   unsigned connections_max = 256;
   unsigned connections_per_address_max = 64;
   unsigned unauthenticated_max = 64;      // connections that have not logged in yet
-  unsigned auth_tries_max = 6;
+  unsigned unauthenticated_per_address_max = 16;
+  unsigned auth_tries_max = 6;            // keys offered or proven
+  unsigned login_messages_max = 64;       // from the client until it has logged in; each authentication request is one
+  unsigned control_messages_max = 65'536; // from the client that carry no data, beyond one for each packet sent to it
+  std::size_t unsent_bytes_max = 2U << 20U;  // held for a client that does not read
   int login_seconds_max = 20;             // from accept to the exec request
   int idle_seconds_max = 600;             // without a byte either way
   int keep_alive_ms = 5000;               // of work without a byte to the client before a keep-alive goes out

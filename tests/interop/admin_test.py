@@ -62,6 +62,11 @@ class AdminTest(unittest.TestCase):
         assert done.returncode == code, f"{args}: {done.returncode} {done.stdout}{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
+    @classmethod
+    def logged(cls, event):
+        with open(cls.path("log")) as log:
+            return [line for line in map(json.loads, log) if line["event"] == event]
+
     def url(self, name, user="demo"):
         return f"https://{user}:{PASSWORD.replace(' ', '%20')}@{self.ready['https']}/{name}.git"
 
@@ -239,8 +244,13 @@ class AdminTest(unittest.TestCase):
                 git("fsck", "--full", "--strict", cwd=clone)
             stolen = git("ls-remote", url.replace("openssh", "secret2"), check=False, GIT_SSH_COMMAND=command)
             self.assertIn("repository not found", stolen.stderr)
-            with open(self.path("log")) as log:
-                self.assertTrue(any(json.loads(line).get("transport") == "openssh" and json.loads(line).get("peer") == "127.0.0.1" for line in log))
+            self.assertTrue(any(line.get("transport") == "openssh" and line.get("peer") == "127.0.0.1" for line in self.logged("request")))
+            logins = [line for line in self.logged("login") if line["transport"] == "openssh"]
+            self.assertIn(("127.0.0.1", "demo", "ok"), [(line["peer"], line["user"], line["outcome"]) for line in logins])
+            before = len(logins)
+            subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("stranger-key")], check=True)
+            self.assertEqual(self.ssh("whoami", user="stranger", port=port, options=options, check=False).returncode, 255)
+            self.assertIn(("", "", "wrong"), [(line["peer"], line["user"], line["outcome"]) for line in self.logged("login") if line["transport"] == "openssh"][before:])
         finally:
             sshd.terminate()
             sshd.wait(timeout=10)
@@ -261,6 +271,41 @@ class AdminTest(unittest.TestCase):
         self.assertIn('vexor_logins_total{outcome="ok",transport="https"}', text)
         with self.assertRaises(urllib.error.HTTPError):
             urllib.request.urlopen(base + "/nothing", timeout=10)
+
+    def test_the_log_tells_who_logged_in_and_what_an_operator_did(self):
+        def logins(transport):
+            return [(line["peer"], line["user"], line["outcome"]) for line in self.logged("login") if line["transport"] == transport]
+
+        before = len(logins("ssh"))
+        self.ssh("whoami")
+        self.assertEqual(logins("ssh")[before:], [("127.0.0.1", "demo", "ok")])
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("nobody-key")], check=True)
+        self.assertEqual(self.ssh("whoami", user="nobody", check=False).returncode, 255)
+        for _ in range(50):
+            if len(logins("ssh")) > before + 1:
+                break
+            time.sleep(0.1)
+        self.assertEqual(logins("ssh")[before + 1:], [("127.0.0.1", "", "wrong")])
+        self.ctl("repo", "create", "demo/audited")
+        before = len(logins("https"))
+        for user, password in (("demo", "planted-guess"), ("planted-name", PASSWORD), ("demo", PASSWORD)):
+            git("ls-remote", f"https://{user}:{password.replace(' ', '%20')}@{self.ready['https']}/demo/audited.git", check=False)
+        self.assertEqual(logins("https")[before:], [("127.0.0.1", "demo", "wrong"), ("127.0.0.1", "", "wrong")])
+        with open(self.path("log")) as log:
+            self.assertNotIn("planted-", log.read())
+        with urllib.request.urlopen("http://" + self.ready["monitor"] + "/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        for labels in ('outcome="ok",transport="ssh"', 'outcome="wrong",transport="ssh"', 'outcome="wrong",transport="https"'):
+            self.assertIn("vexor_logins_total{" + labels + "}", text)
+        before = len(self.logged("admin"))
+        self.ctl("repo", "create", "demo/audited", code=4)
+        self.ctl("grant", "demo/audited", "other", "read")
+        self.ctl("user", "passwd", "second", "--password-stdin", stdin=PASSWORD + "\n")
+        self.ctl("import", "demo/audited", self.work + "/.git")
+        lines = [(line["op"], line["uid"], line["subject"], line["result"]) for line in self.logged("admin")[before:]]
+        me = os.geteuid()
+        self.assertEqual(lines[:3], [("repo.create", me, "demo/audited", "conflict"), ("grant", me, "demo/audited other", "ok"), ("user.passwd", me, "second", "ok")])
+        self.assertEqual(lines[-1], ("import", me, "demo/audited", "ok"))
 
     def test_maintenance_of_a_repository_in_use(self):
         self.ctl("repo", "create", "demo/kept")
@@ -326,6 +371,90 @@ class AdminTest(unittest.TestCase):
         self.assertGreater(thawed["objects_thawed"], 20)
         self.assertEqual(json.loads(self.ctl("--json", "repo", "describe", "demo/cold"))["fields"]["cold_extents"], 0)
         self.ctl("fsck", "demo/cold")
+
+    def test_files_are_for_the_server_only(self):
+        self.ctl("repo", "create", "demo/closed")
+        git("push", "-q", self.url("demo/closed"), "main", cwd=self.work)
+        seen = 0
+        for directory, _, names in os.walk(self.data):
+            for path in [directory] + [os.path.join(directory, name) for name in names]:
+                self.assertEqual(os.lstat(path).st_mode & 0o077, 0, path)
+                seen += 1
+        self.assertGreater(seen, 10)
+
+    def test_what_was_left_open_is_closed_and_sshd_s_user_reaches_the_socket(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        data = self.path("deep/er/data")
+        for name in ("store", "tmp", "copy-in", "copy-out"):
+            os.makedirs(os.path.join(data, name))
+            os.chmod(os.path.join(data, name), 0o777)
+        new = self.path("new/er/data")  # the directories above are made by the server
+
+        def modes(where):
+            return {name: os.stat(os.path.join(where, name)).st_mode & 0o777 for name in os.listdir(where)}
+
+        for where in (data, new):
+            config = self.path("shell.toml")
+            with open(config, "w") as out:
+                out.write(f'[server]\ndata = "{where}"\n[https]\nlisten = ""\n[admin]\nshell_user = "nobody"\n')
+            server = subprocess.Popen([f"{BINARIES}/vexord", "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            try:
+                admin = json.loads(server.stdout.readline())["admin"]
+                for name, mode in modes(where).items():
+                    self.assertEqual(mode, 0o666 if name == "vexord.sock" else 0o700, name)
+                self.assertEqual(os.stat(where).st_mode & 0o777, 0o711)
+                program = f"import os, socket; socket.socket(socket.AF_UNIX).connect({admin!r}); os.listdir({where!r})"
+                asked = subprocess.run(["/usr/bin/python3", "-c", program], user="nobody", capture_output=True, text=True, timeout=20, cwd="/")
+                self.assertIn("PermissionError", asked.stderr)
+                self.assertIn(where, asked.stderr)  # of listdir: the socket was reached
+            finally:
+                server.terminate()
+                server.wait(timeout=20)
+                server.stdout.close()
+
+    def test_clients_that_stand_still_do_not_hold_up_the_end(self):
+        data, source = self.path("still"), self.path("still-source")
+        git("init", "-q", source)
+        with open(os.path.join(source, "blob"), "wb") as out:
+            out.write(os.urandom(4 << 20))
+        git("add", "-A", cwd=source)
+        git("commit", "-q", "-m", "random", cwd=source)
+        self.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n", data=data)
+        self.ctl("repo", "create", "demo/x", data=data)
+        self.ctl("import", "demo/x", source + "/.git", data=data)
+        server = subprocess.Popen([f"{BINARIES}/vexord", "--data", data, "--https", "127.0.0.1:0", "--drain-seconds", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        admin = json.loads(server.stdout.readline())["admin"]
+
+        def connect():
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(admin)
+            return client
+
+        def send(client, message, descriptors):
+            body = json.dumps(message).encode()
+            socket.send_fds(client, [len(body).to_bytes(4, "big")], descriptors)
+            client.sendall(body)
+
+        silent, half, exporter, typist = (connect() for _ in range(4))
+        half.sendall(b"\0\0\1\0{")
+        reading, writing = os.pipe()
+        send(exporter, {"op": "export", "repository": "demo/x"}, [writing] * 3)  # nobody reads
+        send(typist, {"op": "ssh.serve", "user": "demo", "command": "key add", "git_protocol": "", "peer": ""}, [reading, writing, writing])  # nobody types
+        time.sleep(0.5)
+        begun = time.monotonic()
+        server.terminate()
+        self.assertEqual(server.wait(timeout=30), 0)
+        self.assertLess(time.monotonic() - begun, 8)  # idle_seconds_max is 600
+        answer = b""
+        while piece := exporter.recv(4096):
+            answer += piece
+        self.assertIn(b"the server ends", answer)
+        for client in (silent, half, exporter, typist):
+            client.close()
+        os.close(reading)
+        os.close(writing)
+        server.stdout.close()
 
     def test_a_lost_end_of_the_log_is_told_at_the_start(self):
         """RocksDB opens a store without the end of its write-ahead log and says nothing."""

@@ -248,6 +248,47 @@ class HttpsTest(unittest.TestCase):
         self.assertIn(b"ERR", answer.read())
         connection.close()
 
+    def exchange(self, request):
+        """All that comes back for what is sent at once."""
+        context = ssl.create_default_context(cafile=self.server.certificate)
+        with socket.create_connection(("127.0.0.1", self.server.port)) as raw, context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+            tls.settimeout(20)
+            tls.sendall(request)
+            answer = b""
+            while piece := tls.recv(65536):
+                answer += piece
+        return answer
+
+    def test_an_unread_body_is_no_request(self):
+        hidden = b"GET /demo/public.git/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        length, chunked = b"Content-Length: %d\r\n\r\n" % len(hidden), b"Transfer-Encoding: chunked\r\n\r\n"
+        chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(hidden), hidden)
+        gets = [b"GET %s HTTP/1.1\r\nHost: x\r\n" % target for target in
+                (b"/", b"/a/b/c", b"/demo/public.git/HEAD", b"/demo/push.git/info/refs?service=git-upload-pack", b"/demo/nothing.git/info/refs?service=git-upload-pack")]
+        posts = [b"POST /demo/%s.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n" % pair for pair in
+                 ((b"public", b"text/plain"), (b"push", b"application/x-git-upload-pack-request"))]
+        last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for head in gets + posts:
+            for request in (head + length + hidden, head + chunked + chunk):
+                answer = self.exchange(request + last)
+                self.assertIn(answer.split(b" ")[1], (b"401", b"403", b"404", b"415"), request)
+                self.assertNotIn(b"HTTP/1.1 200", answer, request)
+            answer = self.exchange(head + b"Content-Length: 1000000\r\n\r\n" + hidden)
+            self.assertEqual(answer.count(b"HTTP/1.1 "), 1, head)
+            self.assertIn(b"Connection: close", answer, head)
+        # Without a body the connection goes on.
+        self.assertEqual(self.exchange(gets[0] + b"\r\n" + hidden).count(b"HTTP/1.1 "), 2)
+
+    def test_other_transfer_encodings_are_refused(self):
+        hidden = b"GET /demo/public.git/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for version, encoding in ((b"1.1", b"gzip"), (b"1.1", b"identity"), (b"1.1", b"chunked, gzip"), (b"1.1", b"xchunked"), (b"1.0", b"chunked")):
+            for line in (b"GET /demo/public.git/info/refs?service=git-upload-pack", b"POST /demo/public.git/git-upload-pack"):
+                request = line + b" HTTP/%s\r\nHost: x\r\nConnection: keep-alive\r\nContent-Type: application/x-git-upload-pack-request\r\nTransfer-Encoding: %s\r\n\r\n" % (version, encoding)
+                answer = self.exchange(request + hidden)
+                self.assertEqual((answer.split(b" ")[1], answer.count(b"HTTP/1.1 ")), (b"400", 1), request)
+        both = b"POST /demo/public.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden
+        self.assertEqual(self.exchange(both).count(b"HTTP/1.1 400 "), 1)
+
     def test_gzip_bomb_is_refused(self):
         connection = self.server.connection()
         bomb = gzip.compress(b"0035shallow " + b"1" * 40 + b"\n" + (b"0035shallow " + b"1" * 40 + b"\n") * 7_000_000, 1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks on a running vexord over HTTPS and SSH; docs/security-model.md says which rule each one tries.
 Usage: security_test.py BINARY_DIRECTORY TAMPER_PROGRAM."""
-import base64, gzip, hashlib, http.client, json, os, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
+import base64, gzip, hashlib, http.client, json, os, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
 
 TAMPER = os.path.abspath(sys.argv.pop(2))
 from https_test import BINARIES as GIVEN, HttpsTest, PASSWORD, commit, git
@@ -29,9 +29,11 @@ class Daemon:
                       f'[monitor]\nlisten = "{address}:0"\n{extra}')
         self.process = None
 
-    def start(self):
+    def start(self, descriptors=None):
+        """`descriptors`: soft and hard limit of them."""
+        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)) if descriptors else None
         self.log = open(self.data + ".log", "ab")
-        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--config", self.data + ".toml"], stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=self.data)
+        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--config", self.data + ".toml"], stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=self.data, preexec_fn=limit)
         self.ready = json.loads(self.process.stdout.readline())
         self.port, self.ssh_port = (int(self.ready[name].rsplit(":", 1)[1]) for name in ("https", "ssh"))
         self.tls = ssl.create_default_context(cafile=self.ready["certificate"])
@@ -305,6 +307,28 @@ class SecurityTest(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 12)  # login_seconds_max is 3
         self.assertEqual(self.ssh("whoami", identity=self.path("demo-key")).stdout, "demo\n")
 
+    def test_one_stranger_leaves_ssh_to_others(self):
+        def tell(raw):
+            raw.settimeout(2)
+            try:
+                return raw.recv(100)
+            except ConnectionError:
+                return b""
+
+        strangers = [socket.create_connection(("127.0.0.1", self.server.ssh_port), source_address=("127.0.10.1", 0)) for _ in range(20)]
+        told = [tell(raw) for raw in strangers]
+        self.assertEqual([greeting[:4] for greeting in told], [b"SSH-"] * 16 + [b""] * 4)
+        # Three of such strangers would have taken all 64 places otherwise.
+        for other in range(2, 4):
+            strangers += [socket.create_connection(("127.0.0.1", self.server.ssh_port), source_address=(f"127.0.10.{other}", 0)) for _ in range(25)]
+        time.sleep(0.3)
+        self.assertEqual(self.ssh("whoami", identity=self.path("demo-key")).stdout, "demo\n")
+        for raw in strangers:
+            raw.close()
+        time.sleep(0.5)
+        with socket.create_connection(("127.0.0.1", self.server.ssh_port), source_address=("127.0.10.1", 0)) as raw:
+            self.assertEqual(tell(raw)[:4], b"SSH-")  # the places are free again
+
     # ---- passwords
 
     def test_failed_logins_of_an_address_are_counted_across_accounts_and_successes(self):
@@ -439,6 +463,63 @@ class SecurityTest(unittest.TestCase):
         self.assertGreater(everything, 40)
         self.assertLess(main, everything // 4)
 
+    def test_guesses_leave_the_workers_to_others_and_too_many_are_turned_away(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("guessed"))
+        with open(server.data + ".toml") as config:
+            text = config.read()
+        with open(server.data + ".toml", "w") as config:
+            config.write(text.replace("[https]\n", "[https]\nworkers = 2\nlogins_waiting_max = 50\n"))
+        server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        server.ctl("repo", "create", "demo/public", "--public")
+        server.ctl("repo", "create", "demo/private")
+        server.start()
+        # Many of one account at once: the password is checked once, by the one thread there is.
+        statuses = []
+        burst = [threading.Thread(target=lambda: statuses.append(server.login("demo", PASSWORD, "127.0.8.200"))) for _ in range(40)]
+        for thread in burst:
+            thread.start()
+        for thread in burst:
+            thread.join()
+        self.assertEqual(statuses, [200] * 40)
+        self.assertIn('vexor_logins_total{outcome="ok",transport="https"} 1\n', server.metrics())
+        guessers = []
+        for i in range(70):
+            guessers.append(server.connect(f"127.0.8.{i + 1}"))
+            guessers[-1].connect()
+        done = []
+
+        def guess(i):
+            login = base64.b64encode(f"nobody-{i}:{PLANTED[3]}".encode()).decode()
+            guessers[i].request("GET", "/demo/private.git/info/refs?service=git-upload-pack", headers={"Authorization": "Basic " + login})
+            answer = guessers[i].getresponse()
+            answer.read()
+            done.append((answer.status, answer.getheader("Retry-After")))
+
+        other, known = server.connect("127.0.8.201"), server.connect("127.0.8.202")
+        other.connect()
+        known.connect()
+        threads = [threading.Thread(target=guess, args=(i,)) for i in range(len(guessers))]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        other.request("GET", "/demo/public.git/info/refs?service=git-upload-pack")
+        self.assertEqual(other.getresponse().status, 200)
+        login = base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
+        known.request("GET", "/demo/private.git/info/refs?service=git-upload-pack", headers={"Authorization": "Basic " + login})
+        self.assertEqual(known.getresponse().status, 200)
+        hashed = sum(status == 401 for status, _ in list(done))
+        for thread in threads:
+            thread.join()
+        for connection in (*guessers, other, known):
+            connection.close()
+        self.assertEqual({status for status, _ in done}, {401, 503})
+        self.assertEqual({later for status, later in done if status == 503}, {"5"})
+        self.assertGreaterEqual(sum(status == 401 for status, _ in done), 50)
+        self.assertLess(hashed, 40)  # the others did not wait for all guesses
+        self.assertIn('vexor_logins_total{outcome="busy",transport="https"}', server.metrics())
+        self.assertEqual(server.stop(), 0)
+
     def test_a_finished_session_inflates_no_more(self):
         # The request is over at its first line; megabytes of zeros follow, and they are held nowhere.
         connection = self.server.connect()
@@ -463,6 +544,41 @@ class SecurityTest(unittest.TestCase):
         status, answer = self.server.post("upload-pack", "demo/trees", gzip.compress(body, 9), **{"Git-Protocol": "version=2", "Content-Encoding": "gzip"})
         self.assertEqual((status, answer[:12]), (200, b"000dpackfile"))
 
+    def test_descriptors_are_reserved_and_a_lack_of_them_costs_no_processor(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("descriptors"))
+        hard = 10000
+        server.start((256, hard))
+        pid = server.process.pid
+        with open(f"/proc/{pid}/limits") as limits:
+            line = next(line for line in limits if line.startswith("Max open files"))
+        self.assertEqual(line.split()[3:5], [str(hard), str(hard)])
+
+        def ticks():
+            with open(f"/proc/{pid}/stat") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+
+        time.sleep(0.5)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
+        admin = socket.socket(socket.AF_UNIX)
+        admin.connect(server.ready["admin"])
+        waiting = [admin] + [socket.create_connection(("127.0.0.1", int(server.ready[name].rsplit(":", 1)[1]))) for name in ("https", "ssh", "monitor")]
+        before = ticks()
+        time.sleep(2)
+        self.assertLess(ticks() - before, 60)  # of 200 for each loop that does not pause
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        for connection in waiting:
+            connection.close()
+        self.assertEqual(server.login("nobody", PLANTED[3], "127.0.9.1"), 401)
+        self.assertIn("vexor_logins_total", server.metrics())
+        self.assertEqual(server.stop(), 0)
+        done = subprocess.run([f"{BINARIES}/vexord", "--config", server.data + ".toml"], capture_output=True, text=True, timeout=20, cwd=server.data,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096)))
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        for told in ("8944", "4096", "LimitNOFILE", "https.connections_max"):
+            self.assertIn(told, done.stderr)
+
     def test_the_end_comes_with_connections_open(self):
         self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
         server = Daemon(self.path("drained"))
@@ -480,6 +596,38 @@ class SecurityTest(unittest.TestCase):
         self.assertEqual(server.stop(), 0)
         for connection in idle:
             connection.close()
+
+    def test_a_drain_ends_idle_connections_and_lets_requests_finish(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("drains"))
+        server.ctl("repo", "create", "demo/public", "--public")
+        server.start()
+        served = server.connect()
+        served.request("GET", "/")
+        self.assertEqual(served.getresponse().read(), b"not found\n")
+        fresh, busy = (server.tls.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=60), server_hostname="127.0.0.1") for _ in range(2))
+        body = pkt("command=ls-refs\n") + b"0000"
+        busy.sendall(b"POST /demo/public.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nGit-Protocol: version=2\r\nContent-Type: application/x-git-upload-pack-request\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(body) + body[:5])
+        time.sleep(0.5)
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(served.sock.recv(100), b"")
+        self.assertLess(time.monotonic() - begun, 1.5)
+        self.assertEqual(fresh.recv(100), b"")
+        self.assertLess(time.monotonic() - begun, 4)
+        busy.sendall(body[5:])
+        answer = b""
+        while piece := busy.recv(65536):
+            answer += piece
+        self.assertIn(b"HTTP/1.1 200", answer)
+        self.assertIn(b"Connection: close", answer)
+        for connection in (served, fresh, busy):
+            connection.close()
+        self.assertEqual(server.process.wait(timeout=10), 0)
+        self.assertLess(time.monotonic() - begun, 10)  # drain_seconds is 30
+        server.process.stdout.close()
+        server.log.close()
 
     # ---- a client waits and a connection lives
 

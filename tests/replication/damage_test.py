@@ -242,6 +242,9 @@ class DamageTest(unittest.TestCase):
         wait_until(lambda: self.copies(other) == 1, 30, "the member took a copy")
         self.wait_until_settled(other)
         self.assertIn(client.tip, git("ls-remote", other.url("demo/r")).stdout)
+        store = os.path.join(other.data, "store")  # now the copy
+        for path in [store] + [os.path.join(store, name) for name in os.listdir(store)]:
+            self.assertEqual(os.stat(path).st_mode & 0o077, 0, path)
 
     def test_a_log_that_lost_its_end(self):
         wait_until(lambda: len(self.cluster.in_sync()) >= 2, 30, "both are in sync")

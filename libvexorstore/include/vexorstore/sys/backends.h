@@ -10,6 +10,7 @@ struct RocksdbOptions {
   std::size_t block_cache_bytes = 256U << 20U;  // of all families; a quarter of it for extents
   std::size_t write_buffer_bytes = 64U << 20U;  // all families together
   int background_jobs = 2;
+  int open_files_max = 2000;  // descriptors of files that are kept open; more are opened when they are read
   // Is told what does not match its checksum, also by background work. Null: nobody is.
   std::shared_ptr<DamageLog> damage;
 };

@@ -315,7 +315,7 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   db_options.create_if_missing = true;
   db_options.create_missing_column_families = true;
   db_options.max_background_jobs = options.background_jobs;
-  db_options.max_open_files = 2000;
+  db_options.max_open_files = options.open_files_max;
   db_options.keep_log_file_num = 4;
   db_options.max_log_file_size = 8U << 20U;
   db_options.max_manifest_file_size = kManifestBytesMax;
