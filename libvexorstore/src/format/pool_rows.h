@@ -42,7 +42,7 @@ struct PoolUpkeepRow {
   std::uint64_t frozen_to = 0;     // extents that begin below this number need no freezing
   std::uint64_t cold_extents = 0;  // rows in the cold form, and their octets
   std::uint64_t cold_bytes = 0;
-  std::uint64_t stale_bytes = 0;   // of extents replaced by freezing and thawing since their family was last compacted there
+  std::uint64_t stale_bytes = 0;   // of extents replaced by freezing, thawing and re-delta since their family was last compacted there
 };
 std::string encode_pool_upkeep_row(const PoolUpkeepRow& row);
 Result<PoolUpkeepRow> decode_pool_upkeep_row(Bytes value);

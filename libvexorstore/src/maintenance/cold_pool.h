@@ -1,4 +1,4 @@
-// What freezing and thawing share: counting what is cold, and giving the disk back what they replaced.
+// What freezing and thawing share: counting what is cold. Giving the disk back what they and re-delta replaced.
 #pragma once
 
 #include "maintenance/pool_task.h"

@@ -25,6 +25,7 @@
 #include <deque>
 
 #include "format/delta_encode.h"
+#include "maintenance/cold_pool.h"
 #include "maintenance/pool_task.h"
 #include "pack/reachability.h"
 #include "pack/spool.h"
@@ -131,6 +132,7 @@ class RedeltaTask final : public PoolTask {
   Result<pack::ObjectReader*> reader();
 
   PoolTaskContext& context_;
+  CompactPool compact_;
   Phase phase_ = Phase::kBegin;
   Roaring reached_;
   std::vector<Roaring> user_sets_;  // until the table knows

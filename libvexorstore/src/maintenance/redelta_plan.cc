@@ -71,7 +71,7 @@ ObjectNumber IdTable::find(Bytes id) const {
 }
 
 RedeltaTask::RedeltaTask(PoolTaskContext& context)
-    : context_(context), spool_(context.core.options.scratch_directory, kSpoolMemoryBytes),
+    : context_(context), compact_(context), spool_(context.core.options.scratch_directory, kSpoolMemoryBytes),
       depth_max_(std::min(context.policy.redelta_depth, kDepthMax)) {}
 
 Result<bool> RedeltaTask::step(Budget& budget) {
@@ -97,9 +97,9 @@ Result<bool> RedeltaTask::step(Budget& budget) {
       VEXOR_TRY(write(budget));
       break;
     }
-    case Phase::kDone: break;
+    case Phase::kDone: return compact_.step(budget);
   }
-  return phase_ == Phase::kDone;
+  return false;
 }
 
 Result<pack::ObjectReader*> RedeltaTask::reader() {

@@ -117,6 +117,7 @@ Result<void> RedeltaTask::replace_extents(const Group& group, Budget& budget) {
   VEXOR_TRY(ExtentScan scan, ExtentScan::begin(*snapshot, context_.pool, context_.algorithm, group.first));
   ObjectNumber next = group.first;
   std::int64_t saved = 0;
+  std::uint64_t replaced = 0;
   for (;;) {
     VEXOR_TRY(const bool more, scan.next());
     if (!more || scan.first() >= group.end) break;
@@ -130,6 +131,7 @@ Result<void> RedeltaTask::replace_extents(const Group& group, Budget& budget) {
     }
     next = scan.end();
     saved += static_cast<std::int64_t>(scan.header().payload_bytes);
+    replaced += scan.header().header_bytes + scan.header().payload_bytes;
     out.take(Family::kExtents, scan.key(), scan.value());
     std::string chunked;
     if (scan.is_chunked()) {
@@ -150,6 +152,7 @@ Result<void> RedeltaTask::replace_extents(const Group& group, Budget& budget) {
   packer->flush();
   VEXOR_TRY(change_upkeep(*snapshot, context_.pool, out, [&](format::PoolUpkeepRow& row) {
     ++row.rewrites;
+    row.stale_bytes += replaced;
     row.merged_to = std::min<std::uint64_t>(row.merged_to, group.first);
   }));
   budget.use(out.bytes());

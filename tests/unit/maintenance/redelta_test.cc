@@ -90,6 +90,18 @@ TEST_F(Redelta, whole_objects_become_deltas) {
   EXPECT_LE(stored(), after);
 }
 
+TEST_F(Redelta, what_was_replaced_leaves_the_files) {
+  history(40, false);
+  const auto stale = [&] { return store::read_pool_upkeep(*backend_->snapshot().value(), store::open_repository_snapshot(store_->core(), id_).value().row.pool).value().stale_bytes; };
+  MaintenanceOptions options = only(MaintenanceTask::kRedelta);
+  options.policy->compact_bytes_min = 1U << 30U;
+  ASSERT_TRUE(run_upkeep(*store_, options).has_value());
+  EXPECT_GT(stale(), 0U);
+  options.policy->compact_bytes_min = 0;
+  ASSERT_TRUE(run_upkeep(*store_, options).has_value());
+  EXPECT_EQ(stale(), 0U);
+}
+
 TEST_F(Redelta, cached_packs_are_those_of_the_forms) {
   history(10, false);
   const std::string before = bundle_of(*store_, id_);
