@@ -13,7 +13,7 @@ namespace vexor {
 constexpr std::size_t kLinkContentsMax = 16U << 20U;  // of one piece, expanded
 constexpr int kLinkLevel = 3;                         // of zstd
 
-// A piece of log rows in the form for the link. Errors: kCorrupt (no log rows), kLimitExceeded (larger than a piece may be).
+// A piece of log rows in the form for the link. Errors: kCorrupt (no log rows, or with an extent in cold form), kLimitExceeded (larger than a piece may be).
 Result<std::string> to_link_rows(Bytes rows);
 // Log rows of the same objects with the same contents; zlib streams are made anew, so that their sizes differ. Errors: kCorrupt.
 Result<std::string> from_link_rows(Bytes link_rows);

@@ -42,9 +42,9 @@ bool is_first_row(Bytes key) {
 // The extent with its contents in place of its streams. Empty: it goes as it is.
 std::string inflate_extent(HashAlgorithm algorithm, Bytes key, Bytes value, std::uint64_t contents_max) {
   const auto at = decode_extent_key(key);
-  if (!is_first_row(key) || format::is_cold_extent(value)) return {};
+  if (!is_first_row(key)) return {};
   const auto header = format::decode_extent_header(at.value().first, algorithm, value);
-  if (header.has_error() || value.size() - header.value().header_bytes != header.value().payload_bytes) return {};
+  if (header.has_error() || std::uint64_t{at.value().first} + header.value().objects.size() > format::kObjectNumberMax || value.size() - header.value().header_bytes != header.value().payload_bytes) return {};
   std::uint64_t bytes = 0;
   for (const ExtentObject& object : header.value().objects) {
     if (object.is_absent || object.entry_bytes > contents_max) return {};
@@ -86,6 +86,10 @@ Result<std::string> to_link_rows(Bytes rows) {
   std::uint64_t room = kLinkContentsMax - rows.size();  // headers in this form are shorter, but for the varint of the size
   sys::Batch out;
   for (const sys::Batch::Op& op : piece.rows.ops()) {
+    // In this form it would stand for something else.
+    if (op.family == Family::kExtents && is_first_row(op.key) && format::is_cold_extent(op.value)) {
+      return Error(Errc::kCorrupt, "log rows: an extent in cold form, which does not travel");
+    }
     std::string extent;
     if (op.family == Family::kExtents) extent = inflate_extent(piece.algorithm, op.key, op.value, std::min<std::uint64_t>(room / 2, format::kColdContentsMax));
     room -= std::min<std::uint64_t>(room, extent.size());

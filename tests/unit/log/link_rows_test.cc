@@ -133,6 +133,14 @@ TEST(LinkRows, extents_that_must_stay_as_they_are_do) {
   EXPECT_EQ(from_link_rows(link.value()).value(), rows);
 }
 
+TEST(LinkRows, cold_extents_do_not_travel) {
+  std::string stream;
+  const ExtentObject object = object_of({"twelve bytes", false}, 10, stream);
+  sys::Batch batch;
+  batch.put(Family::kExtents, format::extent_key(kPool, 10), format::encode_cold_extent_header(10, {object}, 5) + "frame");
+  EXPECT_EQ(to_link_rows(format::encode_log_rows(HashAlgorithm::kSha1, batch)).error().code(), Errc::kCorrupt);
+}
+
 TEST(LinkRows, a_piece_has_a_limit) {
   sys::Batch batch;
   std::vector<std::string> streams(5);
