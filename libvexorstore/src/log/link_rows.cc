@@ -44,7 +44,8 @@ std::string inflate_extent(HashAlgorithm algorithm, Bytes key, Bytes value, std:
   const auto at = decode_extent_key(key);
   if (!is_first_row(key)) return {};
   const auto header = format::decode_extent_header(at.value().first, algorithm, value);
-  if (header.has_error() || std::uint64_t{at.value().first} + header.value().objects.size() > format::kObjectNumberMax || value.size() - header.value().header_bytes != header.value().payload_bytes) return {};
+  if (header.has_error()) return {};
+  if (std::uint64_t{at.value().first} + header.value().objects.size() > format::kObjectNumberMax || value.size() - header.value().header_bytes != header.value().payload_bytes) return {};
   std::uint64_t bytes = 0;
   for (const ExtentObject& object : header.value().objects) {
     if (object.is_absent || object.entry_bytes > contents_max) return {};
