@@ -266,7 +266,7 @@ AdminServer::~AdminServer() {
   const auto end = std::chrono::steady_clock::now() + kLastWords;
   while (shared_->connections.load() > 0) {
     if (std::chrono::steady_clock::now() > end) shared_->shut(SHUT_RDWR);  // answers that nobody reads
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // detached threads tell by a count alone
   }
   std::error_code ignored;
   if (shared_->listener.get() >= 0) std::filesystem::remove(shared_->options.socket, ignored);

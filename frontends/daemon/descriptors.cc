@@ -30,6 +30,9 @@ Result<void> check_descriptors(const DescriptorNeeds& needs, std::uint64_t limit
 Result<void> reserve_descriptors(const ServerConfig& config) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return Error(Errc::kIo, "cannot read the limit of file descriptors: " + std::generic_category().message(errno));
+  const rlim_t needed = descriptor_needs(config).sum();
+  const rlimit raised{needed, needed};
+  if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < needed && setrlimit(RLIMIT_NOFILE, &raised) == 0) return success();  // root may
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return Error(Errc::kIo, "cannot raise the limit of file descriptors: " + std::generic_category().message(errno));
   const std::uint64_t hard = limit.rlim_max == RLIM_INFINITY ? std::numeric_limits<std::uint64_t>::max() : static_cast<std::uint64_t>(limit.rlim_max);

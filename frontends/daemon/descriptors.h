@@ -26,7 +26,7 @@ DescriptorNeeds descriptor_needs(const ServerConfig& config);
 // Whether `limit` descriptors are enough. Errors: kInvalidArgument (with the sum, and what to change).
 Result<void> check_descriptors(const DescriptorNeeds& needs, std::uint64_t limit);
 
-// Raises the process's soft limit to the hard one, and checks that. Errors: kInvalidArgument, kIo.
+// Raises the process's soft limit to the hard one, and that, if it is too low and the process may, and checks it. Errors: kInvalidArgument, kIo.
 Result<void> reserve_descriptors(const ServerConfig& config);
 
 }  // namespace vexor::frontend

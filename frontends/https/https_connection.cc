@@ -29,6 +29,7 @@ constexpr std::size_t kPieceBytes = 128 * 1024;
 constexpr std::size_t kWriteSliceBytes = 256 * 1024;  // what one deadline is for
 constexpr int kWorkSecondsMax = 24 * 3600;
 constexpr int kGoodbyeSeconds = 2;
+constexpr int kFollowUpSeconds = 10;  // while the server ends: for the request that an answered info/refs was for; git packs between
 constexpr int kBusySeconds = 5;  // after which who found too many logins should ask again
 constexpr int kGoodbyePiecesMax = 256;
 constexpr std::uint64_t kSmallBytes = 1U << 20U;  // of a request whose session is dropped without a hop
@@ -140,6 +141,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void drain() {
     if (!is_idle_) return;
     if (!has_served_) return set_deadline(kGoodbyeSeconds);
+    if (follows_advertisement_) return set_deadline(kFollowUpSeconds);
     error_code ignored;
     stream_.socket().cancel(ignored);  // the read fails, and the goodbye follows
   }
@@ -214,8 +216,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     parser.header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
     bool begun = input_.size() > 0;
     const bool drains = state_->draining.load();
-    if (drains && has_served_ && !begun) co_return false;
-    set_deadline(begun ? options_.header_seconds_max : drains ? kGoodbyeSeconds : options_.idle_seconds_max);
+    if (drains && has_served_ && !begun && !follows_advertisement_) co_return false;
+    const int patience = follows_advertisement_ ? kFollowUpSeconds : kGoodbyeSeconds;
+    set_deadline(begun ? options_.header_seconds_max : drains ? patience : options_.idle_seconds_max);
     while (!parser.is_header_done()) {
       if (input_.size() > 0) {
         error_code failed;
@@ -234,6 +237,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       begun = true;
     }
     started_ = std::chrono::steady_clock::now();
+    follows_advertisement_ = false;
     bytes_in_ = bytes_out_ = 0;
     command_.reset();
     waited_ = {};
@@ -373,6 +377,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     status_ = 200;
     keep_ = parser.get().keep_alive();
+    follows_advertisement_ = keep_ && route.git.advertise_only;
     std::string head = "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(route.type) +
                        "\r\nCache-Control: no-cache, max-age=0, must-revalidate\r\nExpires: Fri, 01 Jan 1980 00:00:00 GMT\r\n"
                        "Pragma: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -388,7 +393,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     gzip_.reset();
     if (!pumped) co_return false;
     const bool is_drained = parser.is_done() || co_await drain_body(parser);  // with no session any more
-    co_return is_drained && keep_ && !state_->draining.load();
+    co_return is_drained && goes_on();
   }
 
   // What has arrived of the request body, up to a piece. False: it is no HTTP.
@@ -452,9 +457,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     return true;
   }
 
+  // While the server ends only what an advertisement was asked for comes over the same connection: there is no other any more.
+  bool goes_on() const { return keep_ && (follows_advertisement_ || !state_->draining.load()); }
+
   // The head of an answer on its way out; the server may have begun to end since it was made.
   void finish_head(std::string& head) const {
-    if (!head.empty() && (!keep_ || state_->draining.load())) head.insert(head.find("\r\n") + 2, "Connection: close\r\n");
+    if (!head.empty() && !goes_on()) head.insert(head.find("\r\n") + 2, "Connection: close\r\n");
   }
 
   // Sends `before` (the header, when nothing was sent yet), and then the bytes as one chunk.
@@ -598,6 +606,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool open_ = true;
   bool is_idle_ = false;     // waits for the first octet of a request
   bool has_served_ = false;  // a request, at least
+  bool follows_advertisement_ = false;  // what comes next
 };
 
 net::awaitable<void> run_connection(std::shared_ptr<Connection> connection) {

@@ -29,7 +29,7 @@ struct HttpsState {
   std::mutex tls_mutex;
   std::shared_ptr<boost::asio::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};
-  std::atomic<bool> draining{false};  // no answer keeps its connection
+  std::atomic<bool> draining{false};  // no answer but an advertisement keeps its connection
   std::mutex open_mutex;
   // By connection: asks it to end if it is idle. Any thread may call it. Guarded by open_mutex.
   std::unordered_map<const void*, std::function<void()>> open;

@@ -1,10 +1,13 @@
 // Extent headers: what decodes, encodes to the same bytes.
 #include "format/extent.h"
+#include "format/keys.h"
 #include "targets/decoders.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vexor;
   const Bytes input = fuzz_bytes(data, size);
+  const auto key = format::decode_extent_key(input);
+  if (key.has_value()) must(format::extent_key(key.value().pool, key.value().first, key.value().chunk) == input);
   for (const HashAlgorithm algorithm : {HashAlgorithm::kSha1, HashAlgorithm::kSha256}) {
     const auto header = format::decode_extent_header(77, algorithm, input);
     if (header.has_error()) continue;

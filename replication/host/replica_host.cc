@@ -188,6 +188,7 @@ void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
         VEXOR_TRY(const LogEntry decoded, to_log_entry(entry));
         VEXOR_TRY(const std::string range, range_of_record(decoded.record));
         const auto asked = shelf_->ask(range);
+        if (!asked) return Error(Errc::kUnavailable, "these rows are asked for already");
         VEXOR_TRY(const auto writer, log_->write_rows(decoded.record));
         VEXOR_TRY(transport_.fetch_rows(from, decoded.record, *writer));
         return writer->finish();

@@ -29,6 +29,13 @@ class Daemon:
                       f'[monitor]\nlisten = "{address}:0"\n{extra}')
         self.process = None
 
+    def set(self, section, lines):
+        """Before it starts; the section must be there."""
+        with open(self.data + ".toml") as config:
+            text = config.read()
+        with open(self.data + ".toml", "w") as config:
+            config.write(text.replace(f"[{section}]\n", f"[{section}]\n{lines}"))
+
     def start(self, descriptors=None):
         """`descriptors`: soft and hard limit of them."""
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)) if descriptors else None
@@ -466,10 +473,7 @@ class SecurityTest(unittest.TestCase):
     def test_guesses_leave_the_workers_to_others_and_too_many_are_turned_away(self):
         self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
         server = Daemon(self.path("guessed"))
-        with open(server.data + ".toml") as config:
-            text = config.read()
-        with open(server.data + ".toml", "w") as config:
-            config.write(text.replace("[https]\n", "[https]\nworkers = 2\nlogins_waiting_max = 50\n"))
+        server.set("https", "workers = 2\nlogins_waiting_max = 50\n")
         server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
         server.ctl("repo", "create", "demo/public", "--public")
         server.ctl("repo", "create", "demo/private")
@@ -582,10 +586,7 @@ class SecurityTest(unittest.TestCase):
     def test_the_end_comes_with_connections_open(self):
         self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
         server = Daemon(self.path("drained"))
-        with open(server.data + ".toml") as config:
-            text = config.read()
-        with open(server.data + ".toml", "w") as config:
-            config.write(text.replace("[server]\n", "[server]\ndrain_seconds = 0\n"))
+        server.set("server", "drain_seconds = 0\n")
         server.start()
         idle = []
         for _ in range(3):
@@ -605,6 +606,9 @@ class SecurityTest(unittest.TestCase):
         served = server.connect()
         served.request("GET", "/")
         self.assertEqual(served.getresponse().read(), b"not found\n")
+        advertised = server.connect()  # git has the refs, and makes its pack
+        advertised.request("GET", "/demo/public.git/info/refs?service=git-upload-pack", headers={"Git-Protocol": "version=2"})
+        self.assertIn(b"version 2", advertised.getresponse().read())
         fresh, busy = (server.tls.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=60), server_hostname="127.0.0.1") for _ in range(2))
         body = pkt("command=ls-refs\n") + b"0000"
         busy.sendall(b"POST /demo/public.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nGit-Protocol: version=2\r\nContent-Type: application/x-git-upload-pack-request\r\n"
@@ -616,6 +620,11 @@ class SecurityTest(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 1.5)
         self.assertEqual(fresh.recv(100), b"")
         self.assertLess(time.monotonic() - begun, 4)
+        time.sleep(2.5)  # longer than the patience with a connection that has asked nothing
+        advertised.request("POST", "/demo/public.git/git-upload-pack", body, {"Git-Protocol": "version=2", "Content-Type": "application/x-git-upload-pack-request"})
+        told = advertised.getresponse()
+        self.assertEqual((told.status, told.getheader("Connection")), (200, "close"))
+        advertised.close()
         busy.sendall(body[5:])
         answer = b""
         while piece := busy.recv(65536):

@@ -136,12 +136,15 @@ class Cluster:
         self.etcd_log.close()
         self.etcd = None
 
+    def members(self):
+        """As `vexorctl cluster init` takes them."""
+        return [f"{n}={self.hosts[n]}:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
+
     def start(self):
         if self.network:
             certificates.make(self.directory)
         self.start_etcd()
-        members = [f"{n}={self.hosts[n]}:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
-        wait_until(lambda: self.try_ctl("init", "--copies", self.copies, *members), 20, "etcd answers")
+        wait_until(lambda: self.try_ctl("init", "--copies", self.copies, *self.members()), 20, "etcd answers")
         for node in self.nodes.values():
             node.start()
         wait_until(self.primary, 20, "somebody leads")
@@ -164,6 +167,16 @@ class Cluster:
             raise AssertionError(done.stderr)
         return done.stdout
 
+    def tails(self, size=4000):
+        """How each member is and the end of what it logged, for who reads a failure."""
+        out = []
+        for node in self.nodes.values():
+            ended = "not started" if node.process is None else node.process.poll()
+            with open(node.log_path, "rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - size))
+                out.append(f"member {node.number}: {'runs' if ended is None else ended}; {node.status()}\n{log.read().decode(errors='replace')}")
+        return "\n".join(out)
+
     def primary(self, other_than=0):
         for node in self.nodes.values():
             status = node.status() if node.process is not None and node.number != other_than else None
@@ -172,7 +185,12 @@ class Cluster:
         return None
 
     def in_sync(self):
-        return json.loads(self.ctl("status").split(": ", 1)[1]).get("inSync", [])
+        """Nobody while etcd does not answer: it may just have started."""
+        try:
+            told = self.ctl("status")
+        except AssertionError:
+            return []
+        return json.loads(told.split(": ", 1)[1]).get("inSync", [])
 
     def wait_for_all(self, seconds=30):
         """All nodes that run have applied all that the primary has."""

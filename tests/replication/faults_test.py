@@ -35,7 +35,14 @@ class FaultsTest(unittest.TestCase):
         return {kind: how for kind, how in self.set.kinds().items() if not KINDS or kind in KINDS}
 
     def fault(self, kind, node, seconds):
-        """Returns the longest time without an acknowledged push around it."""
+        """Returns the longest time without an acknowledged push around it. What the members logged is printed if that goes wrong."""
+        try:
+            return self.go_through(kind, node, seconds)
+        except AssertionError:
+            print(self.set.cluster.tails(), flush=True)
+            raise
+
+    def go_through(self, kind, node, seconds):
         began = time.monotonic()
         mend = self.set.kinds()[kind](node)
         time.sleep(seconds)

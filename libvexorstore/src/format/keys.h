@@ -28,6 +28,15 @@ inline std::string extent_key(PoolId pool, ObjectNumber first, std::uint32_t chu
   put_u32be(key, chunk);
   return key;
 }
+struct ExtentKey {
+  PoolId pool = 0;
+  ObjectNumber first = 0;
+  std::uint32_t chunk = 0;
+};
+// Errors: kCorrupt.
+Result<ExtentKey> decode_extent_key(Bytes key);
+// Whether the row of an extent has its header; later rows are bare payload of one large object.
+inline bool has_extent_header(Bytes key) { return key.size() == 16 && key.substr(12) == Bytes("\0\0\0\0", 4); }
 // graph, bitmaps, shapes: pool, object number.
 inline std::string number_key(PoolId pool, ObjectNumber number) {
   std::string key = pool_key(pool);

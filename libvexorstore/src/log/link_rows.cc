@@ -17,32 +17,10 @@ using sys::Family;
 
 constexpr std::uint8_t kVersion = 1;
 
-struct ExtentKey {
-  format::PoolId pool = 0;
-  format::ObjectNumber first = 0;
-  std::uint32_t chunk = 0;
-};
-
-Result<ExtentKey> decode_extent_key(Bytes key) {
-  ExtentKey out;
-  ByteReader reader(key);
-  VEXOR_TRY(out.pool, reader.u64be());
-  VEXOR_TRY(out.first, reader.u32be());
-  VEXOR_TRY(out.chunk, reader.u32be());
-  VEXOR_TRY(reader.end());
-  return out;
-}
-
-// Later chunks of an object are bare octets.
-bool is_first_row(Bytes key) {
-  const auto at = decode_extent_key(key);
-  return at.has_value() && at.value().chunk == 0;
-}
-
 // The extent with its contents in place of its streams. Empty: it goes as it is.
 std::string inflate_extent(HashAlgorithm algorithm, Bytes key, Bytes value, std::uint64_t contents_max) {
-  const auto at = decode_extent_key(key);
-  if (!is_first_row(key)) return {};
+  const auto at = format::decode_extent_key(key);
+  if (at.has_error() || at.value().chunk != 0) return {};
   const auto header = format::decode_extent_header(at.value().first, algorithm, value);
   if (header.has_error()) return {};
   if (std::uint64_t{at.value().first} + header.value().objects.size() > format::kObjectNumberMax || value.size() - header.value().header_bytes != header.value().payload_bytes) return {};
@@ -63,9 +41,9 @@ std::string inflate_extent(HashAlgorithm algorithm, Bytes key, Bytes value, std:
 }
 
 Result<void> deflate_extent(HashAlgorithm algorithm, Bytes key, Bytes value, sys::Batch& out) {
-  VEXOR_TRY(const ExtentKey at, decode_extent_key(key));
+  VEXOR_TRY(const format::ExtentKey at, format::decode_extent_key(key));
   VEXOR_TRY(const ExtentHeader header, format::decode_extent_header(at.first, algorithm, value));
-  if (at.chunk != 0 || header.frame_bytes != header.payload_bytes || std::uint64_t{at.first} + header.objects.size() > format::kObjectNumberMax) {
+  if (header.frame_bytes != header.payload_bytes || std::uint64_t{at.first} + header.objects.size() > format::kObjectNumberMax) {
     return Error(Errc::kCorrupt, "link rows: an extent of another size than it says");
   }
   maintenance::ExtentPacker packer(at.pool, at.first, [&](const std::string& row_key, const std::string& row) { out.put(Family::kExtents, row_key, row); });
@@ -88,7 +66,7 @@ Result<std::string> to_link_rows(Bytes rows) {
   sys::Batch out;
   for (const sys::Batch::Op& op : piece.rows.ops()) {
     // In this form it would stand for something else.
-    if (op.family == Family::kExtents && is_first_row(op.key) && format::is_cold_extent(op.value)) {
+    if (op.family == Family::kExtents && format::has_extent_header(op.key) && format::is_cold_extent(op.value)) {
       return Error(Errc::kCorrupt, "log rows: an extent in cold form, which does not travel");
     }
     std::string extent;
@@ -115,7 +93,7 @@ Result<std::string> from_link_rows(Bytes link_rows) {
   VEXOR_TRY(const format::LogRows piece, format::decode_log_rows(contents));
   sys::Batch out;
   for (const sys::Batch::Op& op : piece.rows.ops()) {
-    if (op.family == Family::kExtents && is_first_row(op.key) && format::is_cold_extent(op.value)) {
+    if (op.family == Family::kExtents && format::has_extent_header(op.key) && format::is_cold_extent(op.value)) {
       VEXOR_TRY(deflate_extent(piece.algorithm, op.key, op.value, out));
     } else {
       out.put(op.family, op.key, op.value);

@@ -21,11 +21,8 @@ Result<void> RecordRows::add(sys::Family family, Bytes key, Bytes value) {
 }
 
 Result<void> RecordRows::add_extent(Bytes key, Bytes value) {
-  ByteReader reader(key);
-  VEXOR_TRY(const std::uint64_t pool, reader.u64be());
-  VEXOR_TRY(const ObjectNumber first, reader.u32be());
-  VEXOR_TRY(const std::uint32_t chunk, reader.u32be());
-  VEXOR_TRY(reader.end());
+  VEXOR_TRY(const format::ExtentKey at, format::decode_extent_key(key));
+  const auto& [pool, first, chunk] = at;
   const std::uint64_t next = std::uint64_t{record_.first_object} + ids_.size() / hash_bytes(algorithm_);
   if (pool != record_.pool) return Error(Errc::kProtocol, "an extent of another pool");
   if (chunk_bytes_ > 0) {

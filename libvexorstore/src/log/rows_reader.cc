@@ -11,7 +11,6 @@ namespace {
 
 constexpr int kWholeLevel = 1;  // of zlib, as when a fetch makes one
 
-bool is_later_chunk(Bytes key) { return key.size() == 16 && key.substr(12) != Bytes("\0\0\0\0", 4); }
 
 }  // namespace
 
@@ -104,7 +103,7 @@ Result<bool> StoredRowsReader::extent_step() {
   } else {
     cursor_ = snapshot_->cursor(Family::kExtents);
     cursor_->seek_for_prev(first_key);
-    if (!cursor_->valid() || !cursor_->key().starts_with(format::pool_key(record_.pool)) || is_later_chunk(cursor_->key())) {
+    if (!cursor_->valid() || !cursor_->key().starts_with(format::pool_key(record_.pool)) || !format::has_extent_header(cursor_->key())) {
       VEXOR_TRY(cursor_->status());
       cursor_->seek(first_key);
     }
@@ -115,7 +114,7 @@ Result<bool> StoredRowsReader::extent_step() {
   }
   VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor_->key()));
   if (first >= end()) return false;
-  if (is_later_chunk(cursor_->key())) {
+  if (!format::has_extent_header(cursor_->key())) {
     if (!was_taken_apart_) emit(Family::kExtents, cursor_->key(), cursor_->value());
     return true;
   }

@@ -37,7 +37,7 @@ Result<ExtentScan> ExtentScan::begin(const sys::StorageSnapshot& snapshot, PoolI
   const std::string key = format::extent_key(pool, from);
   out.cursor_->seek_for_prev(key);
   VEXOR_TRY(out.cursor_->status());
-  if (out.cursor_->valid() && out.cursor_->key().starts_with(out.prefix_) && out.cursor_->key().substr(12) == Bytes("\0\0\0\0", 4)) {
+  if (out.cursor_->valid() && out.cursor_->key().starts_with(out.prefix_) && format::has_extent_header(out.cursor_->key())) {
     VEXOR_TRY(const ObjectNumber first, format::number_of_key(out.cursor_->key()));
     VEXOR_TRY(const auto header, format::decode_extent_header(first, algorithm, out.cursor_->value()));
     if (first + header.objects.size() > from) return out;
@@ -51,7 +51,7 @@ Result<bool> ExtentScan::next() {
   moved_ = true;
   is_changed_ = false;
   for (; cursor_->valid() && cursor_->key().starts_with(prefix_); cursor_->next()) {
-    if (cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) continue;  // a later chunk of a large object
+    if (!format::has_extent_header(cursor_->key())) continue;  // a later chunk of a large object
     VEXOR_TRY(first_, format::number_of_key(cursor_->key()));
     VEXOR_TRY(header_, format::decode_extent_header(first_, algorithm_, cursor_->value()));
     if (!quarantined_.overlaps(first_, header_.objects.size())) return true;

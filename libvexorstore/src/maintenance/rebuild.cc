@@ -71,7 +71,7 @@ class PoolRebuild {
       shapes.clear();
     };
     for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
-      if (cursor->key().substr(12) != Bytes("\0\0\0\0", 4)) continue;  // a later chunk of a large object
+      if (!format::has_extent_header(cursor->key())) continue;  // a later chunk of a large object
       VEXOR_TRY(ObjectNumber number, format::number_of_key(cursor->key()));
       VEXOR_TRY(const auto header, format::decode_extent_header(number, algorithm_, cursor->value()));
       for (const format::ExtentObject& object : header.objects) {

@@ -79,7 +79,7 @@ Result<ExtentPtr> ObjectReader::search(ObjectNumber number) {
   VEXOR_TRY(cursor_->status());
   const std::string pool = format::pool_key(pool_);
   if (!cursor_->valid() || cursor_->key().substr(0, 8) != Bytes(pool) ||
-      cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) {
+      !format::has_extent_header(cursor_->key())) {
     return Error(Errc::kCorrupt, "object number without an extent");
   }
   VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor_->key()));

@@ -112,7 +112,7 @@ Result<bool> PackWriter::go_to_next_extent(ObjectNumber number) {
   jumped_.reset();
   VEXOR_TRY(cursor_->status());
   const std::string pool = format::pool_key(reader_.pool());
-  if (!cursor_->valid() || cursor_->key().substr(0, 8) != Bytes(pool) || cursor_->key().substr(12) != Bytes("\0\0\0\0", 4)) {
+  if (!cursor_->valid() || cursor_->key().substr(0, 8) != Bytes(pool) || !format::has_extent_header(cursor_->key())) {
     extent_.objects.clear();
     return false;
   }

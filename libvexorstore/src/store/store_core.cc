@@ -20,7 +20,7 @@ Result<std::uint64_t> end_of_extents(const sys::StorageSnapshot& snapshot, PoolI
   VEXOR_TRY(cursor->status());
   if (!cursor->valid() || cursor->key().substr(0, 8) != format::pool_key(pool)) return 0;
   VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor->key()));
-  if (cursor->key().substr(12) != Bytes("\0\0\0\0", 4)) return std::uint64_t{first} + 1;  // a later chunk of one object
+  if (!format::has_extent_header(cursor->key())) return std::uint64_t{first} + 1;  // a later chunk of one object
   VEXOR_TRY(const std::uint64_t objects, format::extent_object_count(cursor->value()));
   return first + objects;
 }
@@ -191,7 +191,7 @@ Result<void> erase_range_of_objects(const sys::StorageSnapshot& snapshot, PoolId
   const auto cursor = snapshot.cursor(Family::kExtents);
   for (cursor->seek(format::extent_key(pool, first)); cursor->valid(); cursor->next()) {
     if (cursor->key() >= Bytes(format::extent_key(pool, end))) break;
-    if (cursor->key().substr(12) != Bytes("\0\0\0\0", 4)) continue;
+    if (!format::has_extent_header(cursor->key())) continue;
     VEXOR_TRY(ObjectNumber number, format::number_of_key(cursor->key()));
     VEXOR_TRY(const auto header, format::decode_extent_header(number, algorithm, cursor->value()));
     for (const format::ExtentObject& object : header.objects) {

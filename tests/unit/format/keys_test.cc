@@ -40,6 +40,14 @@ TEST(Keys, the_number_is_read_back_and_every_cut_is_an_error) {
     if (vector.text("kind") != "extent" && vector.text("kind") != "number") continue;
     SCOPED_TRACE(vector.name);
     EXPECT_EQ(number_of_key(vector.bytes).value(), vector.number("number"));
+    if (vector.text("kind") == "extent") {
+      const ExtentKey key = decode_extent_key(vector.bytes).value();
+      EXPECT_EQ(extent_key(key.pool, key.first, key.chunk), vector.bytes);
+      EXPECT_EQ(key.chunk, vector.number("chunk"));
+      EXPECT_EQ(has_extent_header(vector.bytes), key.chunk == 0);
+      EXPECT_EQ(decode_extent_key(vector.bytes + "x").error().code(), Errc::kCorrupt);
+      EXPECT_EQ(decode_extent_key(Bytes(vector.bytes).substr(0, 15)).error().code(), Errc::kCorrupt);
+    }
     for (std::size_t cut = 0; cut < 12; ++cut) {
       const auto part = number_of_key(Bytes(vector.bytes).substr(0, cut));
       ASSERT_TRUE(part.has_error()) << cut;

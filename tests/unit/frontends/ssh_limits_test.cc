@@ -113,7 +113,7 @@ class SshLimits : public testing::Test {
   }
   void log_in() { ASSERT_EQ(ssh_userauth_publickey(client_, nullptr, key_), SSH_AUTH_SUCCESS) << ssh_get_error(client_); }
   bool is_open() const { return server_->connections() > 0; }
-  bool ends_soon() const {
+  bool ends_soon() const {  // the server's thread ends it beside us
     for (int i = 0; i < 500 && is_open(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return !is_open();
   }
@@ -161,7 +161,7 @@ TEST_F(SshLimits, a_client_that_logs_in_may_say_more) {
   log_in();
   for (int i = 0; i < 500; ++i) ASSERT_EQ(ssh_send_ignore(client_, "x"), SSH_OK);
   ssh_blocking_flush(client_, 5000);
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // in which it would have been closed
   EXPECT_TRUE(is_open());
 }
 

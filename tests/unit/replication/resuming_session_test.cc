@@ -6,13 +6,15 @@
 #include <array>
 #include <optional>
 
+#include "support/output_session.h"
+
 namespace vexor::frontend {
 namespace {
 
 using protocol::Wants;
 
 // Answers each octet of input with `each` octets, in pieces, and is lost when it has told `lost_after`.
-class Answers final : public protocol::Session {
+class Answers final : public test::OutputSession {
  public:
   Answers(std::size_t inputs, std::size_t each, std::optional<std::size_t> lost_after, char first = 'a')
       : inputs_(inputs), each_(each), lost_after_(lost_after), first_(first) {}
@@ -26,18 +28,6 @@ class Answers final : public protocol::Session {
     if (input.empty()) return 0;
     ++got_;
     return 1;
-  }
-  void end_of_input() override {}
-  std::size_t drain(std::span<char> room) override {
-    const std::size_t count = std::min(room.size(), output_.size());
-    std::copy_n(output_.begin(), count, room.begin());
-    output_.erase(0, count);
-    return count;
-  }
-  void take_output(std::string& out, std::size_t front) override {
-    out.assign(front, '\0');
-    out.append(output_);
-    output_.clear();
   }
   void run_work() override {
     if (lost_after_ && made_ >= *lost_after_) {
@@ -56,7 +46,6 @@ class Answers final : public protocol::Session {
   char first_;
   std::size_t got_ = 0;
   std::size_t made_ = 0;
-  std::string output_;
   std::optional<Error> failure_;
 };
 

@@ -6,15 +6,20 @@
 #include <array>
 #include <optional>
 
+#include "support/output_session.h"
+
 namespace vexor::frontend {
 namespace {
 
 using protocol::Wants;
 
 // Advertises, takes `bytes`, then ends as it is told to.
-class Script final : public protocol::Session {
+class Script final : public test::OutputSession {
  public:
-  Script(std::size_t bytes, std::optional<Errc> failure, std::string& got) : bytes_(bytes), code_(failure), got_(got) { got_.clear(); }
+  Script(std::size_t bytes, std::optional<Errc> failure, std::string& got) : bytes_(bytes), code_(failure), got_(got) {
+    got_.clear();
+    output_ = "refs";
+  }
   Wants wants() const override {
     if (!output_.empty()) return Wants::kOutput;
     if (done_) return Wants::kDone;
@@ -25,45 +30,25 @@ class Script final : public protocol::Session {
     got_.append(taken);
     return taken.size();
   }
-  void end_of_input() override {}
-  std::size_t drain(std::span<char> room) override {
-    const std::size_t count = std::min(room.size(), output_.size());
-    std::copy_n(output_.begin(), count, room.begin());
-    output_.erase(0, count);
-    return count;
-  }
-  void take_output(std::string& out, std::size_t front) override {
-    out.assign(front, '\0');
-    out.append(output_);
-    output_.clear();
-  }
   void run_work() override {
     done_ = true;
     output_ = code_ ? "bad" : "good";
     if (code_) failure_.emplace(*code_, "as told");
   }
-  Bytes keep_alive() const override { return {}; }
   const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
 
  private:
   std::size_t bytes_;
   std::optional<Errc> code_;
   std::string& got_;
-  std::string output_ = "refs";
   bool done_ = false;
   std::optional<Error> failure_;
 };
 
 // The server was gone when it was asked.
-class Lost final : public protocol::Session {
+class Lost final : public test::OutputSession {
  public:
   Wants wants() const override { return Wants::kDone; }
-  std::size_t feed(Bytes input) override { return input.size(); }
-  void end_of_input() override {}
-  std::size_t drain(std::span<char>) override { return 0; }
-  void take_output(std::string& out, std::size_t front) override { out.assign(front, '\0'); }
-  void run_work() override {}
-  Bytes keep_alive() const override { return {}; }
   const Error* failure() const override { return &failure_; }
 
  private:
@@ -142,29 +127,14 @@ TEST(RetryingSession, begins_again_when_a_server_was_gone_before_the_first_turn)
 }
 
 // It ends while it is to advertise.
-class Refusing final : public protocol::Session {
+class Refusing final : public test::OutputSession {
  public:
+  Refusing() { output_ = "ERR gone"; }
   Wants wants() const override { return output_.empty() ? Wants::kDone : Wants::kOutput; }
-  std::size_t feed(Bytes) override { return 0; }
-  void end_of_input() override {}
-  std::size_t drain(std::span<char> room) override {
-    const std::size_t count = std::min(room.size(), output_.size());
-    std::copy_n(output_.begin(), count, room.begin());
-    output_.erase(0, count);
-    return count;
-  }
-  void take_output(std::string& out, std::size_t front) override {
-    out.assign(front, '\0');
-    out.append(output_);
-    output_.clear();
-  }
-  void run_work() override {}
-  Bytes keep_alive() const override { return {}; }
   const Error* failure() const override { return &failure_; }
 
  private:
   const Error failure_{Errc::kNotFound, "gone"};
-  std::string output_ = "ERR gone";
 };
 
 TEST(RetryingSession, tells_what_a_repetition_failed_of_before_it_began) {

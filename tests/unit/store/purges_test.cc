@@ -296,7 +296,7 @@ TEST_F(PurgesOfASet, an_approval_waits_for_a_repository_of_the_pool_that_is_on_i
     ASSERT_TRUE(done.has_value()) << done.error().message();
     keeps = done.value().keeps_objects;
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // in which it would have appended its record
   EXPECT_EQ(primary_.log->last().sequence, last + 1);
   ASSERT_TRUE(primary_.log->apply(last + 1).has_value());
   primary_.sink.wait_for(last + 2);
@@ -343,7 +343,7 @@ TEST_F(PurgesOfASet, a_change_without_record_puts_nothing_back) {
   std::thread applier;
   backend.before_commit = [&] {
     applier = std::thread([&] { EXPECT_TRUE(primary_.log->apply(next).has_value()); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // in which it would have erased the rows
   };
   EXPECT_TRUE(primary_.store->core().committer->submit(std::move(change)).has_value());
   applier.join();
