@@ -30,7 +30,7 @@ class FetchTest(unittest.TestCase):
         cls.key = cls.path("key")
         subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", cls.key], check=True)
         cls.server.ctl("key", "add", "demo", cls.key + ".pub")
-        for name in ("all", "sha256"):
+        for name in ("all", "sha256", "manyrefs"):
             cls.server.ctl("repo", "create", f"demo/{name}", "--object-format", "sha256" if name == "sha256" else "sha1")
         cls.server.start()
         os.environ["GIT_SSH_COMMAND"] = (f"ssh -F none -i {cls.key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o BatchMode=yes "
@@ -87,8 +87,8 @@ class FetchTest(unittest.TestCase):
             only = sorted(ours - theirs)[:5], sorted(theirs - ours)[:5]
             self.fail(f"{what}: {len(ours)} and {len(theirs)} objects; only ours, only theirs: {only}")
 
-    def each(self, protocols=(0, 1, 2)):
-        for transport, url in self.urls():
+    def each(self, protocols=(0, 1, 2), name="all"):
+        for transport, url in self.urls(name):
             for protocol in protocols:
                 yield url, protocol, f"{transport} v{protocol}"
 
@@ -182,6 +182,22 @@ class FetchTest(unittest.TestCase):
             with self.subTest(options):
                 if "topic" not in options[-1] or git("rev-parse", "topic20", cwd=self.stock, check=False).returncode == 0:
                     self.clones(options)
+
+    def test_more_refs_than_one_piece_holds(self):
+        work = self.path("manyrefs")
+        git("init", "-q", "--bare", work)
+        git("fetch", "-q", self.stock, "+refs/heads/*:refs/heads/*", cwd=work)
+        head = git("rev-parse", "HEAD", cwd=self.stock).stdout.strip()
+        tag = git("mktag", "--no-strict", cwd=work, stdin=f"object {head}\ntype commit\ntag t\ntagger a <a@b> 1700000000 +0000\n\nt\n").stdout.strip()
+        # Annotated ones among them, and whole pieces without.
+        git("update-ref", "--stdin", cwd=work, stdin="".join(f"create refs/tags/{number:06} {tag if number < 2000 and number % 7 == 0 else head}\n" for number in range(6_000)))
+        git("push", "-q", "--mirror", self.server.url("demo/manyrefs"), cwd=work)
+        for url, protocol, what in self.each(name="manyrefs"):
+            told = git("ls-remote", url, "refs/*", protocol=protocol).stdout
+            self.assertEqual(told, git("ls-remote", "file://" + work, "refs/*", protocol=protocol).stdout, what)
+            name = f"refs/heads/{what.replace(' ', '-')}"
+            git("push", "-q", url, f"{head}:{name}", cwd=work, protocol=protocol)
+            git("update-ref", name, head, cwd=work)
 
     def test_sha256(self):
         work = self.path("work256")

@@ -9,10 +9,10 @@ BINARIES = sys.argv.pop(1)
 PASSWORD = "correct horse battery"
 
 
-def git(*args, cwd=None, check=True, protocol=None, **env):
+def git(*args, cwd=None, check=True, protocol=None, stdin=None, **env):
     command = ["git"] + (["-c", f"protocol.version={protocol}"] if protocol is not None else []) + list(args)
     full = dict(os.environ, GIT_TERMINAL_PROMPT="0", GIT_CONFIG_NOSYSTEM="1", HOME=Server.home, **env)
-    done = subprocess.run(command, cwd=cwd, env=full, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=cwd, env=full, capture_output=True, text=True, timeout=300, input=stdin)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done

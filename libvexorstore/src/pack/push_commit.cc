@@ -7,6 +7,7 @@
 #include "format/ref_name.h"
 #include "pack/kept_sets.h"
 #include "pack/push.h"
+#include "store/ref_table.h"
 
 namespace vexor::pack {
 
@@ -188,7 +189,8 @@ Result<std::vector<std::size_t>> command_order(Attempt& attempt) {
 Result<std::string> take_place(Attempt& attempt) {
   const std::uint64_t refs_max = store::limits_of(attempt.core.options.limits, attempt.repository.row).refs_per_repository_max;
   if (!attempt.ref_count) {
-    VEXOR_TRY(attempt.ref_count, store::count_refs(attempt.repository, refs_max));
+    VEXOR_TRY(const auto table, store::ref_table(attempt.core, attempt.repository));
+    attempt.ref_count = table->stored;
   }
   if (*attempt.ref_count >= refs_max) return "the repository has as many refs as it may: " + std::to_string(refs_max);
   ++*attempt.ref_count;

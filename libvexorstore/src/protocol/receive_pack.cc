@@ -20,6 +20,7 @@ std::string receipt_text(const Receipt& receipt) {
 
 using format::PktLine;
 
+constexpr std::size_t kAdvertisementPieceBytes = 256 * 1024;
 constexpr std::string_view kAgent = "agent=vexorstore/0.1";
 
 class ReceivePack final : public SessionBase {
@@ -62,7 +63,7 @@ class ReceivePack final : public SessionBase {
 
   Result<void> work() {
     switch (state_) {
-      case State::kAdvertise: return advertise();
+      case State::kAdvertise: return advertisement_ ? continue_advertisement() : advertise();
       case State::kCommands:
       case State::kPushOptions: return read_commands();
       case State::kPack: return read_pack();
@@ -74,7 +75,6 @@ class ReceivePack final : public SessionBase {
   }
 
   Result<void> advertise() {
-    state_ = State::kCommands;
     if (!options_.stateless || options_.advertise_only) {
       if (options_.advertise_only) {
         format::append_pkt_line(output_, "# service=git-receive-pack\n");
@@ -86,8 +86,18 @@ class ReceivePack final : public SessionBase {
           std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
       if (!options_.session_id.empty()) capabilities += " session-id=" + options_.session_id;
       VEXOR_TRY(const auto table, store::ref_table(core_, repository_));
-      advertise_refs_to_update(*table, algorithm_, capabilities, output_);
+      advertisement_.emplace(table, algorithm_, RefAdvertisement::To::kUpdate, std::move(capabilities));
+      return continue_advertisement();
     }
+    state_ = State::kCommands;
+    return success();
+  }
+
+  Result<void> continue_advertisement() {
+    advertisement_->next(output_, kAdvertisementPieceBytes);
+    if (!advertisement_->done()) return success();
+    advertisement_.reset();
+    state_ = State::kCommands;
     if (options_.advertise_only) finish();
     return success();
   }
@@ -321,6 +331,7 @@ class ReceivePack final : public SessionBase {
   pack::ObjectReader reader_;
   std::unique_ptr<pack::PackReceiver> receiver_;
   State state_ = State::kAdvertise;
+  std::optional<RefAdvertisement> advertisement_;  // being told
   std::vector<pack::RefCommand> commands_;
   std::unordered_set<std::string> names_;  // of commands_
   std::uint64_t name_bytes_ = 0;           // of all of them

@@ -134,41 +134,43 @@ bool RefListing::append_block(std::string& out) const {
   return true;
 }
 
-void advertise_refs(const store::RefTable& table, HashAlgorithm algorithm, std::string capabilities, std::string& out) {
-  for (const auto& block : table.blocks) {
+RefAdvertisement::RefAdvertisement(store::RefTablePtr table, HashAlgorithm algorithm, To to, std::string capabilities)
+    : table_(std::move(table)), algorithm_(algorithm), to_(to), capabilities_(std::move(capabilities)) {
+  if (to_ == To::kFetch) add_symrefs();
+  capabilities_ = std::string(1, '\0') + capabilities_ + "\n";
+}
+
+void RefAdvertisement::add_symrefs() {
+  for (const auto& block : table_->blocks) {
     if (block->targets.empty()) continue;
     for (Bytes rest = block->lines; !rest.empty();) {
       const Line line = take_line(rest);
-      if (!line.symref.empty() && capabilities.size() < kSymrefBytesMax) capabilities += joined({" symref=", line.name, ":", line.symref});
+      if (!line.symref.empty() && capabilities_.size() < kSymrefBytesMax) capabilities_ += joined({" symref=", line.name, ":", line.symref});
     }
   }
-  const std::string first_tail = std::string(1, '\0') + capabilities + "\n";
-  bool is_first = true;
-  for (const auto& block : table.blocks) {
-    for (Bytes rest = block->lines; !rest.empty();) {
-      const Line line = take_line(rest);
-      format::append_pkt_line(out, joined({line.id, " ", line.name, is_first ? Bytes(first_tail) : Bytes("\n")}));
-      if (!line.peeled.empty()) format::append_pkt_line(out, joined({line.peeled, " ", line.name, "^{}\n"}));
-      is_first = false;
-    }
-  }
-  if (is_first) format::append_pkt_line(out, ObjectId::null(algorithm).hex() + " capabilities^{}" + first_tail);
-  format::append_flush(out);
 }
 
-void advertise_refs_to_update(const store::RefTable& table, HashAlgorithm algorithm, const std::string& capabilities, std::string& out) {
-  const std::string first_tail = std::string(1, '\0') + capabilities + "\n";
-  bool is_first = true;
-  for (const auto& block : table.blocks) {
-    for (Bytes rest = block->lines; !rest.empty();) {
-      const Line line = take_line(rest);
-      if (!line.symref.empty()) continue;
-      format::append_pkt_line(out, joined({line.id, " ", line.name, is_first ? Bytes(first_tail) : Bytes("\n")}));
-      is_first = false;
-    }
+void RefAdvertisement::append_block(const store::RefBlock& block, std::string& out) {
+  if (block.is_plain && capabilities_.empty()) {
+    out.append(block.lines);
+    return;
   }
-  if (is_first) format::append_pkt_line(out, ObjectId::null(algorithm).hex() + " capabilities^{}" + first_tail);
+  for (Bytes rest = block.lines; !rest.empty();) {
+    const Line line = take_line(rest);
+    if (to_ == To::kUpdate && !line.symref.empty()) continue;
+    format::append_pkt_line(out, joined({line.id, " ", line.name, capabilities_.empty() ? Bytes("\n") : Bytes(capabilities_)}));
+    capabilities_.clear();
+    if (to_ == To::kFetch && !line.peeled.empty()) format::append_pkt_line(out, joined({line.peeled, " ", line.name, "^{}\n"}));
+  }
+}
+
+void RefAdvertisement::next(std::string& out, std::size_t bytes) {
+  const std::size_t start = out.size();
+  while (block_ < table_->blocks.size() && out.size() - start < bytes) append_block(*table_->blocks[block_++], out);
+  if (block_ < table_->blocks.size()) return;
+  if (!capabilities_.empty()) format::append_pkt_line(out, ObjectId::null(algorithm_).hex() + " capabilities^{}" + capabilities_);
   format::append_flush(out);
+  done_ = true;
 }
 
 }  // namespace vexor::protocol

@@ -36,10 +36,26 @@ class RefListing {
   std::size_t block_ = 0;
 };
 
-// Appends the ref advertisement with `capabilities` (symref capabilities are added) and a flush.
-// Spec: gitprotocol-pack "Reference Discovery".
-void advertise_refs(const store::RefTable& table, HashAlgorithm algorithm, std::string capabilities, std::string& out);
-// That of receive-pack: no symrefs, nothing peeled.
-void advertise_refs_to_update(const store::RefTable& table, HashAlgorithm algorithm, const std::string& capabilities, std::string& out);
+// One advertisement of versions 0 and 1, in pieces, with a flush behind it. Spec: gitprotocol-pack "Reference Discovery".
+class RefAdvertisement {
+ public:
+  enum class To { kFetch, kUpdate };  // to who updates: no symrefs, nothing peeled
+  // The symrefs of the table are added to the capabilities of a fetch.
+  RefAdvertisement(store::RefTablePtr table, HashAlgorithm algorithm, To to, std::string capabilities);
+  bool done() const { return done_; }
+  // Appends some `bytes` or more, unless it is done before.
+  void next(std::string& out, std::size_t bytes);
+
+ private:
+  void add_symrefs();
+  void append_block(const store::RefBlock& block, std::string& out);
+
+  store::RefTablePtr table_;
+  HashAlgorithm algorithm_;
+  To to_;
+  std::string capabilities_;  // empty: told
+  std::size_t block_ = 0;
+  bool done_ = false;
+};
 
 }  // namespace vexor::protocol

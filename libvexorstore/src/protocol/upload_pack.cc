@@ -106,6 +106,7 @@ class UploadPack final : public SessionBase {
   Result<void> work() {
     if (packing_) return continue_pack();
     if (listing_) return continue_listing();
+    if (advertisement_) return continue_advertisement();
     if (selecting_) return select_and_begin();
     if (state_ == State::kAdvertise) return advertise();
     while (!finished_ && !packing_ && !selecting_ && !listing_) {
@@ -181,7 +182,7 @@ class UploadPack final : public SessionBase {
           format::append_pkt_line(output_, "# service=git-upload-pack\n");
           format::append_flush(output_);
         }
-        VEXOR_TRY(advertise_v0());
+        return advertise_v0();
       }
     }
     if (options_.advertise_only) finish();
@@ -210,7 +211,16 @@ class UploadPack final : public SessionBase {
         std::string(hash_name(algorithm_)) + " " + std::string(kAgent);
     if (!options_.session_id.empty()) capabilities += " session-id=" + options_.session_id;
     VEXOR_TRY(const auto table, store::ref_table(core_, repository_));
-    advertise_refs(*table, algorithm_, std::move(capabilities), output_);
+    advertisement_.emplace(table, algorithm_, RefAdvertisement::To::kFetch, std::move(capabilities));
+    return continue_advertisement();
+  }
+
+  Result<void> continue_advertisement() {
+    advertisement_->next(output_, kListingPieceBytes);
+    has_work_ = true;
+    if (!advertisement_->done()) return success();
+    advertisement_.reset();
+    if (options_.advertise_only) finish();
     return success();
   }
 
@@ -668,24 +678,13 @@ class UploadPack final : public SessionBase {
   std::size_t judged_commons_ = 0;  // commons when ready() last said no
   pack::FetchSelection selection_;
   std::optional<RefListing> listing_;  // being told
+  std::optional<RefAdvertisement> advertisement_;  // being told
   std::unique_ptr<pack::PackStream> stream_;
   bool selecting_ = false;
   bool packing_ = false;
 };
 
 }  // namespace
-
-int parse_protocol_version(std::string_view git_protocol) {
-  int best = 0;
-  while (!git_protocol.empty()) {
-    const std::size_t colon = git_protocol.find(':');
-    const std::string_view word = git_protocol.substr(0, colon);
-    if (word == "version=1") best = std::max(best, 1);
-    if (word == "version=2") best = std::max(best, 2);
-    git_protocol.remove_prefix(colon == std::string_view::npos ? git_protocol.size() : colon + 1);
-  }
-  return best;
-}
 
 Result<std::unique_ptr<Session>> make_upload_pack(Store& store, const RepositoryInfo& repository,
                                                   const UploadPackOptions& options) {

@@ -1,6 +1,7 @@
 #include "store/ref_table.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "format/pkt_line.h"
 
@@ -13,6 +14,7 @@ namespace {
 constexpr std::uint64_t kRecordsMax = 512;  // of the journal, read to bring a table or a set up to date
 constexpr std::size_t kRecordBytesMax = 1U << 20U;  // of one record
 constexpr std::size_t kBlockBytes = 16 * 1024;
+constexpr std::size_t kPktLengthBytes = 4;  // of a line
 
 // Encodes refs from the cursor's place on.
 class BlockReader {
@@ -34,11 +36,13 @@ class BlockReader {
         more = true;
         break;
       }
+      if (name.starts_with("refs/")) ++block->stored;
       VEXOR_TRY(const format::RefRow row, format::decode_ref_row(repository_.row.algorithm, cursor_->value()));
       VEXOR_TRY(add(name, row, *block));
     }
     VEXOR_TRY(cursor_->status());
     if (!more) block->lines.shrink_to_fit();  // most repositories are one small block
+    block->tips.shrink_to_fit();
     return std::shared_ptr<const RefBlock>(std::move(block));
   }
   std::string next_name() const { return std::string(cursor_->key().substr(prefix_.size())); }
@@ -50,7 +54,7 @@ class BlockReader {
     std::string& line = line_;
     line.clear();
     if (row.symref_target.empty()) {
-      block.tips.push_back({row.id, row.number});
+      block.tips.push_back({static_cast<std::uint32_t>(block.lines.size() + kPktLengthBytes), row.number});
       line.append(row.id.hex()).append(" ").append(name);
       if (row.peeled) line.append(" peeled:").append(row.peeled->hex());
     } else {
@@ -61,7 +65,9 @@ class BlockReader {
       if (!is_shown) return success();
       line.append(target->row.id.hex()).append(" ").append(name).append(" symref-target:").append(row.symref_target);
       if (target->row.peeled) line.append(" peeled:").append(target->row.peeled->hex());
+      block.is_plain = false;
     }
+    if (row.peeled) block.is_plain = false;
     line.push_back('\n');
     format::append_pkt_line(block.lines, line);
     ++block.refs;
@@ -77,13 +83,16 @@ class BlockReader {
 
 void append(std::shared_ptr<const RefBlock> block, RefTable& table) {
   table.refs += block->refs;
+  table.stored += block->stored;
   table.bytes += block->memory_bytes();
   table.blocks.push_back(std::move(block));
 }
 
-std::uint64_t start_of(const ObjectId& id) {
-  ByteReader reader(id.raw());
-  return reader.u64be().value();  // ids are longer
+// The first digits of an id: as many as fit.
+std::uint64_t start_of(Bytes hex) {
+  std::uint64_t out = 0;
+  (void)std::from_chars(hex.data(), hex.data() + 16, out, 16);  // ids are longer
+  return out;
 }
 
 Result<RefTablePtr> read_table(const RepositorySnapshot& repository) {
@@ -141,15 +150,17 @@ std::optional<ObjectNumber> RefTable::find_tip(const ObjectId& id) const {
     for (std::size_t block = 0; block < blocks.size(); ++block) {
       const auto& tips = blocks[block]->tips;
       for (std::size_t tip = 0; tip < tips.size(); ++tip) {
-        places_.push_back({start_of(tips[tip].id), static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(tip)});
+        places_.push_back({start_of(Bytes(blocks[block]->lines).substr(tips[tip].id_at)), static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(tip)});
       }
     }
     std::sort(places_.begin(), places_.end(), before);
   });
-  const Place wanted{start_of(id), 0, 0};
+  const std::string hex = id.hex();
+  const Place wanted{start_of(hex), 0, 0};
   for (auto at = std::lower_bound(places_.begin(), places_.end(), wanted, before); at != places_.end() && at->id_start == wanted.id_start; ++at) {
-    const RefTip& tip = blocks[at->block]->tips[at->tip];
-    if (tip.id == id) return tip.number;
+    const RefBlock& block = *blocks[at->block];
+    const RefTip& tip = block.tips[at->tip];
+    if (Bytes(block.lines).substr(tip.id_at, hex.size()) == hex) return tip.number;
   }
   return std::nullopt;
 }

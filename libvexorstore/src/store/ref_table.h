@@ -2,7 +2,7 @@
 // Kept by generation of the repository's refs; a newer one is made from an older one by the journal: only
 // the blocks of refs that changed are encoded anew. Spec: gitprotocol-v2 "ls-refs".
 //
-// Threads: tables are immutable and shared. Memory: some 140 bytes a ref, at most kTableBytesMax in the cache.
+// Threads: tables are immutable and shared. Memory: some 100 bytes a ref with a name of 30; what StoreCore::ref_tables may hold.
 #pragma once
 
 #include <set>
@@ -12,7 +12,7 @@
 namespace vexor::store {
 
 struct RefTip {
-  ObjectId id;
+  std::uint32_t id_at = 0;  // where its id stands in the lines
   ObjectNumber number = kNoObject;
 };
 
@@ -20,6 +20,8 @@ struct RefBlock {
   std::string first;  // the smallest name it may hold; it ends where the next begins
   std::string lines;  // pkt-lines "ID NAME[ symref-target:TARGET][ peeled:ID]\n"
   std::uint32_t refs = 0;
+  std::uint32_t stored = 0;  // rows below refs/, hidden ones too
+  bool is_plain = true;      // the lines are "ID NAME\n", all of them
   std::vector<std::string> targets;  // of its symrefs
   std::vector<RefTip> tips;          // of the others
   std::size_t memory_bytes() const;
@@ -32,6 +34,7 @@ struct RefTable {
   std::vector<std::shared_ptr<const RefBlock>> blocks;  // the first begins with the empty name
   std::string unborn_head;                              // what HEAD would name; empty: HEAD is born, hidden or no symref
   std::size_t refs = 0;
+  std::size_t stored = 0;  // rows below refs/, hidden ones too
   std::size_t bytes = 0;
 
  private:

@@ -275,15 +275,6 @@ Limits limits_of(const Limits& store, const RepositoryRow& row) {
   return out;
 }
 
-Result<std::uint64_t> count_refs(const RepositorySnapshot& repository, std::uint64_t enough) {
-  std::uint64_t count = 0;
-  const std::string start = format::ref_key(repository.row.number, "refs/");
-  const auto cursor = repository.snapshot->cursor(Family::kRefs);
-  for (cursor->seek(start); cursor->valid() && cursor->key().starts_with(start) && count <= enough; cursor->next()) ++count;
-  VEXOR_TRY(cursor->status());
-  return count;
-}
-
 RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow& row) {
   RepositoryInfo info;
   info.id = row.number;

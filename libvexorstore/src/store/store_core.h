@@ -92,7 +92,7 @@ class LatestCache {
       entries_.erase(found->second);
       by_key_.erase(found);
     }
-    if (bytes > bytes_max_ / 2) return;
+    if (bytes > bytes_max_) return;
     entries_.push_front({key, generation, std::move(value), bytes});
     by_key_.emplace(key, entries_.begin());
     bytes_ += bytes;
@@ -257,8 +257,6 @@ Result<std::optional<RepositoryRow>> find_repository_row(const sys::StorageSnaps
 Result<RepositorySnapshot> open_repository_snapshot(StoreCore& core, RepositoryId id);
 // The store's limits, tightened by what the repository's row says.
 Limits limits_of(const Limits& store, const RepositoryRow& row);
-// Refs below refs/; the walk ends above `enough`.
-Result<std::uint64_t> count_refs(const RepositorySnapshot& repository, std::uint64_t enough);
 RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow& row);
 
 struct NamedRef {

@@ -172,7 +172,8 @@ TEST_F(Purges, who_asked_must_still_be_one_of_the_persons) {
   EXPECT_EQ(approve_purge(*store_, {{"bob", "dan"}, 60}, request, kBob).error().code(), Errc::kRefused);
   const std::uint64_t account = store_->create_account("ann", "correct horse battery", {}).value().id;
   EXPECT_EQ(approval(request, kBob), Errc::kRefused);  // another ann
-  const std::uint64_t second = (close_purge(*store_, kPolicy, request, kAnn), ask({account, "ann"}));
+  ASSERT_TRUE(close_purge(*store_, kPolicy, request, kAnn).has_value());
+  const std::uint64_t second = ask({account, "ann"});
   ASSERT_TRUE(store_->set_disabled("ann", true, {}).has_value());
   EXPECT_EQ(approval(second, kBob), Errc::kRefused);
   ASSERT_TRUE(store_->set_disabled("ann", false, {}).has_value());

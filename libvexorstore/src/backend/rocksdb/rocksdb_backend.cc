@@ -18,6 +18,7 @@
 #include "backend/rocksdb/check_files.h"
 #include "backend/rocksdb/compact_range.h"
 #include "backend/rocksdb/forget_files.h"
+#include "backend/rocksdb/operator_log.h"
 #include "vexorstore/sys/backends.h"
 #include "vexorstore/sys/forgetting.h"
 
@@ -316,10 +317,8 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   db_options.create_missing_column_families = true;
   db_options.max_background_jobs = options.background_jobs;
   db_options.max_open_files = options.open_files_max;
-  db_options.keep_log_file_num = 4;
-  db_options.max_log_file_size = 8U << 20U;
   db_options.max_manifest_file_size = kManifestBytesMax;
-  db_options.info_log_level = rocksdb::WARN_LEVEL;
+  db_options.info_log = std::make_shared<OperatorLog>(directory);
   db_options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
   db_options.max_total_wal_size = 256U << 20U;
   // A closed log that is missing or shorter than it was synced is damage. The end of the last one cannot be told from a torn
