@@ -45,7 +45,8 @@ void Follower::append(NodeId from, const Append& message) {
   promised_ = core_.change.on_its_way() == nullptr || core_.faults.promise_while_candidate;  // P3
   if (promised_) promises_.give(message.incarnation, core_.now + core_.options.lease_ms);
   const auto here = core_.log.log().id_at(message.previous.sequence);
-  if (here != message.previous) {
+  lacks_previous_ = here != message.previous;
+  if (lacks_previous_) {
     answer(samples());
     return;
   }
@@ -118,7 +119,8 @@ void Follower::answer(std::vector<EntryId> samples) {
 
 void Follower::log_written() {
   if (quarantined_ || leader_ == 0 || leader_ == core_.self.id) return;
-  if (answer_due_ || std::min(compared_, core_.log.durable()) > answered_) answer({});
+  if (answer_due_) answer(lacks_previous_ ? samples() : std::vector<EntryId>());
+  else if (std::min(compared_, core_.log.durable()) > answered_) answer({});
 }
 
 void Follower::snapshot_offered(NodeId from, const SnapshotOffer& offer) {

@@ -51,6 +51,7 @@ class Follower {
   Sequence answered_ = 0;  // the last match told
   Millis echo_time_ = 0;
   bool answer_due_ = false;  // until the promise is durable (A2)
+  bool lacks_previous_ = false;  // what the last Append goes on from: the answer tells what there is (L5)
   bool promised_ = false;    // with the last Append
   bool seeding_ = false;
   bool quarantined_ = false;

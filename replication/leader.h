@@ -26,6 +26,11 @@ struct Progress {
   Sequence commit_told = 0;    // with what was sent
   Sequence match_at_beat = 0;  // `match` at the last heartbeat but one: did it move?
   int beats_without_move = 0;
+  // What it is sent again begins with one message; the others follow when that has moved `match`.
+  bool probes = false;
+  bool probe_sent = false;
+  Millis moved_back_at = 0;  // `next`
+  Millis back_wait = 0;      // before it is moved back again; 0: it was not since `match` moved
   Millis heard_at = 0;
   Millis lease_until = 0;  // the promise runs until then, by this node's clock (P1)
   Millis moved_at = 0;     // when `match` grew, or had nothing to grow to
@@ -75,6 +80,7 @@ class Leader {
   struct Confirmation {
     RequestId request;
     Sequence head;
+    Millis since;
   };
 
   Progress* find(NodeId id);
@@ -92,11 +98,12 @@ class Leader {
   void look_answered();
   void send_what_there_is(Progress& member);
   void rewind(Progress& member);
+  void move_back(Progress& member, Sequence next);
   void forget_log(Progress& member);
   bool take_incarnation(Progress& member, const AppendAnswer& message);
   bool needs_copy(const Progress& member) const;
   void offer_copy(const Progress& member);
-  void use_samples(Progress& member, const std::vector<EntryId>& samples);
+  void use_samples(Progress& member, const AppendAnswer& message);
   // leader_commit.cc
   void advance_commit();
   Sequence in_sync_has() const;

@@ -71,6 +71,8 @@ void Leader::forget_log(Progress& member) {
   member.common.reset();
   member.match = member.match_at_beat = member.commit_told = 0;
   member.beats_without_move = 0;
+  member.probes = false;
+  member.back_wait = 0;
   member.next = core_.log.last().sequence + 1;
   member.moved_at = core_.now;
 }
@@ -81,16 +83,32 @@ void Leader::measure(Progress& member) {
   member.shortest_trip.reset();
 }
 
-// What was sent and not answered for two heartbeats is sent again.
+// What was sent and not answered for two heartbeats, and for longer than answers take on this link, is sent again.
 void Leader::rewind(Progress& member) {
   const Sequence last = core_.log.last().sequence;
-  const bool moved = member.match != member.match_at_beat;
+  const bool moved = member.match != member.match_at_beat || member.match == last;
   member.match_at_beat = member.match;
   member.beats_without_move = moved ? 0 : member.beats_without_move + 1;
-  if (member.beats_without_move < 3 || member.match == last) return;
+  const Millis without_move = member.beats_without_move * core_.options.heartbeat_ms;
+  if (member.beats_without_move < 3 || without_move < 2 * member.round_trip.value_or(0)) return;
   member.beats_without_move = 0;
-  member.next = member.match == 0 ? last + 1 : member.match + 1;
-  if (member.next <= core_.log.log().base().sequence) member.next = last + 1;
+  const bool is_unknown = member.match == 0 || member.match < core_.log.log().base().sequence;
+  if (is_unknown) member.next = last + 1;
+  else move_back(member, member.match + 1);
+}
+
+// A6. A member that takes nothing for a while, as rows of an entry are on their way or its link is slow, is not sent the same over and over.
+void Leader::move_back(Progress& member, Sequence next) {
+  if (next >= member.next) {
+    member.next = next;
+    return;
+  }
+  if (member.back_wait > 0 && core_.now - member.moved_back_at < member.back_wait) return;
+  member.back_wait = std::clamp(2 * member.back_wait, core_.options.heartbeat_ms, std::max(core_.options.heartbeat_ms, kMoveBackMaxMs));
+  member.moved_back_at = core_.now;
+  member.next = next;
+  member.probes = true;
+  member.probe_sent = false;
 }
 
 void Leader::send_entries(Progress& member) {
@@ -103,10 +121,11 @@ void Leader::send_what_there_is(Progress& member) {
   while (member.next <= last && member.next - member.match <= kInFlightEntriesMax + 1) {
     // Its log is not known yet: the answer to the heartbeat tells from where on.
     if (member.match == 0 && core_.log.log().base().sequence >= member.next) return;
+    if (member.probes && member.probe_sent) return;
     const Sequence before = member.next;
     send_append(member, member.next, true);
-    if (member.needs_snapshot) return;
-    VEXOR_CHECK(member.next > before);
+    if (member.next == before) return;  // it could not be read
+    member.probe_sent = true;
   }
 }
 
@@ -122,7 +141,7 @@ void Leader::send_append(Progress& member, Sequence first, bool with_entries) {
   if (with_entries) {
     append.entries = log.read(first, kAppendEntriesMax, kAppendBytesMax);
     if (append.entries.empty()) {  // S7
-      member.needs_snapshot = true;
+      member.needs_snapshot = log.is_gone(first);
       return;
     }
     member.next = first + append.entries.size();
@@ -155,14 +174,15 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
     member->needs_snapshot = false;
     if (!member->common) member->common = std::min(message.match.sequence, core_.log.last().sequence);
   } else {
-    use_samples(*member, message.samples);
+    use_samples(*member, message);
   }
   const auto here = core_.log.log().id_at(message.match.sequence);
   if (here == message.match && message.match.sequence > member->match) {  // A3
     member->match = message.match.sequence;
     member->moved_at = core_.now;
-    member->next = std::max(member->next, member->match + 1);
-    member->needs_snapshot = false;
+    member->next = member->probes ? member->match + 1 : std::max(member->next, member->match + 1);
+    member->needs_snapshot = member->probes = false;
+    member->back_wait = 0;
     advance_commit();
     settle();  // a committed one may have waited for this copy (C5)
   }
@@ -170,10 +190,10 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
   send_entries(*member);
 }
 
-void Leader::use_samples(Progress& member, const std::vector<EntryId>& samples) {
+void Leader::use_samples(Progress& member, const AppendAnswer& message) {
   const Log& log = core_.log.log();
   std::optional<Sequence> common;
-  for (const EntryId& sample : samples)
+  for (const EntryId& sample : message.samples)
     if (log.id_at(sample.sequence) == sample)
       common = std::max(common.value_or(0), sample.sequence);
   // An answer from before the member was seeded may come late.
@@ -182,7 +202,9 @@ void Leader::use_samples(Progress& member, const std::vector<EntryId>& samples) 
   member.needs_snapshot = !common;
   member.common = common;
   if (!common) return;
-  member.next = std::max(member.match, *common) + 1;
+  // What was sent before it was moved back is answered so too.
+  if (member.back_wait > 0 && message.echo_time <= member.moved_back_at) return;
+  move_back(member, std::max(member.match, *common) + 1);
   // Too far for entries while nothing is known to match: have the common point compared first.
   if (member.next - member.match > kInFlightEntriesMax) send_append(member, member.next, false);
 }

@@ -134,11 +134,16 @@ void Leader::confirm_head(RequestId request) {
     core_.outputs.push_back(ConfirmOutcome{request, false});
     return;
   }
-  confirmations_.push_back({request, core_.log.last().sequence});
+  confirmations_.push_back({request, core_.log.last().sequence, core_.now});
   settle_confirmations();
 }
 
 void Leader::settle_confirmations() {  // Q4
+  std::erase_if(confirmations_, [&](const Confirmation& confirmation) {
+    if (core_.now - confirmation.since < core_.options.proposal_wait_ms) return false;
+    core_.outputs.push_back(ConfirmOutcome{confirmation.request, false});
+    return true;
+  });
   if (confirmations_.empty() || !may_serve_reads()) return;
   std::erase_if(confirmations_, [&](const Confirmation& confirmation) {
     if (confirmation.head > core_.commit) return false;

@@ -2,6 +2,8 @@
 // Spec: docs/protocol/replication.md, "Timers and limits".
 #pragma once
 
+#include "replication/types.h"
+
 #include <cstddef>
 
 namespace vexor::replication {
@@ -9,6 +11,7 @@ namespace vexor::replication {
 constexpr std::size_t kAppendEntriesMax = 256;
 constexpr std::size_t kAppendBytesMax = 4U << 20;  // of entries' bytes, unless one entry is larger
 constexpr std::size_t kSamplesMax = 72;            // ids in one answer
+constexpr Millis kMoveBackMaxMs = 2000;  // between two times that a member is sent the same entries again
 constexpr std::size_t kInFlightEntriesMax = 1024;  // sent to a member and not answered
 constexpr std::size_t kTailEntriesMax = 4096;      // of a leader, not committed
 constexpr std::size_t kReadsMax = 65536;           // waiting at one member

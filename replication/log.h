@@ -32,6 +32,8 @@ class Log {
   // one. Requires base().sequence < first.
   virtual std::vector<Entry> read(Sequence first, std::size_t entries_max,
                                   std::size_t bytes_max) const = 0;
+  // Of an entry that read() did not give: whether it is gone for good. Else it cannot be read just now.
+  virtual bool is_gone(Sequence /*sequence*/) const { return true; }
   // The largest epoch promised here; as of the last promise(), at start the durable one.
   virtual Epoch promised_epoch() const = 0;
 

@@ -26,6 +26,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kRetry{500};
 constexpr std::chrono::seconds kRetryUnsound{10};
+constexpr const char* kAcceptLossFile = "vexor-accept-loss";  // made by an operator (docs/operations/replication.md)
 
 CopyPlace place_of(const ServerConfig& config) {
   CopyPlace out;
@@ -75,6 +76,17 @@ Result<Admission> admit_newcomer(const ReplicaSettings& settings, const Store& s
   return Admission{"", record.epoch};
 }
 
+// S9. A member's store without its mark, as a checkpoint that was put in its place: nobody can tell what it lacks of what the member has
+// acknowledged. Empty: the set does not count on it, or is made anew from it, or the operator says that it is to take part.
+Result<std::string> why_unmarked_is_refused(const ReplicaSettings& settings, const fs::path& directory) {
+  std::error_code failed;
+  if (fs::remove(directory / kAcceptLossFile, failed)) return std::string();
+  const replication::Record record = wait_for_record(settings).record;
+  const bool is_anew = record.primary == settings.node && record.primary_incarnation == 0 && record.in_sync.size() == 1;
+  if (!record.is_in_sync(settings.node) || is_anew) return std::string();
+  return std::string("the store has lost its mark, and the replica set counts on what it held");
+}
+
 // Why the member must not take part; empty: it may, and has its mark.
 Result<std::string> admit(const ServerConfig& config, OpenStore& opened) {
   const fs::path directory = place_of(config).store;
@@ -82,6 +94,10 @@ Result<std::string> admit(const ServerConfig& config, OpenStore& opened) {
   auto mark = StoreMark::read(directory);
   if (mark.has_error()) return mark.error().message();
   if (mark.value() && opened.store->last_sequence() == 0 && mark.value()->last.sequence > 0) return std::string("the journal is lost");
+  if (member && !mark.value()) {
+    VEXOR_TRY(const std::string why, why_unmarked_is_refused(config.replication, directory));
+    if (!why.empty()) return why;
+  }
   Admission admission;
   if (!member) {
     VEXOR_TRY(admission, admit_newcomer(config.replication, *opened.store));

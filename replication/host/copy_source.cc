@@ -65,7 +65,8 @@ void CopySource::close(NodeId member, std::uint64_t id) {
 }
 
 void CopySource::expire(Millis now) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_, std::try_to_lock);  // a checkpoint takes its time, and the node's thread has none
+  if (!lock) return;
   if (open_ && now - open_->read_at > kCopyIdleMs) remove();
 }
 

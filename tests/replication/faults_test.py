@@ -67,7 +67,7 @@ class FaultsTest(unittest.TestCase):
     def test_each_fault_once_at_the_primary(self):
         for kind in self.kinds():
             self.set.whole()
-            self.fault(kind, self.set.cluster.primary(), SHORT[kind])
+            self.fault(kind, self.set.cluster.leader(), SHORT[kind])
         self.finish()
 
     @unittest.skipUnless(SECONDS, "VEXOR_FAULTS_SECONDS is not set")
@@ -81,7 +81,7 @@ class FaultsTest(unittest.TestCase):
                 self.set.whole(120)
             kind = drawn.choice(sorted(self.kinds()))
             number = drawn.choice([0, 1, 2, 3])
-            node = self.set.cluster.nodes[number] if number else wait_until(self.set.cluster.primary, 60, "somebody leads")
+            node = self.set.cluster.nodes[number] if number else self.set.cluster.leader()
             longest = max(longest, self.fault(kind, node, drawn.uniform(0.2, 8)))
             counts[kind] = counts.get(kind, 0) + 1
             time.sleep(drawn.uniform(0, 4))

@@ -6,7 +6,7 @@ import http.client, os, threading, time
 
 from load import ZERO, RawClient, pkt
 
-CLIENT_SECONDS = 3     # that a client waits for an answer before it turns to the other member
+CLIENT_SECONDS = 5     # that a client waits for an answer before it turns to the other member
 PUSHES_AWAY = 10       # there, before it goes back
 LARGE_SECONDS = 20     # for a large push
 LARGE_BYTES = 5 << 20  # rows of their own, ahead of the record

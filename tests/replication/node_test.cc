@@ -59,6 +59,25 @@ TEST(Node, answers_only_what_is_durable) {
   EXPECT_EQ(std::get<AppendAnswer>(send->message).match, entry.id);
 }
 
+// It says what there is (L5): a leader that heard nothing of it would take the log for empty, and offer a copy.
+TEST(Node, the_first_answer_of_an_epoch_to_what_does_not_fit_says_what_there_is) {
+  Standby follower;
+  const Entry kept = sim::make_entry(3, {}, {1, {}});
+  follower.node.receive(1, kLeader, follower.append({}, {kept}));
+  follower.sync(2);
+  follower.node.take_outputs();
+  Append ahead = follower.append(sim::make_entry(4, kept.id, {2, {}}).id, {});
+  ahead.epoch = 4;
+  follower.node.receive(3, 7, ahead);
+  EXPECT_EQ(find<Send>(follower.node.take_outputs()), nullptr);  // the promise is not durable (A2)
+  follower.sync(4);
+  const auto outputs = follower.node.take_outputs();
+  const Send* send = find<Send>(outputs);
+  ASSERT_NE(send, nullptr);
+  const auto& samples = std::get<AppendAnswer>(send->message).samples;
+  EXPECT_NE(std::find(samples.begin(), samples.end(), kept.id), samples.end());
+}
+
 TEST(Node, divergence_at_or_below_the_commit_is_quarantine) {
   Standby follower;
   const Entry entry = sim::make_entry(3, {}, {1, {}});
@@ -294,6 +313,19 @@ TEST(Node, an_index_asked_for_before_reads_may_be_served_is_told_then) {
     EXPECT_EQ(answer->round, 3U);
   }
   EXPECT_EQ(answers, 1);
+}
+
+TEST(Node, a_head_that_nobody_confirms_is_told_so) {
+  Primary primary;
+  primary.node.propose(2, 71, sim::make_entry(4, {}, {1, {}}));
+  primary.sync(2);
+  primary.node.confirm_head(3, 72);
+  primary.node.tick(3 + Options().proposal_wait_ms - 1);
+  EXPECT_EQ(find<ConfirmOutcome>(primary.node.take_outputs()), nullptr);
+  primary.node.tick(3 + Options().proposal_wait_ms);
+  const auto outputs = primary.node.take_outputs();
+  ASSERT_NE(find<ConfirmOutcome>(outputs), nullptr);
+  EXPECT_FALSE(find<ConfirmOutcome>(outputs)->confirmed);
 }
 
 TEST(Node, a_member_that_asks_for_the_index_is_told_the_commit_with_it) {

@@ -306,8 +306,9 @@ class PurgeTest(unittest.TestCase):
             self.assert_found(other, node.data)
         primary.ctl("fsck", "--all")
         # The chain of records holds: another server leads, and takes pushes.
+        cluster.wait_in_sync()
         primary.stop(signal.SIGKILL)
-        new = wait_until(lambda: cluster.primary(other_than=primary.number), 30, "another one leads")
+        new = wait_until(lambda: cluster.primary(other_than=primary.number), 60, "another one leads")
         work = os.path.join(self.directory, "clone")
         git("clone", "-q", new.url("demo/other"), work)
         git("commit", "-q", "--allow-empty", "-m", "more", cwd=work)

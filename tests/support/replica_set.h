@@ -187,7 +187,7 @@ class ReplicaSet {
     }
   }
   NodeId wait_for_leader(NodeId other_than = 0) {
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 12'000; ++i) {
       for (auto& server : servers_) {
         const auto host = host_of(server->id);
         if (host && server->id != other_than && host->status().takes_pushes) return server->id;
@@ -199,7 +199,7 @@ class ReplicaSet {
   }
   // All that are up have applied all that the leader has.
   bool wait_for_all() {
-    for (int i = 0; i < 4000; ++i) {
+    for (int i = 0; i < 12'000; ++i) {
       const auto leader = host_of(wait_for_leader());
       bool all = leader != nullptr;
       const Sequence last = all ? leader->status().last : 0;

@@ -312,6 +312,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     const store::PoolGate::Pass pass(core.gate(now.row.pool), attempt_index >= kAttemptsTogether);
     const std::uint64_t generation = core.committer->index_generation(now.row.pool);
     const std::uint64_t reign = core.committer->reign();
+    const std::uint64_t withdrawals = core.committer->withdrawals();
     VEXOR_TRY(now, store::open_repository_snapshot(core, repository));
     ObjectReader reader(now.snapshot, now.row.pool, now.row.algorithm, core.options.limits, &core.extents);
     VEXOR_TRY(const SetPtr visible, visible_set(core, now, reader));
@@ -328,6 +329,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     for (const RefCommand& command : tried) attempt.by_name.emplace(command.name, &command);
     store::Change change;
     change.reign = reign;
+    change.withdrawals = withdrawals;  // objects that others brought, and that this push leans on
     change.record.kind = format::OperationKind::kRefTransaction;
     change.record.actor = actor.account;
     change.record.actor_name = actor.name;

@@ -166,6 +166,7 @@ Result<void> Committer::prepare(Change& change, const sys::StorageSnapshot& snap
   if (change.is_recorded) {
     VEXOR_TRY(format::check_journal_record(change.record));
   }
+  if (change.withdrawals && *change.withdrawals != withdrawals()) return Error(Errc::kConflict, "records that were appended are taken back");
   VEXOR_TRY(check(change, snapshot));
   VEXOR_TRY(raise_counter(change, snapshot));
   if (!change.bulk.empty()) {

@@ -37,6 +37,8 @@ struct Change {
   sys::Batch rows;  // object and derived rows, not in the record
   // In which the numbers of the record's objects were reserved (see Committer::reign). In another one: kUnavailable.
   std::uint64_t reign = 0;
+  // As Committer::withdrawals() was before what the change leans on was read; nullopt: it leans on rows of its preconditions only. Another one since: kConflict.
+  std::optional<std::uint64_t> withdrawals;
   // The quarantine row of the record's objects; empty: it has none. Written before when `bulk` is not empty.
   std::string quarantine_row;
   // Files that become visible just before the batch (bulk pushes).
@@ -72,6 +74,8 @@ class Committer {
   // Changes whenever the store begins to follow or to lead. Then rows without a record are swept, and numbers that were
   // reserved may be given out again: whoever writes under a number has asked before it was reserved.
   std::uint64_t reign() const;
+  // Grows whenever appended records may be taken back: their objects, which can be read from the moment they are appended, are gone then.
+  std::uint64_t withdrawals() const;
   // The row of a range of numbers whose files a large push is about to write; synced. Only where changes are
   // taken: a follower's numbers are the primary's. Errors: kUnavailable (also: another reign).
   Result<void> put_quarantine(Bytes key, Bytes row, std::uint64_t reign);
@@ -155,6 +159,7 @@ class Committer {
   Role role_ = Role::kAlone;             // guarded by mutex_; changes while nobody writes
   std::uint64_t epoch_ = 0;              // guarded by mutex_; of the primary
   std::uint64_t reign_ = 0;              // guarded by mutex_; changes while nobody writes
+  std::uint64_t withdrawals_ = 0;        // guarded by mutex_; changes while nobody writes
   LogSink* sink_ = nullptr;              // guarded by mutex_; of the primary
   unsigned asking_ = 0;                  // guarded by mutex_; threads inside sink_->confirm_head()
   LogPosition last_;                     // guarded by mutex_

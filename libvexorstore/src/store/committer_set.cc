@@ -2,6 +2,7 @@
 #include "store/committer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 
 #include "base/check.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kApplyRecordsMax = 256;  // in one batch
 constexpr std::size_t kApplyBytesMax = 16U << 20U;
+constexpr std::chrono::seconds kAppliedWaitMax{60};  // nobody may answer the primary; whoever waits looks again
 constexpr const char* kNotPrimary = "this server is not the primary of its replica set";
 
 Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence, std::size_t* bytes = nullptr) {
@@ -63,6 +65,7 @@ Result<void> Committer::join() {
   const std::lock_guard lock(mutex_);
   role_ = Role::kReplica;
   ++reign_;
+  ++withdrawals_;
   refuse_queue(kNotPrimary);
   return success();
 }
@@ -70,12 +73,17 @@ Result<void> Committer::join() {
 void Committer::wait_applied() {
   std::unique_lock lock(mutex_);
   const std::uint64_t until = last_.sequence;
-  applied_wake_.wait(lock, [&] { return broken_ || role_ != Role::kPrimary || applied_ >= until || last_.sequence < until; });
+  applied_wake_.wait_for(lock, kAppliedWaitMax, [&] { return broken_ || role_ != Role::kPrimary || applied_ >= until || last_.sequence < until; });
 }
 
 std::uint64_t Committer::reign() const {
   const std::lock_guard lock(mutex_);
   return reign_;
+}
+
+std::uint64_t Committer::withdrawals() const {
+  const std::lock_guard lock(mutex_);
+  return withdrawals_;
 }
 
 // To be called by who writes: then the reign does not change.
@@ -148,6 +156,7 @@ Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
   if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
   role_ = Role::kPrimary;
   ++reign_;
+  ++withdrawals_;
   epoch_ = epoch;
   sink_ = &sink;
   return success();
@@ -176,6 +185,7 @@ Result<void> Committer::take_back(const std::function<Result<void>()>& erase, co
       broken_ = true;
       return std::move(done).error();
     }
+    ++withdrawals_;
     last_ = to;
     refuse_appended_after(to.sequence);
     applied_wake_.notify_all();
@@ -191,6 +201,7 @@ void Committer::follow(std::optional<std::uint64_t> sent) {
   if (sent) refuse_appended_after(*sent);
   role_ = Role::kReplica;
   ++reign_;
+  ++withdrawals_;
   epoch_ = 0;
   sink_ = nullptr;
   refuse_queue(kNotPrimary);

@@ -472,6 +472,36 @@ TEST(ReplicaLog, a_primary_takes_back_what_it_gave_to_nobody) {
   expect_sound(*member.store, 1);
 }
 
+// Objects of an appended record can be read, and a push leans on them, until it is taken back.
+TEST(ReplicaLog, a_push_does_not_lean_on_what_was_taken_back) {
+  Member member;
+  lead(member, 1);
+  make_repository(member, {});
+  store::Committer& committer = *member.store->core().committer;
+  const Push push = make_push(std::nullopt, 1, 3, "refs/heads/one", kNone);
+  const std::uint64_t before = committer.withdrawals();
+  bool done = true;
+  std::thread pusher([&] { done = run_push(*member.store, "a/b", push.request); });
+  member.sink.wait_for(2);
+  store::Change leaning;  // a ref that names what that push brought
+  leaning.reign = committer.reign();
+  leaning.withdrawals = before;
+  ASSERT_TRUE(member.log->take_back(1).has_value());
+  pusher.join();
+  EXPECT_FALSE(done);
+  EXPECT_EQ(committer.submit(std::move(leaning)).error().code(), Errc::kConflict);
+  EXPECT_EQ(member.log->last().sequence, 1U);
+  for (const bool again : {false, true}) {  // to follow and to lead again sweeps what has no record
+    store::Change late;
+    late.withdrawals = committer.withdrawals();
+    ASSERT_TRUE(member.log->follow().has_value());
+    lead(member, again ? 2 : 1);
+    EXPECT_EQ(committer.submit(std::move(late)).error().code(), Errc::kConflict);
+  }
+  replicate(member, {}, [&] { EXPECT_TRUE(run_push(*member.store, "a/b", push.request)); });
+  expect_sound(*member.store, 1);
+}
+
 TEST(ReplicaLog, keeps_the_state_of_replication) {
   Member member;
   EXPECT_EQ(member.log->load_state().value(), "");

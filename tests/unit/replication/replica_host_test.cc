@@ -17,12 +17,18 @@ const ObjectId kNone = ObjectId::null(kAlgorithm);
 Options quick() {
   Options options;
   options.heartbeat_ms = 20;
-  options.lease_ms = 200;
-  options.detector_ms = 400;
-  options.member_silence_ms = 400;
-  options.member_lag_ms = 1000;
-  options.offsite_wait_ms = 1000;
+  // A thread that is not scheduled for a second is no fault.
+  options.lease_ms = 2000;
+  options.detector_ms = 4000;
+  options.member_silence_ms = 4000;
+  options.member_lag_ms = 5000;
+  options.offsite_wait_ms = 20000;
   return options;
+}
+
+bool wait_for_standby(ReplicaSet& set) {
+  for (int i = 0; i < 12'000 && set.record().get().record.in_sync.size() < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  return set.record().get().record.in_sync.size() >= 2;
 }
 
 std::string receipt_of_push(Store& store, const Push& push) {
@@ -127,7 +133,7 @@ TEST(ReplicaHost, the_standby_takes_over_and_nothing_acknowledged_is_lost) {
       if (run_push(*set.server(leader).store, "a/b", push.request)) acknowledged[ref] = push.tip;
     }
     // The set needs the standby in sync before it can take over.
-    for (int i = 0; i < 2000 && set.record().get().record.in_sync.size() < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ASSERT_TRUE(wait_for_standby(set));
     const auto began = std::chrono::steady_clock::now();
     set.kill(leader, round % 2 == 0);
     const NodeId next = set.wait_for_leader(leader);
@@ -181,7 +187,7 @@ TEST(ReplicaHost, a_primary_that_was_cut_off_gives_up_its_tail) {
   ASSERT_EQ(set.wait_for_leader(), 1U);
   ASSERT_TRUE(set.server(1).store->create_repository("a/b", {}, {}).has_value());
   ASSERT_TRUE(set.wait_for_all());
-  for (int i = 0; i < 2000 && set.record().get().record.in_sync.size() < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_TRUE(wait_for_standby(set));
   set.server(1).is_cut_off = true;
   bool acknowledged = true;
   std::thread pusher([&] { acknowledged = run_push(*set.server(1).store, "a/b", make_push(std::nullopt, 1, 3, "refs/heads/lost", kNone).request); });
