@@ -90,6 +90,7 @@ class PromotionTest(unittest.TestCase):
         kept = self.head()
         self.cluster.nodes[3].stop(signal.SIGKILL)
         self.assertIn("2 of 3", self.push(self.primary, "lost"))
+        self.cluster.wait_for_all(60)  # both know that it is committed
         third = self.promote()
         self.assertEqual(self.tip(third), kept)
         git("reset", "-q", "--hard", kept, cwd=self.work)
