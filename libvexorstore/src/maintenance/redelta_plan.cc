@@ -97,7 +97,10 @@ Result<bool> RedeltaTask::step(Budget& budget) {
       VEXOR_TRY(write(budget));
       break;
     }
-    case Phase::kDone: return compact_.step(budget);
+    case Phase::kDone: {
+      reader_.reset();  // its snapshot would keep what was replaced
+      return compact_.step(budget);
+    }
   }
   return false;
 }

@@ -1,7 +1,9 @@
 // Re-delta: smaller, the same objects, whatever deltas were there before.
 #include <random>
 
+#include "support/scratch_directory.h"
 #include "support/upkeep.h"
+#include "vexorstore/sys/backends.h"
 
 namespace vexor {
 namespace {
@@ -100,6 +102,26 @@ TEST_F(Redelta, what_was_replaced_leaves_the_files) {
   options.policy->compact_bytes_min = 0;
   ASSERT_TRUE(run_upkeep(*store_, options).has_value());
   EXPECT_EQ(stale(), 0U);
+}
+
+// Really: also no snapshot of the task keeps it.
+TEST_F(Redelta, what_was_replaced_leaves_the_disk) {
+  const ScratchDirectory directory;
+  store_.reset();
+  backend_ = sys::open_rocksdb_backend(directory.path() / "store", {}).value();
+  store_ = open(*backend_);
+  id_ = store_->create_repository("a/b", {}, {}).value().id;
+  history(80, false);
+  const std::string first = format::pool_key(1), end = format::pool_key(2);
+  std::string position;
+  std::uint64_t bytes = 1U << 30U;
+  while (backend_->compact(Family::kExtents, first, end, position, bytes).value()) bytes = 1U << 30U;
+  const std::uint64_t before = backend_->approximate_bytes(Family::kExtents);
+  MaintenanceOptions options = only(MaintenanceTask::kRedelta);
+  options.policy->compact_bytes_min = 0;
+  ASSERT_TRUE(run_upkeep(*store_, options).has_value());
+  EXPECT_LT(backend_->approximate_bytes(Family::kExtents), before / 2);
+  expect_sound(*store_, id_);
 }
 
 TEST_F(Redelta, cached_packs_are_those_of_the_forms) {
