@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks on a running vexord over HTTPS and SSH; docs/security-model.md says which rule each one tries.
 Usage: security_test.py BINARY_DIRECTORY TAMPER_PROGRAM."""
-import base64, gzip, hashlib, http.client, json, os, resource, select, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
+import base64, gzip, hashlib, http.client, json, os, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
 
 TAMPER = os.path.abspath(sys.argv.pop(2))
 from https_test import BINARIES as GIVEN, HttpsTest, PASSWORD, commit, git
@@ -20,7 +20,7 @@ def pkt(text):
 class Daemon:
     """A server with a configuration of its own."""
 
-    def __init__(self, directory, extra="", address="127.0.0.1", login_seconds=60):
+    def __init__(self, directory, extra="", address="127.0.0.1", login_seconds=20):
         self.data = os.path.join(directory, "data")
         os.makedirs(self.data)
         self.address = address
@@ -314,7 +314,7 @@ class SecurityTest(unittest.TestCase):
             except ConnectionError:
                 pass
             raw.close()
-        self.assertLess(time.monotonic() - begun, 30)  # 60 are given by default
+        self.assertLess(time.monotonic() - begun, 18)  # 20 are given elsewhere
         self.assertEqual(server.stop(), 0)
 
     def test_one_stranger_leaves_ssh_to_others(self):
@@ -339,7 +339,7 @@ class SecurityTest(unittest.TestCase):
         self.assertEqual(self.ssh("whoami", identity=self.path("demo-key")).stdout, "demo\n")
         for raw in strangers:
             raw.close()
-        until = time.monotonic() + 30
+        until = time.monotonic() + 15
         while not greeted("127.0.10.1"):  # the places become free as the server sees that they are gone, long before login_seconds_max
             self.assertLess(time.monotonic(), until)
             time.sleep(0.1)
@@ -645,7 +645,6 @@ class SecurityTest(unittest.TestCase):
         time.sleep(0.5)  # the header of `busy` is read
         begun = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        self.assertIn(served.sock, select.select([served.sock, fresh], [], [], 15)[0])  # before the one that has not asked yet
         self.assertEqual(served.sock.recv(100), b"")
         self.assertEqual(fresh.recv(100), b"")
         self.assertLess(time.monotonic() - begun, 15)
