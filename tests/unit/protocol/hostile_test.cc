@@ -4,6 +4,7 @@
 
 #include "format/delta.h"
 #include "pack/object_reader.h"
+#include "support/padded_stream.h"
 #include "support/push_builder.h"
 #include "support/session_run.h"
 #include "vexorstore/maintenance.h"
@@ -40,6 +41,12 @@ class RawPack {
   void entry(format::PackEntryKind kind, std::uint64_t size, const std::string& middle, const std::string& content) {
     format::append_pack_entry_header(bytes_, kind, size);
     bytes_ += middle + compress::deflate(content, 1);
+    ++count_;
+  }
+  // `stream`: what stands for `size` octets.
+  void raw_entry(format::PackEntryKind kind, std::uint64_t size, const std::string& stream) {
+    format::append_pack_entry_header(bytes_, kind, size);
+    bytes_ += stream;
     ++count_;
   }
   void ref_delta(const ObjectId& base, const std::string& delta) { entry(format::PackEntryKind::kRefDelta, delta.size(), std::string(base.raw()), delta); }
@@ -283,6 +290,25 @@ TEST_F(SmallLimits, objects_and_packs_over_the_limit) {
   RawPack tree;
   tree.object(ObjectType::kTree, std::string(2 << 20, 't'));
   refused(push(tree.finish(), first_.tip), "object bytes");
+}
+
+// A reader holds the stream of an object that is not cold; a peer chose how long it is.
+TEST_F(Hostile, a_stream_of_empty_blocks) {
+  constexpr auto kBlob = format::PackEntryKind::kBlob;
+  for (const std::size_t size : {std::size_t{1}, std::size_t{100'000}, std::size_t{3} << 20U}) {
+    const std::string content(size, 'x');
+    RawPack pack;
+    pack.raw_entry(kBlob, size, padded_stream(content, compress::stream_bytes_max(size)));
+    refused(push(pack.finish(), first_.tip), "deflated bytes of an object");
+  }
+  RawPack pack;  // a stream as long as it may be is taken
+  const std::size_t plain = compress::deflate("y", 1).size();
+  std::string stream = padded_stream("y", compress::stream_bytes_max(1) - plain);
+  EXPECT_GT(stream.size() + 5, compress::stream_bytes_max(1));
+  pack.raw_entry(kBlob, 1, stream);
+  const ObjectId tree = pack.object(ObjectType::kTree, tree_entry("100644", "f", hash_object(kAlgorithm, ObjectType::kBlob, "y").value()));
+  const ObjectId commit = pack.commit(tree);
+  EXPECT_NE(push(pack.finish(), commit).find("ok refs/heads/evil"), std::string::npos);
 }
 
 TEST_F(SmallLimits, a_lying_count_and_a_wrong_checksum) {
