@@ -1,5 +1,6 @@
 // Checking the commands of a push and committing it.
 #include <algorithm>
+#include <limits>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -156,13 +157,15 @@ Result<format::RefChange> make_change(Attempt& attempt, const RefCommand& comman
   return change;
 }
 
-// Tips with many ancestors among the other tips go last, so that theirs are built upon.
+// Deletes go first: whether a new ref has a place depends on which of them are refused. Of the others, tips with many
+// ancestors among the other tips go last, so that theirs are built upon.
 Result<std::vector<std::size_t>> command_order(Attempt& attempt) {
   std::vector<std::pair<std::int64_t, std::size_t>> order;
   for (std::size_t i = 0; i < attempt.commands.size(); ++i) {
-    std::int64_t time = 0;
+    std::int64_t time = std::numeric_limits<std::int64_t>::min();
     const RefCommand& command = attempt.commands[i];
     if (!command.new_id.is_null()) {
+      time = 0;
       VEXOR_TRY(auto number, attempt.source.find(command.new_id));
       for (int steps = 0; number && attempt.source.allowed(*number) && steps < 8; ++steps) {
         VEXOR_TRY(const ObjectType type, attempt.source.type(*number));
