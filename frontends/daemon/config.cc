@@ -102,6 +102,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"limits", "delta_depth_max", "deltas upon deltas", &l.delta_depth_max},
       {"limits", "resolve_bytes_max", "inflated bytes of all objects of one push", &l.resolve_bytes_max},
       {"limits", "tree_depth_max", "trees in trees, and tags of tags", &l.tree_depth_max},
+      {"limits", "commit_parents_max", "parents of one commit", &l.commit_parents_max},
+      {"limits", "parents_per_push_max", "parents of all commits of one push", &l.parents_per_push_max},
       {"limits", "refs_per_repository_max", "refs in one repository", &l.refs_per_repository_max},
       {"limits", "ref_updates_per_push_max", "refs changed by one push", &l.ref_updates_per_push_max},
       {"limits", "ref_name_bytes_per_push_max", "bytes of all ref names of a push", &l.ref_name_bytes_per_push_max},

@@ -22,6 +22,8 @@ struct Limits {
   std::uint32_t delta_depth_max = 4095;                 // longest chain accepted from a client
   std::uint64_t resolve_bytes_max = 4ULL << 40;         // sum of all inflated objects of a push
   std::uint32_t tree_depth_max = 2048;
+  std::uint32_t commit_parents_max = 65535;             // of one commit
+  std::uint32_t parents_per_push_max = 8'000'000;       // of all commits of a push
   std::uint32_t refs_per_repository_max = 2'000'000;
   std::uint32_t ref_updates_per_push_max = 500'000;
   std::uint64_t ref_name_bytes_per_push_max = 64ULL << 20;    // all names of a push

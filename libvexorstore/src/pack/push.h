@@ -36,6 +36,7 @@ class PushSource : public ObjectSource {
   Result<SetPtr> stored_set(ObjectNumber number) override;
 
   // The row of a commit that the pack holds; stays as long as this.
+  // Errors: kLimitExceeded (too many parents), kProtocol (a parent that is no commit).
   Result<const GraphRow*> pushed_graph(ObjectNumber commit);
   // The same if it was asked for before, else null; these three only read.
   const GraphRow* known_graph(ObjectNumber commit) const;
@@ -84,6 +85,7 @@ class PushSource : public ObjectSource {
   std::unordered_map<ObjectNumber, std::uint32_t> known_entries_;  // stored number -> entry
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
+  std::uint64_t parents_ = 0;  // of all of graph_cache_
   std::map<ObjectNumber, BitmapRow> bitmaps_;  // each on the nearest row below it
   Roaring stored_tips_;  // of bitmaps_: those whose row is in the store
   std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded

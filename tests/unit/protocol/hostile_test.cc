@@ -158,6 +158,8 @@ class SmallLimits : public Hostile {
     limits_.wants_max = limits_.haves_max = limits_.shallow_lines_max = limits_.ref_prefixes_max = limits_.object_info_max = 10;
     limits_.ref_updates_per_push_max = 2000;
     limits_.filter_visits_max = 1000;
+    limits_.commit_parents_max = 100;
+    limits_.parents_per_push_max = 1000;
   }
 };
 
@@ -361,6 +363,28 @@ TEST_F(Hostile, git_bomb_costs_its_objects_not_its_paths) {
   // A sparse filter looks at paths: it stops at its limit and says so.
   EXPECT_NE(fetch(fetch_request({"want " + tip.hex(), "filter sparse:oid=" + patterns.hex(), "done"})).find("too many trees"), std::string::npos);
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60));
+}
+
+// Each parent is held, and walked; a delta makes another commit with as many for a few octets.
+TEST_F(SmallLimits, parents) {
+  const auto parents = [&](int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += "parent " + first_.tip.hex() + "\n";
+    return out;
+  };
+  RawPack pack;
+  const ObjectId tree = pack.object(ObjectType::kTree, "");
+  const ObjectId one = pack.commit(tree, parents(101));
+  refused(push(pack.finish(), one), "parents of a commit 101 over 100");
+  RawPack many;
+  many.object(ObjectType::kTree, "");
+  ObjectId tip = first_.tip;
+  for (int i = 0; i < 11; ++i) tip = many.commit(tree, "parent " + tip.hex() + "\n" + parents(95));
+  refused(push(many.finish(), tip), "parents of the commits of a push over 1000");
+  RawPack few;
+  few.object(ObjectType::kTree, "");
+  tip = few.commit(tree, parents(100));
+  EXPECT_NE(push(few.finish(), tip).find("ok refs/heads/evil"), std::string::npos);
 }
 
 TEST_F(SmallLimits, lines_over_their_limits) {
