@@ -119,6 +119,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"limits", "filter_pattern_bytes_max", "bytes of the blob of sparse:oid", &l.filter_pattern_bytes_max},
       {"limits", "filter_patterns_max", "patterns in the blob of sparse:oid", &l.filter_patterns_max},
       {"limits", "filter_visits_max", "trees that one sparse:oid visits", &l.filter_visits_max},
+      {"limits", "filter_path_bytes_max", "bytes of one path that a sparse:oid looks at", &l.filter_path_bytes_max},
+      {"limits", "filter_work_max", "bytes of the patterns of a sparse:oid times bytes of the paths they are tried on", &l.filter_work_max},
       {"limits", "object_info_max", "ids in one object-info command", &l.object_info_max},
       {"limits", "request_header_lines_max", "capability lines of one command", &l.request_header_lines_max},
       {"limits", "ingest_memory_bytes", "bytes of delta bases held by one push", &l.ingest_memory_bytes},

@@ -160,6 +160,7 @@ class SmallLimits : public Hostile {
     limits_.filter_visits_max = 1000;
     limits_.commit_parents_max = 100;
     limits_.parents_per_push_max = 1000;
+    limits_.filter_work_max = 1'000'000;
   }
 };
 
@@ -385,6 +386,52 @@ TEST_F(SmallLimits, parents) {
   few.object(ObjectType::kTree, "");
   tip = few.commit(tree, parents(100));
   EXPECT_NE(push(few.finish(), tip).find("ok refs/heads/evil"), std::string::npos);
+}
+
+class SparseFilter : public SmallLimits {
+ protected:
+  // A fetch with the patterns of all of `root`.
+  std::string fetch_sparse(RawPack& pack, const std::string& root, const std::string& patterns = "/a/\n", const std::string& ref = "refs/heads/evil") {
+    const ObjectId blob = pack.object(ObjectType::kBlob, patterns);
+    const ObjectId tip = pack.commit(pack.object(ObjectType::kTree, root + tree_entry("100644", "z", blob)));
+    const std::string answer = push(pack.finish(), tip, "a/b", ref);
+    EXPECT_NE(answer.find("ok " + ref), std::string::npos) << answer.substr(0, 300);
+    return fetch(fetch_request({"want " + tip.hex(), "filter sparse:oid=" + blob.hex(), "done"}));
+  }
+};
+
+TEST_F(SparseFilter, long_paths) {
+  RawPack pack;
+  const ObjectId file = pack.object(ObjectType::kBlob, "x");
+  ObjectId tree = pack.object(ObjectType::kTree, tree_entry("100644", "f", file));
+  for (int i = 0; i < 4; ++i) tree = pack.object(ObjectType::kTree, tree_entry("40000", std::string(20'000, 'n'), tree));
+  limits_.filter_work_max = Limits().filter_work_max;
+  reopen();
+  refused_text(fetch_sparse(pack, tree_entry("40000", "d", tree)), "path bytes of the sparse filter 80005 over 65536");
+}
+
+TEST_F(SparseFilter, long_paths_that_wait) {
+  RawPack pack;
+  const ObjectId leaf = pack.object(ObjectType::kTree, tree_entry("100644", "f", pack.object(ObjectType::kBlob, "x")));
+  std::string many;
+  for (int i = 1000; i < 2200; ++i) many += tree_entry("40000", std::to_string(i), leaf);
+  const ObjectId tree = pack.object(ObjectType::kTree, tree_entry("40000", std::string(60'000, 'n'), pack.object(ObjectType::kTree, many)));
+  limits_.filter_work_max = Limits().filter_work_max;
+  limits_.filter_visits_max = Limits().filter_visits_max;
+  reopen();
+  refused_text(fetch_sparse(pack, tree_entry("40000", "d", tree)), "the sparse filter has too long paths to visit");
+}
+
+TEST_F(SparseFilter, many_patterns_on_many_paths) {
+  RawPack pack;
+  std::string many;
+  const ObjectId file = pack.object(ObjectType::kBlob, "x");
+  for (int i = 1000; i < 1100; ++i) many += tree_entry("100644", std::to_string(i) + "-of-a-file", file);
+  std::string patterns;
+  for (int i = 0; i < 100; ++i) patterns += "/not-this-one-" + std::to_string(i) + "*\n";
+  EXPECT_NE(fetch_sparse(pack, tree_entry("40000", "d", pack.object(ObjectType::kTree, many))).find("PACK"), std::string::npos);
+  RawPack again;
+  refused_text(fetch_sparse(again, tree_entry("40000", "d", again.object(ObjectType::kTree, many)), patterns, "refs/heads/more"), "tries its patterns on too many paths");
 }
 
 TEST_F(SmallLimits, lines_over_their_limits) {
