@@ -50,6 +50,7 @@ class PushSource : public ObjectSource {
   bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
   // Makes the bitmap row of a tip and remembers it. The set must hold `tip`; `nearest` is a stored set
   // that it holds (kNoObject: none), which the row builds on. `is_mark`: the next rows stand on it and no deeper.
+  // Large rows are made up to `ingest_memory_bytes` of all; without one a tip is walked from what is below it.
   Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest, bool is_mark);
 
   // Hands the sets of the new tips to the store's cache. Only after the commit: a set there stands for
@@ -87,6 +88,7 @@ class PushSource : public ObjectSource {
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
   std::uint64_t parents_ = 0;  // of all of graph_cache_
   std::map<ObjectNumber, BitmapRow> bitmaps_;  // each on the nearest row below it
+  std::uint64_t bitmap_bytes_ = 0;            // of them
   Roaring stored_tips_;  // of bitmaps_: those whose row is in the store
   std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded
   std::uint64_t tip_set_bytes_ = 0;
