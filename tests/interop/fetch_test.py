@@ -74,6 +74,10 @@ class FetchTest(unittest.TestCase):
         git("commit", "-q", "-m", "patterns", cwd=source)
         git("tag", "blob", "HEAD:patterns", cwd=source)
         git("tag", "-a", "-m", "a tree", "tree", "HEAD:a", cwd=source)
+        # What only a tag names, and a tag of that tag.
+        key = git("hash-object", "-w", "--stdin", cwd=source, stdin="a key in no tree\n").stdout.strip()
+        git("tag", "-a", "-m", "k", "key", key, cwd=source)
+        git("tag", "-a", "-m", "k of k", "key-again", "key", cwd=source)
         return source
 
     def urls(self, name="all"):

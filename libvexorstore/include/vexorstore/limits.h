@@ -22,6 +22,8 @@ struct Limits {
   std::uint32_t delta_depth_max = 4095;                 // longest chain accepted from a client
   std::uint64_t resolve_bytes_max = 4ULL << 40;         // sum of all inflated objects of a push
   std::uint32_t tree_depth_max = 2048;
+  std::uint32_t commit_parents_max = 65535;             // of one commit
+  std::uint32_t parents_per_push_max = 8'000'000;       // of all commits of a push
   std::uint32_t refs_per_repository_max = 2'000'000;
   std::uint32_t ref_updates_per_push_max = 500'000;
   std::uint64_t ref_name_bytes_per_push_max = 64ULL << 20;    // all names of a push
@@ -38,6 +40,8 @@ struct Limits {
   std::uint64_t filter_pattern_bytes_max = 1ULL << 20;  // the blob of one sparse:oid
   std::uint32_t filter_patterns_max = 4096;
   std::uint32_t filter_visits_max = 4'000'000;          // (tree, path) pairs of one sparse:oid
+  std::uint32_t filter_path_bytes_max = 65536;          // one path that a sparse:oid looks at
+  std::uint64_t filter_work_max = 1'000'000'000'000;    // octets of its patterns times octets of paths
   std::uint32_t object_info_max = 100'000;              // ids in one object-info command
   std::uint32_t request_header_lines_max = 256;         // capability lines of one v2 command
   std::uint64_t ingest_memory_bytes = 256ULL << 20;     // delta bases held while resolving

@@ -11,6 +11,11 @@
 
 namespace vexor::compress {
 
+// The most octets that a stream of `inflated_bytes` may take. zlib adds 5 for each 16 KiB at worst, and no compressor
+// an eighth; a peer can put any number of empty blocks between, which whoever reads the stream would hold.
+constexpr std::uint64_t kStreamSlackBytes = 64U << 10U;
+constexpr std::uint64_t stream_bytes_max(std::uint64_t inflated_bytes) { return inflated_bytes + inflated_bytes / 8 + kStreamSlackBytes; }
+
 // Inflates one stream in pieces. One thread at a time.
 class Inflater {
  public:

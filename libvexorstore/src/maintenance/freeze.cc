@@ -141,6 +141,8 @@ class FreezeTask final : public PoolTask {
     for (const format::ExtentObject& object : scan.header().objects) contents += object.entry_bytes;
     const bool is_full = scan.header().is_cold && contents >= format::kColdContentsTarget / 2;
     if (is_full || contents > format::kColdContentsMax) return std::optional<Loose>();
+    // Taken in before streams had a bound: it would be held as a whole.
+    if (scan.is_chunked() && scan.header().payload_bytes > compress::stream_bytes_max(contents)) return std::optional<Loose>();
     Loose out;
     out.key = std::string(scan.key());
     out.row = std::string(scan.value());

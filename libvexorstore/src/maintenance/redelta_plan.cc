@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "compress/zlib_stream.h"
 #include "format/object_parse.h"
 #include "maintenance/redelta.h"
 #include "pack/reachability_walker.h"
@@ -203,7 +204,8 @@ Result<void> RedeltaTask::scan(Budget& budget) {
     ObjectNumber number = scan.first();
     for (const format::ExtentObject& object : scan.header().objects) {
       if (!object.is_absent) {
-        const bool candidate = !is_cold && reached_.contains(number) && object.object_bytes <= candidate_bytes_max && object.payload_bytes < UINT32_MAX;
+        const bool is_bounded = object.payload_bytes < UINT32_MAX && object.payload_bytes <= compress::stream_bytes_max(object.entry_bytes);
+        const bool candidate = !is_cold && reached_.contains(number) && object.object_bytes <= candidate_bytes_max && is_bounded;
         const unsigned flags = static_cast<unsigned>(object.type) | ObjectTable::kIsPresent;
         objects_.flags[number] = static_cast<std::uint8_t>(candidate ? flags | ObjectTable::kIsCandidate : flags);
         objects_.bytes[number] = saturated(object.object_bytes);

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "base/hex.h"
+#include "crypto/digest.h"
 #include "format/object_parse.h"
 #include "format/path_pattern.h"
 
@@ -16,6 +17,8 @@ namespace {
 constexpr std::uint32_t kModeTree = 0040000;
 constexpr std::uint32_t kModeGitlink = 0160000;
 constexpr std::uint32_t kModeTypeMask = 0170000;
+constexpr std::uint64_t kPendingPathBytesMax = 64U << 20U;  // of the trees that a sparse filter has still to visit
+constexpr std::size_t kVisitBytes = 16;                     // of a digest: who finds two paths with one gets more objects
 
 // git's size syntax: digits and an optional k, m or g.
 std::optional<std::uint64_t> parse_size(std::string_view text) {
@@ -89,6 +92,55 @@ Result<void> parse_into(std::string_view spec, const Limits& limits, unsigned ne
   out.push_back(std::move(term));
   return success();
 }
+
+// What a sparse filter saw and has still to visit. Paths are as many and as long as whoever pushed them chose, so what
+// is held and what is done have limits.
+class SparseVisits {
+ public:
+  struct Item {
+    ObjectNumber tree;
+    std::string path;
+    bool matched;
+  };
+  SparseVisits(const Limits& limits, std::uint64_t pattern_bytes) : limits_(limits), pattern_bytes_(pattern_bytes) {}
+
+  // A tree that was visited so already is passed over.
+  Result<void> add(Item item) {
+    std::string key = item.path;
+    key.push_back(item.matched ? '\1' : '\0');
+    put_u32be(key, item.tree);
+    if (!seen_.insert(blake2b_256(key).substr(0, kVisitBytes)).second) return success();
+    if (seen_.size() > limits_.filter_visits_max) return Error(Errc::kLimitExceeded, "the sparse filter visits too many trees");
+    pending_bytes_ += item.path.size();
+    if (pending_bytes_ > kPendingPathBytesMax) return Error(Errc::kLimitExceeded, "the sparse filter has too long paths to visit");
+    pending_.push_back(std::move(item));
+    return success();
+  }
+  std::optional<Item> next() {
+    if (pending_.empty()) return std::nullopt;
+    std::optional<Item> out(std::move(pending_.back()));
+    pending_.pop_back();
+    pending_bytes_ -= out->path.size();
+    return out;
+  }
+  // Before the patterns are tried on a path of so many octets; 0: they are not, but an entry was looked at.
+  Result<void> spend(std::uint64_t path_bytes) {
+    if (path_bytes > limits_.filter_path_bytes_max) {
+      return Error(Errc::kLimitExceeded, "path bytes of the sparse filter " + std::to_string(path_bytes) + " over " + std::to_string(limits_.filter_path_bytes_max));
+    }
+    work_ += pattern_bytes_ * path_bytes + 1;
+    if (work_ > limits_.filter_work_max) return Error(Errc::kLimitExceeded, "the sparse filter tries its patterns on too many paths");
+    return success();
+  }
+
+ private:
+  const Limits& limits_;
+  const std::uint64_t pattern_bytes_;
+  std::unordered_set<std::string> seen_;  // digests of path, tree and whether the path matched
+  std::vector<Item> pending_;
+  std::uint64_t pending_bytes_ = 0;  // of their paths
+  std::uint64_t work_ = 0;
+};
 
 class FilterRun {
  public:
@@ -227,35 +279,20 @@ class FilterRun {
     const auto patterns = format::PathPatterns::parse(*text, reader_.limits().filter_patterns_max);
     if (!patterns) return Error(Errc::kLimitExceeded, "too many patterns in the sparse blob");
     Roaring kept;
-    std::unordered_set<std::string> seen;
-    struct Item {
-      ObjectNumber tree;
-      std::string path;
-      bool matched;
-    };
-    std::vector<Item> stack;
-    const auto visit = [&](ObjectNumber tree, std::string path, bool matched) -> Result<void> {
-      if (!send_.contains(tree)) return success();
-      std::string key = path;
-      key.push_back(matched ? '\1' : '\0');
-      put_u32be(key, tree);
-      if (!seen.insert(std::move(key)).second) return success();
-      if (seen.size() > reader_.limits().filter_visits_max) return Error(Errc::kLimitExceeded, "the sparse filter visits too many trees");
-      stack.push_back({tree, std::move(path), matched});
-      return success();
-    };
+    SparseVisits visits(reader_.limits(), text->size());
     const auto walk = [&](ObjectNumber root) -> Result<void> {
-      VEXOR_TRY(visit(root, std::string(), false));
-      while (!stack.empty()) {
-        const Item item = std::move(stack.back());
-        stack.pop_back();
-        VEXOR_TRY(each_entry(item.tree, [&](const format::TreeEntry& entry, ObjectNumber number) -> Result<void> {
+      if (send_.contains(root)) {
+        VEXOR_TRY(visits.add({root, {}, false}));
+      }
+      while (const auto item = visits.next()) {
+        VEXOR_TRY(each_entry(item->tree, [&](const format::TreeEntry& entry, ObjectNumber number) -> Result<void> {
           const bool is_tree = (entry.mode & kModeTypeMask) == kModeTree;
-          if (!is_tree && kept.contains(number)) return success();
-          std::string path = item.path.empty() ? std::string(entry.name) : item.path + "/" + std::string(entry.name);
-          const bool matched = patterns->match(path, is_tree).value_or(item.matched);
-          if (is_tree) return visit(number, std::move(path), matched);
-          if (matched) kept.add(number);
+          if (!is_tree && kept.contains(number)) return visits.spend(0);
+          VEXOR_TRY(visits.spend(item->path.size() + 1 + entry.name.size()));
+          std::string path = item->path.empty() ? std::string(entry.name) : item->path + "/" + std::string(entry.name);
+          const bool matched = patterns->match(path, is_tree).value_or(item->matched);
+          if (is_tree && send_.contains(number)) return visits.add({number, std::move(path), matched});
+          if (!is_tree && matched) kept.add(number);
           return success();
         }));
       }

@@ -127,6 +127,8 @@ Result<std::string> ObjectReader::inflate(const StoredEntry& entry) const {
   }
   if (entry.is_inflated) return std::string(entry.payload);
   if (!entry.chunked) return compress::inflate_exact(entry.payload, entry.object.entry_bytes);
+  // Taken in before streams had a bound: never as a whole.
+  if (entry.object.payload_bytes > compress::stream_bytes_max(entry.object.entry_bytes)) return inflate_in_pieces(entry);
   std::string joined(entry.payload);
   for (std::uint32_t index = 1; joined.size() < entry.object.payload_bytes; ++index) {
     VEXOR_TRY(const auto more, chunk(entry.number, index));
@@ -173,6 +175,21 @@ Result<void> ObjectReader::stream(ObjectNumber number, const std::function<Resul
     return sink(*content);
   }
   if (entry.is_inflated) return sink(entry.payload);
+  return inflate_to(entry, sink);
+}
+
+Result<std::string> ObjectReader::inflate_in_pieces(const StoredEntry& entry) const {
+  std::string out;
+  VEXOR_TRY(inflate_to(entry, [&](Bytes piece) -> Result<void> {
+    if (piece.size() > entry.object.entry_bytes - out.size()) return Error(Errc::kCorrupt, "a zlib stream does not yield its size");
+    out.append(piece);
+    return success();
+  }));
+  if (out.size() != entry.object.entry_bytes) return Error(Errc::kCorrupt, "a zlib stream does not yield its size");
+  return out;
+}
+
+Result<void> ObjectReader::inflate_to(const StoredEntry& entry, const std::function<Result<void>(Bytes)>& sink) const {
   compress::Inflater inflater;
   std::string room(kPieceBytes, '\0');
   Bytes input = entry.payload;
@@ -186,7 +203,7 @@ Result<void> ObjectReader::stream(ObjectNumber number, const std::function<Resul
     }
     if (step.state == compress::Inflater::State::kDone) return success();
     if (!input.empty() || step.produced == room.size()) continue;
-    VEXOR_TRY(more, chunk(number, ++index));
+    VEXOR_TRY(more, chunk(entry.number, ++index));
     if (!more) return Error(Errc::kCorrupt, "a chunk of a large object is missing");
     input = more->bytes();
   }

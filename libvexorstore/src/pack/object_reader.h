@@ -75,6 +75,8 @@ class ObjectReader {
   Result<ExtentPtr> search(ObjectNumber number);
   void keep(const ExtentPtr& extent);
   Result<std::string> inflate(const StoredEntry& entry) const;
+  Result<std::string> inflate_in_pieces(const StoredEntry& entry) const;
+  Result<void> inflate_to(const StoredEntry& entry, const std::function<Result<void>(Bytes)>& sink) const;
 
   store::SnapshotPtr snapshot_;
   PoolId pool_;

@@ -151,10 +151,7 @@ Result<std::size_t> PackReceiver::take_whole_payload(Bytes input) {
   produced_ = entry.entry_bytes;
   inflated_total_ += produced_;
   if (inflated_total_ > limits_.resolve_bytes_max) return Error(Errc::kLimitExceeded, "inflated bytes of a push");
-  const Bytes raw = input.substr(0, *used);
-  checksum_.update(raw);
-  entry.payload_bytes = raw.size();
-  VEXOR_TRY(spool_.append(raw));
+  VEXOR_TRY(take_raw(input.substr(0, *used)));
   VEXOR_TRY(end_entry());
   return *used;
 }
@@ -186,10 +183,7 @@ Result<std::size_t> PackReceiver::take_payload(Bytes input) {
     }
     const bool done = step.state == compress::Inflater::State::kDone;
     if (done || (used == input.size() && step.produced < kPieceBytes)) {
-      const Bytes raw = input.substr(0, used);
-      checksum_.update(raw);
-      entry.payload_bytes += raw.size();
-      VEXOR_TRY(spool_.append(raw));
+      VEXOR_TRY(take_raw(input.substr(0, used)));
       if (done) {
         VEXOR_TRY(end_entry());
       }
@@ -197,6 +191,16 @@ Result<std::size_t> PackReceiver::take_payload(Bytes input) {
     }
     if (step.consumed == 0 && step.produced == 0) return Error(Errc::kProtocol, "pack: a stream that does not go on");
   }
+}
+
+// Of the entry's stream, as it came.
+Result<void> PackReceiver::take_raw(Bytes raw) {
+  PushEntry& entry = entries_.back();
+  entry.payload_bytes += raw.size();
+  const std::uint64_t bytes_max = compress::stream_bytes_max(entry.entry_bytes);
+  if (entry.payload_bytes > bytes_max) return Error(Errc::kLimitExceeded, limit_text("deflated bytes of an object", entry.payload_bytes, bytes_max));
+  checksum_.update(raw);
+  return spool_.append(raw);
 }
 
 Result<void> PackReceiver::end_entry() {

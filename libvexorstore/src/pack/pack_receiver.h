@@ -59,6 +59,7 @@ class PackReceiver {
   Result<std::size_t> begin_entry(Bytes input);
   Result<std::size_t> take_whole_payload(Bytes input);
   Result<std::size_t> take_payload(Bytes input);
+  Result<void> take_raw(Bytes raw);
   Result<void> end_entry();
   Result<void> end_pack();
   Result<void> check_object(ObjectType type, Bytes content, const ObjectId& id);

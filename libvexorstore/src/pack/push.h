@@ -36,6 +36,7 @@ class PushSource : public ObjectSource {
   Result<SetPtr> stored_set(ObjectNumber number) override;
 
   // The row of a commit that the pack holds; stays as long as this.
+  // Errors: kLimitExceeded (too many parents), kProtocol (a parent that is no commit).
   Result<const GraphRow*> pushed_graph(ObjectNumber commit);
   // The same if it was asked for before, else null; these three only read.
   const GraphRow* known_graph(ObjectNumber commit) const;
@@ -49,6 +50,7 @@ class PushSource : public ObjectSource {
   bool allowed(ObjectNumber number) const { return visible_->contains(number) || pushed_.contains(number); }
   // Makes the bitmap row of a tip and remembers it. The set must hold `tip`; `nearest` is a stored set
   // that it holds (kNoObject: none), which the row builds on. `is_mark`: the next rows stand on it and no deeper.
+  // Large rows are made up to `ingest_memory_bytes` of all; without one a tip is walked from what is below it.
   Result<void> add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set, ObjectNumber nearest, bool is_mark);
 
   // Hands the sets of the new tips to the store's cache. Only after the commit: a set there stands for
@@ -84,7 +86,9 @@ class PushSource : public ObjectSource {
   std::unordered_map<ObjectNumber, std::uint32_t> known_entries_;  // stored number -> entry
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
+  std::uint64_t parents_ = 0;  // of all of graph_cache_
   std::map<ObjectNumber, BitmapRow> bitmaps_;  // each on the nearest row below it
+  std::uint64_t bitmap_bytes_ = 0;            // of them
   Roaring stored_tips_;  // of bitmaps_: those whose row is in the store
   std::unordered_map<ObjectNumber, SetPtr> tip_sets_;  // of some of bitmaps_, bounded
   std::uint64_t tip_set_bytes_ = 0;

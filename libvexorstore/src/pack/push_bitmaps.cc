@@ -19,6 +19,8 @@ constexpr std::size_t kRowsOfLargePush = 64;
 // readers refuse.
 constexpr std::uint32_t kRowsAboveMax = 4;
 constexpr std::uint32_t kRowsBelowMax = 20;
+// Rows of so many octets are always made: long histories have many, and those of ref_updates_per_push_max refs take 128 MB.
+constexpr std::uint64_t kSmallRowBytes = 256;
 
 }  // namespace
 
@@ -44,6 +46,9 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set,
   }
   if (row.base == kNoObject) row.additions = *set;
   row.additions.runOptimize();
+  const std::uint64_t bytes = row.additions.getSizeInBytes(false);
+  if (bytes > kSmallRowBytes && bitmap_bytes_ + bytes > reader_.limits().ingest_memory_bytes) return success();
+  bitmap_bytes_ += bytes;
   bitmaps_.emplace(tip, std::move(row));
   keep_set(tip, std::move(set));
   return success();

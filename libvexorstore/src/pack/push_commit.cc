@@ -1,5 +1,6 @@
 // Checking the commands of a push and committing it.
 #include <algorithm>
+#include <limits>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -156,13 +157,15 @@ Result<format::RefChange> make_change(Attempt& attempt, const RefCommand& comman
   return change;
 }
 
-// Tips with many ancestors among the other tips go last, so that theirs are built upon.
+// Deletes go first: whether a new ref has a place depends on which of them are refused. Of the others, tips with many
+// ancestors among the other tips go last, so that theirs are built upon.
 Result<std::vector<std::size_t>> command_order(Attempt& attempt) {
   std::vector<std::pair<std::int64_t, std::size_t>> order;
   for (std::size_t i = 0; i < attempt.commands.size(); ++i) {
-    std::int64_t time = 0;
+    std::int64_t time = std::numeric_limits<std::int64_t>::min();
     const RefCommand& command = attempt.commands[i];
     if (!command.new_id.is_null()) {
+      time = 0;
       VEXOR_TRY(auto number, attempt.source.find(command.new_id));
       for (int steps = 0; number && attempt.source.allowed(*number) && steps < 8; ++steps) {
         VEXOR_TRY(const ObjectType type, attempt.source.type(*number));
@@ -294,6 +297,32 @@ Roaring bitmaps_to_keep(const std::map<ObjectNumber, BitmapRow>& bitmaps, const 
   return out;
 }
 
+// What a large push writes before its record: goes again unless the push is committed, or may be.
+class RangeInQuarantine {
+ public:
+  RangeInQuarantine(store::StoreCore& core, std::uint64_t reign) : core_(core), reign_(reign) {}
+  ~RangeInQuarantine() { drop(); }
+  RangeInQuarantine(const RangeInQuarantine&) = delete;
+  RangeInQuarantine& operator=(const RangeInQuarantine&) = delete;
+  void begin(PoolId pool, ObjectNumber first, std::uint32_t count) {
+    range_.pool = pool;
+    range_.first_object = first;
+    range_.object_count = count;
+  }
+  bool is_there() const { return range_.object_count > 0; }
+  void keep() { range_.object_count = 0; }
+  // What cannot be erased now is swept at the next start.
+  void drop() {
+    if (is_there()) (void)core_.committer->drop_staged(range_, reign_);
+    keep();
+  }
+
+ private:
+  store::StoreCore& core_;
+  std::uint64_t reign_;
+  format::JournalRecord range_;
+};
+
 // After a large push. A failure costs the first clone some time.
 void prepare_clones(store::StoreCore& core, RepositoryId repository) {
   const auto now = store::open_repository_snapshot(core, repository);
@@ -346,10 +375,12 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       return outcome;
     }
     VEXOR_TRY(const Roaring reached, reached_by(change.record.refs, now.row.algorithm, commits, source));
+    RangeInQuarantine range(core, reign);
     if (rows) {
       if (!are_written) {
         VEXOR_TRY(rows->write());
       }
+      if (rows->is_large()) range.begin(now.row.pool, source.first(), static_cast<std::uint32_t>(source.new_entries().size()));
       VEXOR_TRY(rows->move_to(change));
       VEXOR_TRY(write_graph(core, now.row.pool, source, walker, commits, reached, rows->is_large(), change));
       if (!change.bulk.empty()) change.expected_generation = generation;
@@ -365,27 +396,23 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       if (!is_new) change.preconditions.push_back({Family::kBitmaps, key, std::nullopt});  // rows are never replaced
     }
     outcome.new_objects = change.record.object_count;
-    const bool quarantined = !change.bulk.empty() && !source.new_entries().empty();
-    format::JournalRecord range;
-    range.pool = change.record.pool;
-    range.first_object = change.record.first_object;
-    range.object_count = change.record.object_count;
+    const bool is_large = range.is_there();
     std::unique_ptr<StagedCopies> staged;  // until the outcome is known
-    if (quarantined) {
+    if (is_large) {
       VEXOR_TRY(staged, core.committer->stage(change));
     }
     auto done = core.committer->submit(std::move(change));
     if (done.has_value()) {
+      range.keep();
       source.publish_sets(kept);
-      if (quarantined) prepare_clones(core, repository);
+      if (is_large) prepare_clones(core, repository);
       commands = std::move(tried);
       outcome.receipt = done.value();
       return outcome;
     }
-    // These are told before any index row went in: nobody has seen the range. What stays is swept at the next start.
-    if (quarantined && (done.error().code() == Errc::kConflict || done.error().code() == Errc::kUnavailable || done.error().code() == Errc::kLimitExceeded)) {
-      (void)core.committer->drop_staged(range, reign);
-    }
+    // These are told before any index row went in: nobody has seen the range.
+    if (done.error().code() == Errc::kConflict || done.error().code() == Errc::kUnavailable || done.error().code() == Errc::kLimitExceeded) range.drop();
+    else range.keep();
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
     core.committer->wait_applied();
   }

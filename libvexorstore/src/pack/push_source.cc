@@ -153,6 +153,12 @@ Result<const GraphRow*> PushSource::pushed_graph(ObjectNumber commit) {
   if (cached != graph_cache_.end()) return &cached->second;
   VEXOR_TRY(const auto content, read(commit));
   VEXOR_TRY(const format::CommitView view, format::parse_commit(*content, repository_.row.algorithm));
+  const Limits& limits = reader_.limits();
+  if (view.parents.size() > limits.commit_parents_max) {
+    return Error(Errc::kLimitExceeded, "parents of a commit " + std::to_string(view.parents.size()) + " over " + std::to_string(limits.commit_parents_max));
+  }
+  parents_ += view.parents.size();
+  if (parents_ > limits.parents_per_push_max) return Error(Errc::kLimitExceeded, "parents of the commits of a push over " + std::to_string(limits.parents_per_push_max));
   GraphRow row;
   row.commit_time = view.commit_time;
   VEXOR_TRY(const auto tree, find(view.tree));

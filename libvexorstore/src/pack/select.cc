@@ -142,10 +142,12 @@ class Selector {
     Roaring commits;
     std::vector<ObjectNumber> stack;
     for (const ObjectNumber tip : tips) {
-      VEXOR_TRY(const ObjectNumber commit, commit_of(tip, out));
+      Roaring tags;
+      VEXOR_TRY(const ObjectNumber commit, commit_of(tip, tags));
       if (commit != kNoObject) {
         stack.push_back(commit);
-      } else {
+        out |= tags;
+      } else {  // the walker takes a tag that is in `out` for one whose target is there as well
         VEXOR_TRY(walker_.add(tip, out));
       }
     }

@@ -7,6 +7,7 @@
 
 #include "crypto/digest.h"
 #include "format/account_rows.h"
+#include "store/repository_changes.h"
 #include "store/store_core.h"
 
 namespace vexor {
@@ -170,6 +171,7 @@ Result<void> Store::grant(const std::string& repository, const std::string& acco
   if (!who) return Error(Errc::kNotFound, account + ": no such account");
   store::Change change = begin_change(OperationKind::kGrant, actor, repository + " " + account);
   change.record.repository = row->number;
+  store::expect_row(change, *row);  // a grant to what was purged meanwhile would stay for ever
   const std::string key = format::pool_key(row->number) + format::pool_key(who->id);
   if (permission == Permission::kNone) {
     change.record.changes.push_back({Family::kGrants, key, std::nullopt});

@@ -198,6 +198,11 @@ Result<RefTablePtr> ref_table(StoreCore& core, const RepositorySnapshot& reposit
   std::uint64_t generation = 0;
   RefTablePtr old = core.ref_tables.find(key, generation);
   if (old && generation == repository.ref_generation) return old;
+  std::string flight = key;
+  put_u64be(flight, repository.ref_generation);
+  const SingleFlight::Turn turn(core.table_flights, flight);
+  old = core.ref_tables.find(key, generation);
+  if (old && generation == repository.ref_generation) return old;
   RefTablePtr table;
   if (old && generation < repository.ref_generation) {
     VEXOR_TRY(const auto changes, ref_changes_since(repository, generation));

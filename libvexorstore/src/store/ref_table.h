@@ -2,7 +2,8 @@
 // Kept by generation of the repository's refs; a newer one is made from an older one by the journal: only
 // the blocks of refs that changed are encoded anew. Spec: gitprotocol-v2 "ls-refs".
 //
-// Threads: tables are immutable and shared. Memory: some 100 bytes a ref with a name of 30; what StoreCore::ref_tables may hold.
+// Threads: tables are immutable and shared. Memory: some 100 bytes a ref with a name of 30; what StoreCore::ref_tables may hold,
+// and one of a generation for all sessions where it is larger.
 #pragma once
 
 #include <set>

@@ -122,7 +122,7 @@ void erase_repository(Change& change, const RepositoryRow& row, bool keeps_objec
   }
   change.record.erasures.push_back({Family::kMeta, "v" + id_value(row.number), "v" + id_value(row.number + 1)});  // kept sets
   if (keeps_objects) return;
-  for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
+  for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes, Family::kQuarantine}) {
     change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});
   }
   change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});

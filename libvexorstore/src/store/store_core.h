@@ -68,7 +68,7 @@ class SetCache {
 };
 
 // The latest of something immutable that is made from a repository's refs, by what names it; the least
-// recently used are dropped.
+// recently used are dropped. What is too large to be kept is found as long as somebody holds it.
 template <class T>
 class LatestCache {
  public:
@@ -77,7 +77,7 @@ class LatestCache {
   std::shared_ptr<const T> find(const std::string& key, std::uint64_t& generation) {
     const std::lock_guard lock(mutex_);
     const auto found = by_key_.find(key);
-    if (found == by_key_.end()) return nullptr;
+    if (found == by_key_.end()) return find_held(key, generation);
     entries_.splice(entries_.begin(), entries_, found->second);
     generation = found->second->generation;
     return found->second->value;
@@ -85,6 +85,9 @@ class LatestCache {
   // Replaces what is older.
   void insert(const std::string& key, std::uint64_t generation, std::shared_ptr<const T> value, std::size_t bytes) {
     const std::lock_guard lock(mutex_);
+    std::uint64_t held = 0;
+    if (find_held(key, held) != nullptr && held >= generation) return;
+    held_.erase(key);
     bytes += key.size() + 200;
     if (const auto found = by_key_.find(key); found != by_key_.end()) {
       if (found->second->generation >= generation) return;
@@ -92,7 +95,11 @@ class LatestCache {
       entries_.erase(found->second);
       by_key_.erase(found);
     }
-    if (bytes > bytes_max_) return;
+    if (bytes > bytes_max_) {
+      std::erase_if(held_, [](const auto& item) { return item.second.value.expired(); });
+      held_[key] = {generation, value};
+      return;
+    }
     entries_.push_front({key, generation, std::move(value), bytes});
     by_key_.emplace(key, entries_.begin());
     bytes_ += bytes;
@@ -110,11 +117,23 @@ class LatestCache {
     std::shared_ptr<const T> value;
     std::size_t bytes;
   };
+  struct Held {
+    std::uint64_t generation = 0;
+    std::weak_ptr<const T> value;
+  };
+  // With the lock.
+  std::shared_ptr<const T> find_held(const std::string& key, std::uint64_t& generation) const {
+    const auto found = held_.find(key);
+    if (found == held_.end()) return nullptr;
+    generation = found->second.generation;
+    return found->second.value.lock();
+  }
   std::mutex mutex_;
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;                                                  // guarded by mutex_
   std::list<Entry> entries_;                                               // guarded by mutex_; most recent first
   std::unordered_map<std::string, typename std::list<Entry>::iterator> by_key_;  // guarded by mutex_
+  std::unordered_map<std::string, Held> held_;                             // guarded by mutex_; not of by_key_
 };
 struct RefTable;
 
@@ -213,6 +232,7 @@ class StoreCore {
   ExtentDirectory extents;
   LatestCache<FreshPayload> fresh_payloads{32U << 20U};  // by pool and number; generation: rewrites of the pool
   LatestCache<RefTable> ref_tables{256U << 20U};
+  SingleFlight table_flights;  // of `ref_tables`
   LatestCache<Roaring> visible_sets{128U << 20U};
   MaintenanceSlot maintenance;
   PoolUses pool_uses;

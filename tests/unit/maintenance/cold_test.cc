@@ -3,6 +3,7 @@
 #include "format/log_rows.h"
 #include "log/record_rows.h"
 #include "log/rows_reader.h"
+#include "support/padded_stream.h"
 #include "support/repository_fixtures.h"
 
 namespace vexor {
@@ -136,6 +137,27 @@ TEST_F(Cold, large_objects) {
   EXPECT_EQ(visible_objects(*store_, id_), objects);
   EXPECT_EQ(bundle_of(*store_, id_), cold);
   expect_sound(*store_, id_);
+}
+
+TEST_F(Cold, a_stream_beyond_any_bound_that_is_stored_stays_as_it_is) {
+  push_blob("z");
+  push(30);
+  const auto objects = visible_objects(*store_, id_);
+  const ObjectId id = hash_object(kAlgorithm, ObjectType::kBlob, "z").value();
+  ASSERT_TRUE(store_padded(*backend_, id, "z", 4U << 20U).has_value());
+  const auto chunks = [&] {
+    std::size_t out = 0;
+    for (const auto& [key, value] : family_rows(*backend_, Family::kExtents)) out += format::has_extent_header(key) ? 0U : 1U;
+    return out;
+  };
+  const std::size_t before = chunks();
+  EXPECT_EQ(before, 16U);
+  for (const MaintenanceTask task : {MaintenanceTask::kMerge, MaintenanceTask::kRedelta, MaintenanceTask::kFreeze, MaintenanceTask::kThaw}) {
+    run(task);
+    EXPECT_EQ(chunks(), before);
+    EXPECT_EQ(visible_objects(*store_, id_), objects);
+    expect_sound(*store_, id_);
+  }
 }
 
 TEST_F(Cold, other_tasks_work_on_a_frozen_pool) {

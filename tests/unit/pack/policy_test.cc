@@ -206,6 +206,32 @@ TEST_F(Policy, a_ref_is_not_the_directory_of_another) {
   EXPECT_TRUE(run_push(*store, "a/b", both + PackBuilder().finish()));
 }
 
+// Nor when the push that was to take it away may not: whatever the order of its commands, and of the two refs.
+TEST_F(Policy, a_ref_that_stays_is_in_the_way_of_those_of_the_same_push) {
+  for (const char* ref : {"refs/tags/one", "refs/tags/deep/x"}) ASSERT_TRUE(run_push(*store, "a/b", push_request(none, first.tip, ref, PackBuilder().finish())));
+  RepositoryInfo settings = info();
+  settings.protect.push_back({"refs/tags/*", false, true, {}});
+  ASSERT_TRUE(store->update_repository(settings, {}).has_value());
+  const std::string capabilities = std::string(1, '\0') + " report-status delete-refs";
+  const ObjectId blob = hash_object(kAlgorithm, ObjectType::kBlob, "round 1 file 0").value();  // as old as a delete
+  for (const auto& [stays, comes] : {std::pair("refs/tags/one", "refs/tags/one/x"), std::pair("refs/tags/deep/x", "refs/tags/deep")}) {
+    const std::string deletion = first.tip.hex() + " " + none.hex() + " " + stays;
+    const std::string creation = none.hex() + " " + blob.hex() + " " + comes;
+    for (const auto& [one, two] : {std::pair(deletion, creation), std::pair(creation, deletion)}) {
+      std::string request;
+      format::append_pkt_line(request, one + capabilities);
+      format::append_pkt_line(request, two);
+      format::append_flush(request);
+      protocol::ReceivePackOptions options;
+      options.stateless = true;
+      const auto session = protocol::make_receive_pack(*store, info(), options).value();
+      const std::string answer = run_session(*session, request + PackBuilder().finish());
+      EXPECT_NE(answer.find(std::string("ng ") + stays + " protected ref"), std::string::npos) << answer;
+      EXPECT_NE(answer.find(std::string("ng ") + comes + " directory/file conflict"), std::string::npos) << answer;
+    }
+  }
+}
+
 // Rows of the pool's other repositories build on a tip's bitmap: a fork that does not see it must not put
 // another in its place.
 TEST_F(Policy, a_fork_leaves_the_bitmaps_of_others_as_they_are) {

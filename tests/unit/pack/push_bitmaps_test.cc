@@ -1,5 +1,6 @@
 // The bitmap rows of large pushes and of many small ones: each stands for what its tip reaches, in few steps.
 #include "pack/reachability.h"
+#include "pack/reachability_walker.h"
 #include "support/push_builder.h"
 #include "support/upkeep.h"
 #include "vexorstore/maintenance.h"
@@ -128,6 +129,55 @@ TEST_F(PushBitmaps, large_pushes_upon_each_other) {
     all.insert(all.end(), tips.begin(), tips.end());
   }
   check(all);
+}
+
+// Histories that share nothing but what their trees name, here and there: each tip's row is as long as its set.
+TEST_F(PushBitmaps, rows_of_a_push_are_bounded) {
+  StoreOptions options;
+  options.limits.ingest_memory_bytes = 16 << 10;
+  store.reset();
+  store = Store::open(std::make_unique<Forwarding>(*memory), options).value();
+  PackBuilder pack;
+  std::vector<ObjectId> blobs;
+  for (int i = 0; i < 3000; ++i) blobs.push_back(pack.add(ObjectType::kBlob, "blob " + std::to_string(i)));
+  std::vector<Tip> tips;
+  std::vector<std::size_t> objects;
+  for (int k = 0; k < 20; ++k) {
+    std::string tree;
+    std::size_t count = 2;
+    for (int i = 0; i < 3000; ++i) {
+      if (i * (k + 3) % 7 >= 3) continue;
+      tree += "100644 f" + std::to_string(10'000 + i) + std::string(1, '\0') + std::string(blobs[static_cast<std::size_t>(i)].raw());
+      ++count;
+    }
+    const std::string who = "A <a@b> " + std::to_string(1'700'000'000 + k) + " +0000\n";
+    tips.push_back({"refs/heads/b" + std::to_string(k), pack.add(ObjectType::kCommit, "tree " + pack.add(ObjectType::kTree, tree).hex() + "\nauthor " + who + "committer " + who + "\nx\n"), 1});
+    objects.push_back(count);
+  }
+  ASSERT_TRUE(run_push(*store, "a/b", request_of(tips, pack)));
+  std::size_t bytes = 0;
+  const auto rows = family_rows(*memory, sys::Family::kBitmaps);
+  for (const auto& [key, value] : rows) bytes += value.size();
+  EXPECT_GT(rows.size(), 0U);
+  EXPECT_LT(rows.size(), tips.size());
+  EXPECT_LT(bytes, options.limits.ingest_memory_bytes + 2048);
+  store.reset();
+  store = open(*memory);  // without what is in memory
+  const auto now = store::open_repository_snapshot(store->core(), id).value();
+  pack::ObjectReader reader(now.snapshot, now.row.pool, now.row.algorithm, Limits{});
+  pack::StoreSource source(store->core(), reader);
+  pack::ReachabilityWalker walker(source, now.row.algorithm, Limits{}, nullptr);
+  for (std::size_t k = 0; k < tips.size(); ++k) {
+    Roaring set;
+    ASSERT_TRUE(walker.add(*source.find(tips[k].id).value(), set).has_value());
+    EXPECT_EQ(set.cardinality(), objects[k]);
+  }
+  expect_sound(*store, id);
+  const auto before = visible_objects(*store, id);
+  ASSERT_TRUE(run_push(*store, "a/b", make_push(tips.back().id, 1, 2, tips.back().ref, tips.back().id).request));
+  EXPECT_EQ(visible_objects(*store, id).size(), before.size() + 4);
+  ASSERT_TRUE(run_upkeep(*store, only(MaintenanceTask::kSweep)).has_value());
+  expect_sound(*store, id);
 }
 
 TEST_F(PushBitmaps, repair_makes_rows_of_the_same_sets) {

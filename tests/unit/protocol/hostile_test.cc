@@ -4,6 +4,7 @@
 
 #include "format/delta.h"
 #include "pack/object_reader.h"
+#include "support/padded_stream.h"
 #include "support/push_builder.h"
 #include "support/session_run.h"
 #include "vexorstore/maintenance.h"
@@ -40,6 +41,12 @@ class RawPack {
   void entry(format::PackEntryKind kind, std::uint64_t size, const std::string& middle, const std::string& content) {
     format::append_pack_entry_header(bytes_, kind, size);
     bytes_ += middle + compress::deflate(content, 1);
+    ++count_;
+  }
+  // `stream`: what stands for `size` octets.
+  void raw_entry(format::PackEntryKind kind, std::uint64_t size, const std::string& stream) {
+    format::append_pack_entry_header(bytes_, kind, size);
+    bytes_ += stream;
     ++count_;
   }
   void ref_delta(const ObjectId& base, const std::string& delta) { entry(format::PackEntryKind::kRefDelta, delta.size(), std::string(base.raw()), delta); }
@@ -151,6 +158,9 @@ class SmallLimits : public Hostile {
     limits_.wants_max = limits_.haves_max = limits_.shallow_lines_max = limits_.ref_prefixes_max = limits_.object_info_max = 10;
     limits_.ref_updates_per_push_max = 2000;
     limits_.filter_visits_max = 1000;
+    limits_.commit_parents_max = 100;
+    limits_.parents_per_push_max = 1000;
+    limits_.filter_work_max = 1'000'000;
   }
 };
 
@@ -285,6 +295,25 @@ TEST_F(SmallLimits, objects_and_packs_over_the_limit) {
   refused(push(tree.finish(), first_.tip), "object bytes");
 }
 
+// A reader holds the stream of an object that is not cold; a peer chose how long it is.
+TEST_F(Hostile, a_stream_of_empty_blocks) {
+  constexpr auto kBlob = format::PackEntryKind::kBlob;
+  for (const std::size_t size : {std::size_t{1}, std::size_t{100'000}, std::size_t{3} << 20U}) {
+    const std::string content(size, 'x');
+    RawPack pack;
+    pack.raw_entry(kBlob, size, padded_stream(content, compress::stream_bytes_max(size)));
+    refused(push(pack.finish(), first_.tip), "deflated bytes of an object");
+  }
+  RawPack pack;  // a stream as long as it may be is taken
+  const std::size_t plain = compress::deflate("y", 1).size();
+  std::string stream = padded_stream("y", compress::stream_bytes_max(1) - plain);
+  EXPECT_GT(stream.size() + 5, compress::stream_bytes_max(1));
+  pack.raw_entry(kBlob, 1, stream);
+  const ObjectId tree = pack.object(ObjectType::kTree, tree_entry("100644", "f", hash_object(kAlgorithm, ObjectType::kBlob, "y").value()));
+  const ObjectId commit = pack.commit(tree);
+  EXPECT_NE(push(pack.finish(), commit).find("ok refs/heads/evil"), std::string::npos);
+}
+
 TEST_F(SmallLimits, a_lying_count_and_a_wrong_checksum) {
   RawPack pack;
   const ObjectId tip = pack.commit(pack.object(ObjectType::kTree, ""));
@@ -335,6 +364,74 @@ TEST_F(Hostile, git_bomb_costs_its_objects_not_its_paths) {
   // A sparse filter looks at paths: it stops at its limit and says so.
   EXPECT_NE(fetch(fetch_request({"want " + tip.hex(), "filter sparse:oid=" + patterns.hex(), "done"})).find("too many trees"), std::string::npos);
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60));
+}
+
+// Each parent is held, and walked; a delta makes another commit with as many for a few octets.
+TEST_F(SmallLimits, parents) {
+  const auto parents = [&](int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += "parent " + first_.tip.hex() + "\n";
+    return out;
+  };
+  RawPack pack;
+  const ObjectId tree = pack.object(ObjectType::kTree, "");
+  const ObjectId one = pack.commit(tree, parents(101));
+  refused(push(pack.finish(), one), "parents of a commit 101 over 100");
+  RawPack many;
+  many.object(ObjectType::kTree, "");
+  ObjectId tip = first_.tip;
+  for (int i = 0; i < 11; ++i) tip = many.commit(tree, "parent " + tip.hex() + "\n" + parents(95));
+  refused(push(many.finish(), tip), "parents of the commits of a push over 1000");
+  RawPack few;
+  few.object(ObjectType::kTree, "");
+  tip = few.commit(tree, parents(100));
+  EXPECT_NE(push(few.finish(), tip).find("ok refs/heads/evil"), std::string::npos);
+}
+
+class SparseFilter : public SmallLimits {
+ protected:
+  // A fetch with the patterns of all of `root`.
+  std::string fetch_sparse(RawPack& pack, const std::string& root, const std::string& patterns = "/a/\n", const std::string& ref = "refs/heads/evil") {
+    const ObjectId blob = pack.object(ObjectType::kBlob, patterns);
+    const ObjectId tip = pack.commit(pack.object(ObjectType::kTree, root + tree_entry("100644", "z", blob)));
+    const std::string answer = push(pack.finish(), tip, "a/b", ref);
+    EXPECT_NE(answer.find("ok " + ref), std::string::npos) << answer.substr(0, 300);
+    return fetch(fetch_request({"want " + tip.hex(), "filter sparse:oid=" + blob.hex(), "done"}));
+  }
+};
+
+TEST_F(SparseFilter, long_paths) {
+  RawPack pack;
+  const ObjectId file = pack.object(ObjectType::kBlob, "x");
+  ObjectId tree = pack.object(ObjectType::kTree, tree_entry("100644", "f", file));
+  for (int i = 0; i < 4; ++i) tree = pack.object(ObjectType::kTree, tree_entry("40000", std::string(20'000, 'n'), tree));
+  limits_.filter_work_max = Limits().filter_work_max;
+  reopen();
+  refused_text(fetch_sparse(pack, tree_entry("40000", "d", tree)), "path bytes of the sparse filter 80005 over 65536");
+}
+
+TEST_F(SparseFilter, long_paths_that_wait) {
+  RawPack pack;
+  const ObjectId leaf = pack.object(ObjectType::kTree, tree_entry("100644", "f", pack.object(ObjectType::kBlob, "x")));
+  std::string many;
+  for (int i = 1000; i < 2200; ++i) many += tree_entry("40000", std::to_string(i), leaf);
+  const ObjectId tree = pack.object(ObjectType::kTree, tree_entry("40000", std::string(60'000, 'n'), pack.object(ObjectType::kTree, many)));
+  limits_.filter_work_max = Limits().filter_work_max;
+  limits_.filter_visits_max = Limits().filter_visits_max;
+  reopen();
+  refused_text(fetch_sparse(pack, tree_entry("40000", "d", tree)), "the sparse filter has too long paths to visit");
+}
+
+TEST_F(SparseFilter, many_patterns_on_many_paths) {
+  RawPack pack;
+  std::string many;
+  const ObjectId file = pack.object(ObjectType::kBlob, "x");
+  for (int i = 1000; i < 1100; ++i) many += tree_entry("100644", std::to_string(i) + "-of-a-file", file);
+  std::string patterns;
+  for (int i = 0; i < 100; ++i) patterns += "/not-this-one-" + std::to_string(i) + "*\n";
+  EXPECT_NE(fetch_sparse(pack, tree_entry("40000", "d", pack.object(ObjectType::kTree, many))).find("PACK"), std::string::npos);
+  RawPack again;
+  refused_text(fetch_sparse(again, tree_entry("40000", "d", again.object(ObjectType::kTree, many)), patterns, "refs/heads/more"), "tries its patterns on too many paths");
 }
 
 TEST_F(SmallLimits, lines_over_their_limits) {

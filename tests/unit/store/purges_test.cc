@@ -3,6 +3,7 @@
 
 #include "crypto/digest.h"
 #include "format/keys.h"
+#include "format/pool_rows.h"
 #include "format/purge_rows.h"
 #include "format/journal_record.h"
 #include "support/replica_pair.h"
@@ -123,6 +124,49 @@ TEST_F(Purges, rows_and_records_go_and_the_chain_stays) {
   reopen();
   EXPECT_GT(store_->create_repository("a/b", {}, {}).value().id, request);
   push("a/b", "refs/heads/main", std::nullopt, 2);
+}
+
+// Left over by a push whose server could not erase it.
+TEST_F(Purges, a_range_in_quarantine_is_no_hindrance) {
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  sys::Batch batch;
+  batch.put(Family::kQuarantine, format::number_key(id_, 100'000), format::encode_quarantine_row({kAlgorithm, 5000}));
+  batch.put(Family::kExtents, format::extent_key(id_, 100'000), "of it");
+  ASSERT_TRUE(backend_->commit(batch, sys::Durability::kSynced).has_value());
+  EXPECT_EQ(approval(request, kBob), Errc{});
+  finish(*store_);
+  EXPECT_TRUE(find_purge(*store_, request).value().is_done_here);
+  EXPECT_TRUE(family_rows(*backend_, Family::kQuarantine).empty());
+}
+
+// Calls `meanwhile` once, when a snapshot has been taken.
+class Interrupted final : public Forwarding {
+ public:
+  using Forwarding::Forwarding;
+  Result<std::shared_ptr<const sys::StorageSnapshot>> snapshot() override {
+    auto out = Forwarding::snapshot();
+    if (const auto call = std::exchange(meanwhile, {})) call();
+    return out;
+  }
+  std::function<void()> meanwhile;
+};
+
+TEST(PurgesOfGrants, a_grant_that_meets_a_purge_leaves_no_row) {
+  const auto memory = sys::make_memory_backend();
+  auto made = std::make_unique<Interrupted>(*memory);
+  Interrupted& backend = *made;
+  const auto store = Store::open(std::move(made), StoreOptions{}).value();
+  ASSERT_TRUE(store->create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(store->create_account("eve", "a long password", {}).has_value());
+  backend.meanwhile = [&] {
+    ASSERT_TRUE(store->delete_repository("a/b", {}).has_value());
+    ASSERT_TRUE(store->purge_repository("a/b", {}).has_value());
+  };
+  const auto done = store->grant("a/b", "eve", Permission::kRead, {});
+  ASSERT_TRUE(done.has_error());
+  EXPECT_EQ(done.error().code(), Errc::kConflict);
+  EXPECT_TRUE(family_rows(*memory, Family::kGrants).empty());
 }
 
 TEST_F(Purges, a_fork_keeps_the_objects_until_it_goes_too) {
