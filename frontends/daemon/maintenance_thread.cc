@@ -107,7 +107,8 @@ bool MaintenanceThread::run_pass(const MaintenanceOptions& options) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
   log_event("maintenance", {{"pools", figures.pools}, {"bytes", figures.bytes}, {"extents_merged", figures.extents_merged},
                             {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed},
-                            {"bytes_saved", figures.bytes_saved}, {"objects_scrubbed", figures.objects_scrubbed}, {"damage_found", figures.damage_found},
+                            {"bytes_saved", figures.bytes_saved}, {"objects_scrubbed", figures.objects_scrubbed},
+                            {"records_scrubbed", figures.records_scrubbed}, {"damage_found", figures.damage_found},
                             {"objects_frozen", figures.objects_frozen}, {"objects_thawed", figures.objects_thawed}, {"milliseconds", took}});
   return true;
 }

@@ -12,7 +12,7 @@
 namespace vexor::frontend {
 
 struct MaintenanceSettings {
-  std::string tasks;  // none: an operator turns it on
+  std::string tasks = "scrub";  // what rewrites or erases, an operator turns on
   std::vector<MaintenanceTask> task_list;  // of `tasks`
   int pause_seconds = 3600;
   std::uint64_t bytes_per_second = 32U << 20U;

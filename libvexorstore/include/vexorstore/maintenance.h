@@ -62,7 +62,7 @@ enum class MaintenanceTask : std::uint8_t {
   kMerge,    // small extents that follow each other become one
   kSweep,    // objects that nothing reaches any more are erased
   kRedelta,  // deltas are made anew where that is shorter
-  kScrub,    // every object is hashed, every file read against its checksums; nothing is changed
+  kScrub,    // every object is hashed, every file read against its checksums, objects and refs against the journal; nothing is changed
   kFreeze,   // extents of pools that nobody uses go over into the cold form
   kThaw,     // and those of pools that are used come back
 };
@@ -83,7 +83,8 @@ struct MaintenanceFigures {
   std::uint64_t objects_redeltaed = 0; // that got another form
   std::uint64_t bytes_saved = 0;       // payload bytes, by sweep, re-delta and freeze
   std::uint64_t objects_scrubbed = 0;  // read and hashed
-  std::uint64_t damage_found = 0;      // by scrub: objects and files
+  std::uint64_t records_scrubbed = 0;  // of the journal, compared with objects and refs
+  std::uint64_t damage_found = 0;      // by scrub: objects, files, and what the journal tells otherwise
   std::uint64_t objects_frozen = 0;
   std::uint64_t objects_thawed = 0;
 };

@@ -33,6 +33,19 @@ std::string PackChecksum::finish() {
   return out;
 }
 
+struct Blake2b::State {
+  crypto_generichash_state sodium;
+};
+
+Blake2b::Blake2b() : state_(new State) { VEXOR_CHECK(crypto_generichash_init(&state_->sodium, nullptr, 0, 32) == 0); }
+Blake2b::~Blake2b() = default;
+void Blake2b::update(Bytes bytes) { crypto_generichash_update(&state_->sodium, raw(bytes), bytes.size()); }
+std::string Blake2b::finish() {
+  std::string out(32, '\0');
+  crypto_generichash_final(&state_->sodium, raw(out), out.size());
+  return out;
+}
+
 std::string blake2b_256(Bytes bytes) {
   std::string out(32, '\0');
   crypto_generichash(raw(out), out.size(), raw(bytes), bytes.size(), nullptr, 0);

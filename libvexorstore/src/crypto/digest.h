@@ -1,4 +1,4 @@
-// Checksums and random bytes. Any thread; one PackChecksum belongs to one thread at a time.
+// Checksums and random bytes. Any thread; a PackChecksum or Blake2b belongs to one thread at a time.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,19 @@ class PackChecksum {
  private:
   struct Context;
   std::unique_ptr<Context> context_;
+};
+
+// BLAKE2b-256 of what comes in pieces.
+class Blake2b {
+ public:
+  Blake2b();
+  ~Blake2b();
+  void update(Bytes bytes);
+  std::string finish();  // once
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 std::string blake2b_256(Bytes bytes);

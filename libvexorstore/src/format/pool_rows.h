@@ -59,7 +59,7 @@ struct ScrubRow {
   std::uint64_t verified_sequence = 0;
   std::uint64_t round_ms = 0;        // when the round at hand began; 0: none is
   std::uint64_t round_sequence = 0;  // applied when it began
-  std::uint64_t next = 0;            // objects below this number were read in it
+  std::uint64_t next = 0;            // objects below this number were read in it; pool 0: journal records
   std::uint64_t damaged = 0;         // found in it, or in the last one
 };
 std::string encode_scrub_row(const ScrubRow& row);

@@ -166,6 +166,7 @@ class Pass final : public MaintenanceRun {
       status.figures.objects_redeltaed += figures_.objects_redeltaed - before.objects_redeltaed;
       status.figures.bytes_saved += figures_.bytes_saved - before.bytes_saved;
       status.figures.objects_scrubbed += figures_.objects_scrubbed - before.objects_scrubbed;
+      status.figures.records_scrubbed += figures_.records_scrubbed - before.records_scrubbed;
       status.figures.damage_found += figures_.damage_found - before.damage_found;
       status.figures.objects_frozen += figures_.objects_frozen - before.objects_frozen;
       status.figures.objects_thawed += figures_.objects_thawed - before.objects_thawed;

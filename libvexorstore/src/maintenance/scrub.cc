@@ -1,7 +1,8 @@
-// Scrub: hashes every object of a pool, and reads all files of the store against their checksums. Changes nothing
-// but its own rows.
+// Scrub: hashes every object of a pool, compares objects and refs with the journal, and reads all files of the store
+// against their checksums. Changes nothing but its own rows.
 // Spec: docs/operations/maintenance.md, docs/format/meta.md.
 #include "maintenance/hashed_reads.h"
+#include "maintenance/journal_check.h"
 #include "maintenance/pool_task.h"
 
 namespace vexor::maintenance {
@@ -40,6 +41,8 @@ class ScrubTask final : public PoolTask {
     while (!budget.is_used_up()) {
       if (!objects_done_) {
         VEXOR_TRY(objects_step(budget));
+      } else if (journal_) {
+        VEXOR_TRY(journal_step(budget));
       } else if (files_left_) {
         VEXOR_TRY(files_step(budget));
       } else {
@@ -68,9 +71,15 @@ class ScrubTask final : public PoolTask {
       row_.next = 0;
       row_.damaged = 0;
     }
-    VEXOR_TRY(context_.total, numbers(*snapshot));
-    files_left_ = context_.pool == 0;
-    objects_done_ = context_.pool == 0;
+    if (context_.pool == 0) {
+      context_.total = row_.round_sequence;
+      journal_.emplace(context_.core, row_.next, row_.round_sequence,
+                       [this](Family family, const std::string& what) { found(family, what); });
+      files_left_ = true;
+      objects_done_ = true;
+    } else {
+      VEXOR_TRY(context_.total, numbers(*snapshot));
+    }
     begun_ = true;
     return true;
   }
@@ -90,7 +99,7 @@ class ScrubTask final : public PoolTask {
     ++row_.damaged;
     ++context_.figures.damage_found;
     context_.core.damage->note(sys::family_name(family),
-                               "scrub of pool " + std::to_string(context_.pool) + ": " + what);
+                               context_.pool == 0 ? "scrub: " + what : "scrub of pool " + std::to_string(context_.pool) + ": " + what);
   }
 
   Result<void> objects_step(Budget& budget) {
@@ -182,6 +191,20 @@ class ScrubTask final : public PoolTask {
     return success();
   }
 
+  Result<void> journal_step(Budget& budget) {
+    const std::uint64_t used = budget.used();
+    VEXOR_TRY(const bool is_over, journal_->step(budget));
+    unnoted_bytes_ += budget.used() - used;
+    const std::uint64_t before = std::max<std::uint64_t>(row_.next, 1);
+    if (journal_->compared() > before) {
+      context_.figures.records_scrubbed += journal_->compared() - before;
+      row_.next = journal_->compared();
+      context_.done = row_.next - 1;
+    }
+    if (is_over) journal_.reset();
+    return unnoted_bytes_ < kNoteBytes && !is_over ? success() : note();
+  }
+
   Result<void> files_step(Budget& budget) {
     std::vector<sys::DamagedRows> damaged;
     std::uint64_t bytes = kWindowBytes;
@@ -216,6 +239,7 @@ class ScrubTask final : public PoolTask {
   bool objects_done_ = false;
   std::unique_ptr<Window> window_;
   std::uint64_t unnoted_bytes_ = 0;
+  std::optional<JournalCheck> journal_;  // of pool 0, until it is over
   bool files_left_ = false;
   std::string file_;  // that was read last
 };

@@ -15,14 +15,6 @@ constexpr const char* kBroken = "the store must be reopened after a failed write
 constexpr const char* kNotPrimary = "this server is not the primary of its replica set";
 constexpr const char* kUnknown = "this server stopped being the primary; whether the change is kept is not known yet: journal sequence ";
 
-// RefRow: version byte, then the sequence as a varint of one byte (0) in records.
-std::string with_sequence(const std::string& row, std::uint64_t sequence) {
-  std::string out(row, 0, 1);
-  put_varint(out, sequence);
-  out.append(row, 2);
-  return out;
-}
-
 // Files are gone from the change once they are in; they never come without it.
 bool is_bulk(const Change& change) { return change.expected_generation.has_value(); }
 
@@ -36,7 +28,7 @@ void apply_record(const format::JournalRecord& record, sys::Batch& batch) {
       batch.erase(Family::kRefs, key);
     } else {
       VEXOR_CHECK(change.new_row.size() > 2 && change.new_row[1] == 0);
-      batch.put(Family::kRefs, key, with_sequence(change.new_row, record.sequence));
+      batch.put(Family::kRefs, key, ref_row_at(change.new_row, record.sequence));
     }
     batch.put(Family::kReflog, format::reflog_key(record.repository, change.name, record.sequence),
               format::encode_reflog_row({record.time_ms, record.actor_name, change.old_row, change.new_row}));

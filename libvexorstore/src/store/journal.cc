@@ -22,6 +22,13 @@ std::string record_hash(const format::JournalRecord& record, Bytes encoded) {
   return record.is_purged() ? record.own_hash : blake2b_256(encoded);
 }
 
+std::string ref_row_at(Bytes row_of_record, std::uint64_t sequence) {
+  std::string out(row_of_record.substr(0, 1));
+  put_varint(out, sequence);
+  out.append(row_of_record.substr(2));
+  return out;
+}
+
 Result<std::int64_t> read_journal_time(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) {
   VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
   if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");

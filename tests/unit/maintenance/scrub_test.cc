@@ -92,6 +92,156 @@ TEST_F(Scrub, goes_on_where_a_restart_cut_it_off) {
   EXPECT_GT(scrub_state(*store_, id_).value().verified_at_ms, 0);
 }
 
+// What no checksum shows: rows that are whole, and are not those that the journal tells of.
+class ScrubJournal : public Scrub {
+ protected:
+  // Damage that scrubbing finds.
+  std::uint64_t found() {
+    const auto figures = run_upkeep(*store_, scrub(), 1U << 12U);
+    EXPECT_TRUE(figures.has_value());
+    EXPECT_EQ(figures.value().records_scrubbed, store_->last_sequence());
+    return figures.value().damage_found;
+  }
+  std::string latest() { return damage_log(*store_).latest().back(); }
+  void change(const std::function<void(sys::Batch&)>& work) {
+    sys::Batch batch;
+    work(batch);
+    ASSERT_TRUE(backend_->commit(batch, sys::Durability::kSynced).has_value());
+  }
+  std::string row(Family family, const std::string& key) { return family_rows(*backend_, family).at(key); }
+  std::string main_key() const { return format::ref_key(id_, "refs/heads/main"); }
+};
+
+TEST_F(ScrubJournal, finds_nothing_in_a_whole_store) {
+  const Push branch = make_push(std::nullopt, 100, 3, "refs/heads/gone", ObjectId::null(kAlgorithm));
+  ASSERT_TRUE(run_push(*store_, "a/b", branch.request));
+  ASSERT_TRUE(store_->fork_repository("a/b", "c/d", {}).has_value());
+  ASSERT_TRUE(run_upkeep(*store_, only(MaintenanceTask::kMerge)).has_value());
+  ASSERT_TRUE(run_upkeep(*store_, only(MaintenanceTask::kFreeze)).has_value());
+  EXPECT_EQ(found(), 0U);
+}
+
+TEST_F(ScrubJournal, finds_objects_that_are_missing_with_all_that_names_them) {
+  ASSERT_TRUE(run_upkeep(*store_, only(MaintenanceTask::kMerge)).has_value());
+  const Push lost = make_push(tip_, 50, 3, "refs/heads/main", *tip_);
+  const auto before = family_rows(*backend_, Family::kExtents);
+  const auto index = family_rows(*backend_, Family::kIndex);
+  ASSERT_TRUE(run_push(*store_, "a/b", lost.request));
+  change([&](sys::Batch& batch) {
+    for (const auto& [key, value] : family_rows(*backend_, Family::kExtents)) {
+      if (!before.contains(key)) batch.erase(Family::kExtents, key);
+    }
+    for (const auto& [key, value] : family_rows(*backend_, Family::kIndex)) {
+      if (!index.contains(key)) batch.erase(Family::kIndex, key);
+    }
+  });
+  EXPECT_EQ(found(), 1U);
+  EXPECT_NE(latest().find("journal record " + std::to_string(store_->last_sequence()) + ": not all of its objects"), std::string::npos) << latest();
+}
+
+TEST_F(ScrubJournal, finds_an_object_in_the_place_of_another) {
+  // Two extents change places: each object still hashes to its id, and the index is made to agree.
+  const auto extents = family_rows(*backend_, Family::kExtents);
+  const auto first = *extents.begin();
+  change([&](sys::Batch& batch) {
+    const auto from = format::number_of_key(first.first).value();
+    auto header = format::decode_extent_header(from, kAlgorithm, first.second).value();
+    ASSERT_GE(header.objects.size(), 2U);
+    std::string payload;
+    std::size_t a = header.objects.size();
+    for (std::size_t i = 0; i + 1 < header.objects.size(); ++i) {
+      if (!header.objects[i].is_delta && !header.objects[i + 1].is_delta && header.objects[i].type == header.objects[i + 1].type) a = i;
+    }
+    ASSERT_LT(a, header.objects.size());
+    const auto piece = [&](std::size_t i) { return first.second.substr(header.header_bytes + header.objects[i].payload_offset, header.objects[i].payload_bytes); };
+    for (std::size_t i = 0; i < header.objects.size(); ++i) payload += piece(i == a ? a + 1 : i == a + 1 ? a : i);
+    std::swap(header.objects[a], header.objects[a + 1]);
+    batch.put(Family::kExtents, first.first, format::encode_extent_header(from, header.objects) + payload);
+    const auto repository = store::open_repository_snapshot(store_->core(), id_).value();
+    for (const std::size_t i : {a, a + 1}) {
+      batch.put(Family::kIndex, format::index_key(repository.row.pool, header.objects[i].id), format::encode_index_row(from + static_cast<format::ObjectNumber>(i)));
+    }
+  });
+  EXPECT_EQ(found(), 1U);
+  EXPECT_NE(latest().find("its objects are others"), std::string::npos) << latest();
+}
+
+TEST_F(ScrubJournal, finds_a_ref_that_is_another_or_missing) {
+  const std::string now = row(Family::kRefs, main_key());
+  change([&](sys::Batch& batch) { batch.erase(Family::kRefs, main_key()); });
+  EXPECT_EQ(found(), 1U);
+  EXPECT_NE(latest().find("it is missing"), std::string::npos) << latest();
+  std::string old = now;
+  old.back() = static_cast<char>(old.back() ^ 1);
+  change([&](sys::Batch& batch) { batch.put(Family::kRefs, main_key(), old); });
+  EXPECT_EQ(found(), 1U);
+  EXPECT_NE(latest().find("it is another"), std::string::npos) << latest();
+  change([&](sys::Batch& batch) { batch.put(Family::kRefs, main_key(), now); });
+  EXPECT_EQ(found(), 0U);
+}
+
+TEST_F(ScrubJournal, finds_a_deleted_ref_that_is_there) {
+  const std::string before = row(Family::kRefs, main_key());
+  ASSERT_TRUE(run_push(*store_, "a/b", delete_request(*tip_, "refs/heads/main")));
+  EXPECT_EQ(found(), 0U);
+  change([&](sys::Batch& batch) { batch.put(Family::kRefs, main_key(), before); });
+  EXPECT_EQ(found(), 1U);
+  EXPECT_NE(latest().find("it was deleted, and is there"), std::string::npos) << latest();
+}
+
+TEST_F(ScrubJournal, finds_a_reflog_row_that_is_missing) {
+  change([&](sys::Batch& batch) { batch.erase(Family::kReflog, family_rows(*backend_, Family::kReflog).rbegin()->first); });
+  EXPECT_GT(found(), 0U);
+}
+
+TEST_F(ScrubJournal, finds_a_record_that_is_missing_or_another) {
+  const auto journal = family_rows(*backend_, Family::kJournal);
+  change([&](sys::Batch& batch) { batch.erase(Family::kJournal, format::journal_key(5)); });
+  EXPECT_EQ(found(), 1U);
+  format::JournalRecord record = format::decode_journal_record(journal.at(format::journal_key(5))).value();
+  record.subject += "?";
+  change([&](sys::Batch& batch) { batch.put(Family::kJournal, format::journal_key(5), format::encode_journal_record(record)); });
+  EXPECT_EQ(found(), 1U);
+  EXPECT_NE(latest().find("journal record 6 does not follow"), std::string::npos) << latest();
+}
+
+TEST_F(ScrubJournal, takes_no_sweep_for_a_loss) {
+  ASSERT_TRUE(run_push(*store_, "a/b", delete_request(*tip_, "refs/heads/main")));
+  const auto swept = run_upkeep(*store_, only(MaintenanceTask::kSweep));
+  ASSERT_TRUE(swept.has_value());
+  ASSERT_GT(swept.value().objects_swept, 0U);
+  EXPECT_EQ(found(), 0U);
+}
+
+TEST_F(ScrubJournal, takes_no_purge_for_a_loss) {
+  ASSERT_TRUE(store_->create_repository("c/d", {}, {}).has_value());
+  const Push other = make_push(std::nullopt, 100, 3, "refs/heads/main", ObjectId::null(kAlgorithm));
+  ASSERT_TRUE(run_push(*store_, "c/d", other.request));
+  ASSERT_TRUE(store_->fork_repository("a/b", "e/f", {}).has_value());
+  for (const std::string name : {"a/b", "c/d"}) {
+    ASSERT_TRUE(store_->delete_repository(name, {}).has_value());
+    ASSERT_TRUE(store_->purge_repository(name, {}).has_value());
+    EXPECT_EQ(found(), 0U);
+  }
+}
+
+TEST_F(ScrubJournal, goes_on_where_a_restart_cut_it_off) {
+  const auto next = [&] {
+    const auto rows = family_rows(*backend_, Family::kMeta);
+    const auto row = rows.find(format::scrub_key(0));
+    return row == rows.end() ? 0 : format::decode_scrub_row(row->second).value().next;
+  };
+  {
+    const auto run = begin_maintenance(*store_, scrub()).value();
+    while (next() == 0) ASSERT_FALSE(run->maintain_some(1).value());
+    EXPECT_EQ(run->figures().records_scrubbed, store_->last_sequence());
+    EXPECT_EQ(next(), store_->last_sequence() + 1);
+  }
+  store_ = open(*backend_);
+  EXPECT_EQ(run_upkeep(*store_, scrub()).value().records_scrubbed, 0U);
+  EXPECT_EQ(found(), 0U);  // the next round begins with the first
+}
+
 // Damage under a running RocksDB.
 class ScrubFiles : public testing::Test {
  protected:
