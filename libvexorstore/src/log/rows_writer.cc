@@ -8,10 +8,15 @@ using sys::Family;
 
 Result<void> StoredRowsWriter::begin(HashAlgorithm algorithm) {
   index_.emplace(record_, algorithm);
+  algorithm_ = algorithm;
+  return in_turn_([&] { return put_in_quarantine(); });
+}
+
+Result<void> StoredRowsWriter::put_in_quarantine() {
   sys::Batch batch;
   batch.put(Family::kQuarantine, format::number_key(record_.pool, record_.first_object),
-            format::encode_quarantine_row({algorithm, record_.object_count}));
-  return in_turn_([&] { return core_.backend->commit(batch, sys::Durability::kSynced); });
+            format::encode_quarantine_row({algorithm_, record_.object_count}));
+  return core_.backend->commit(batch, sys::Durability::kSynced);
 }
 
 Result<void> StoredRowsWriter::add(Bytes piece) {
@@ -47,6 +52,7 @@ Result<void> StoredRowsWriter::finish() {
   VEXOR_TRY(staged.index, core_.backend->bulk_writer(Family::kIndex));
   VEXOR_TRY(index_->write([&](Bytes key, Bytes value) { return staged.index->put(key, value); }));
   return in_turn_([&]() -> Result<void> {
+    VEXOR_TRY(put_in_quarantine());  // again: a purge that was applied meanwhile took the row with the pool's others
     VEXOR_TRY(core_.backend->ingest(std::move(files_)));
     finished_(format::number_key(record_.pool, record_.first_object), std::move(staged));
     return success();

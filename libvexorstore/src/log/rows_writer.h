@@ -27,12 +27,14 @@ class StoredRowsWriter final : public RowsWriter {
 
  private:
   Result<void> begin(HashAlgorithm algorithm);
+  Result<void> put_in_quarantine();
   Result<void> add_row(sys::Family family, Bytes key, Bytes value);
 
   store::StoreCore& core_;
   format::JournalRecord record_;
   InTurn in_turn_;
   Finished finished_;
+  HashAlgorithm algorithm_ = HashAlgorithm::kSha1;  // of the first piece
   std::optional<RecordRows> index_;
   std::vector<std::unique_ptr<sys::BulkWriter>> files_;  // in order of families
   std::string last_key_;                                 // in the last file
