@@ -11,6 +11,7 @@ namespace vexor::frontend {
 struct ClusterArguments {
   std::string etcd;  // HOST:PORT,...
   std::string etcd_key = "/vexorstore/replica-set";
+  std::string etcd_ca_file, etcd_certificate_file, etcd_key_file;  // PEM; empty: no TLS, loopback only
   std::vector<std::string> members;  // ID=HOST:PORT[,off-site]
   std::string copies;  // empty: two, for promote as before
   std::uint64_t epoch = 0;
