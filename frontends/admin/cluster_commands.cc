@@ -1,5 +1,6 @@
 #include "admin/cluster_commands.h"
 
+#include "admin/loss_report.h"
 #include "daemon/replica_options.h"
 #include "replication/transport/etcd_coordinator.h"
 #include "replication/transport/record_json.h"
@@ -121,14 +122,19 @@ Result<std::string> cluster_copies(const ClusterArguments& args) {
 
 Result<std::string> cluster_promote(const ClusterArguments& args) {
   VEXOR_TRY(const VersionedRecord now, must_read(args));
+  std::string report;
+  if (!args.monitor.empty()) {
+    VEXOR_TRY(report, loss_report(args.monitor, args.node));
+    report += "\n";
+  }
   if (!args.accept_loss) {
-    return Error(Errc::kInvalidArgument, "what only the present primary and its standby have will be lost: stop them for good, then say --accept-loss");
+    return Error(Errc::kInvalidArgument, report + "what only the present primary and its standby have will be lost: stop them for good, then say --accept-loss");
   }
   // Of no process: the member finds itself named, and leads when the promises that it gave have run out (T1, P2).
   auto next = replication::promoted(now.record, args.node, 0);
   if (!next) return Error(Errc::kInvalidArgument, "no such member");
   if (!args.copies.empty()) next->copies = copies_of(args.copies);
-  return change(args, now.version, *next, "member " + std::to_string(args.node) + " is to lead, alone in the in-sync set; others join it when they have what it has");
+  return change(args, now.version, *next, report + "member " + std::to_string(args.node) + " is to lead, alone in the in-sync set; others join it when they have what it has");
 }
 
 }  // namespace vexor::frontend

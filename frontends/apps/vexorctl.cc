@@ -507,6 +507,7 @@ void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_c
   CLI::App* promote = add("promote", "make any member the primary, when those in sync are gone for good", cluster_promote);
   promote->add_option("ID", args.node)->required();
   promote->add_flag("--accept-loss", args.accept_loss, "what this member has not is lost; those in sync are stopped and stay so");
+  promote->add_option("--health", args.monitor, "HOST:PORT of its monitor: tells what may be lost");
   promote->add_option("--copies", args.copies, "servers that must have a push from now on; as before")->check(CLI::IsMember({"two", "all", "local"}));
 }
 
