@@ -81,11 +81,14 @@ std::string Service::login_tag(const std::string& user, Bytes password) const {
   return sys::keyed_tag(tag_key_, message);
 }
 
+std::string Service::place_tag(const Peer& peer, const std::string& user) const { return login_tag(user, address_key(peer)); }
+
 Result<void> Service::check_login_limits(const Peer& peer, const std::string& user) {
   const std::int64_t now = clock_.monotonic_time_ms();
   {
     const std::lock_guard lock(mutex_);
-    if (!failures_.is_blocked(address_key(peer), now) && !failures_.is_blocked(account_key(user), now)) return success();
+    const bool is_account_blocked = failures_.is_blocked(account_key(user), now) && !known_places_.contains(place_tag(peer, user), now);
+    if (!failures_.is_blocked(address_key(peer), now) && !is_account_blocked) return success();
   }
   metrics_.login(peer.transport, "limited");
   return Error(Errc::kUnavailable, "too many failed logins; try again later");
@@ -130,6 +133,7 @@ Result<Principal> Service::login_password(const Peer& peer, const std::string& u
   }
   metrics_.login(peer.transport, "ok");
   failures_.forget(account_key(user));  // the address keeps its count: one right guess excuses no others
+  known_places_.add(place_tag(peer, user), now);
   if (logins_.size() >= kRememberedMax) logins_.clear();
   logins_[tag] = {*account, now + kRememberMs};
   return Principal{account->id, account->name};

@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "common/known_places.h"
 #include "common/login_limits.h"
 #include "common/metrics.h"
 #include "vexorstore/protocol/session.h"
@@ -102,6 +103,7 @@ class Service {
 
  private:
   std::string login_tag(const std::string& user, Bytes password) const;
+  std::string place_tag(const Peer& peer, const std::string& user) const;
   Result<void> check_login_limits(const Peer& peer, const std::string& user);
   Result<std::unique_ptr<protocol::Session>> open_read(const Principal& principal, const GitRequest& request);
   Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request, ReplicaSet::Moment* moment = nullptr);  // `moment`: that its reads show
@@ -115,6 +117,7 @@ class Service {
   const sys::Clock& clock_;
   std::string tag_key_;  // of remembered logins; random, never written anywhere
   std::mutex mutex_;
+  KnownPlaces known_places_;  // guarded by mutex_
   LoginLimits failures_;                                                          // guarded by mutex_
   std::unordered_map<std::string, std::pair<AccountInfo, std::int64_t>> logins_;  // guarded by mutex_
 };

@@ -383,6 +383,23 @@ class SecurityTest(unittest.TestCase):
         time.sleep(1.2)  # the wait is over
         self.assertNotEqual(self.server.login(self.target, PASSWORD, "127.1.0.22"), 429)
 
+    def test_guesses_elsewhere_do_not_lock_out_who_logged_in_before(self):
+        changed = PASSWORD + " 2"
+
+        def guess(number):
+            self.target, self.home = f"owner{number}", f"127.2.{number}.30"
+            self.server.ctl("user", "add", self.target, "--password-stdin", stdin=PASSWORD + "\n")
+            self.assertNotIn(self.server.login(self.target, PASSWORD, self.home), (401, 429))
+            self.server.ctl("user", "passwd", self.target, "--password-stdin", stdin=changed + "\n")  # no login is remembered
+            for i in range(6):
+                begun = time.monotonic()
+                self.assertEqual(self.server.login(self.target, PLANTED[3], f"127.2.{number}.{i + 1}"), 401)
+            stranger = self.server.login(self.target, changed, f"127.2.{number}.21")
+            owner = self.server.login(self.target, changed, self.home)
+            return begun, [stranger, owner in (401, 429)], [429, False]
+
+        self.within_the_wait(guess)
+
     def test_long_passwords_are_refused_and_not_cut(self):
         self.assertIn("72", self.server.ctl("user", "add", "long", "--password-stdin", stdin="L" * 73 + "\n", code=2))
         self.assertIn("8 to 72", self.server.ctl("user", "add", "long", "--password-stdin", stdin="short\n", code=2))
