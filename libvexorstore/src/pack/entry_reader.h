@@ -13,7 +13,8 @@ struct PushEntry {
   ObjectType type = ObjectType::kBlob;
   bool is_delta = false;
   bool resolved = false;
-  std::uint32_t depth = 0;
+  bool stored_whole = false;                // a delta whose chain would be too deep or too dear
+  std::uint32_t depth = 0;                  // in the pack; once numbered, in the store
   std::uint32_t base_entry = kNoEntry;      // delta against an entry of this pack
   ObjectNumber base_number = kNoObject;     // delta against a stored object (thin pack)
   std::uint64_t spool_offset = 0;
@@ -35,6 +36,7 @@ class EntryReader {
   Result<std::shared_ptr<const std::string>> read(std::uint32_t entry);
   // Replaces `out` by what the entry holds: an object, or the instructions of a delta.
   Result<void> inflate(std::uint32_t entry, std::string& out);
+  std::uint64_t made_bytes() const { return made_bytes_; }  // of all objects that reads made, those on the way included
 
  private:
   const std::vector<PushEntry>& entries_;
@@ -43,6 +45,7 @@ class EntryReader {
   const Limits& limits_;
   ObjectCache cache_;
   std::string room_;
+  std::uint64_t made_bytes_ = 0;
 };
 
 }  // namespace vexor::pack
