@@ -381,7 +381,7 @@ const std::map<std::string, Handler, std::less<>>& handlers() {
       {"user.list", user_list}, {"key.add", key_add}, {"key.list", key_list}, {"key.remove", key_remove},
       {"repo.create", repo_create}, {"repo.fork", repo_fork}, {"repo.rename", repo_rename}, {"repo.delete", repo_delete},
       {"repo.restore", repo_restore}, {"repo.list", repo_list}, {"repo.describe", repo_describe},
-      {"repo.set", repo_set}, {"grant", grant}, {"protect", protect}, {"ref.undo", ref_undo}, {"hide", hide}, {"reflog", ref_log}, {"refs", refs}, {"fsck", fsck},
+      {"repo.set", repo_set}, {"grant", grant}, {"protect", protect}, {"ref.undo", ref_undo}, {"hide", hide}, {"reflog", ref_log}, {"refs", refs}, {"journal", journal}, {"fsck", fsck},
       {"stats", stats}, {"maintenance.status", maintenance_status_of}, {"maintenance.run", maintenance_run}, {"repair", repair}, {"checkpoint", checkpoint}};
   return kHandlers;
 }

@@ -4,6 +4,10 @@
 
 namespace vexor::frontend {
 
+namespace {
+constexpr std::size_t kJournalEntriesMax = 1000;  // of one answer
+}  // namespace
+
 Result<json::object> repo_restore(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
   VEXOR_TRY(const auto at, call.args.optional_text("at"));
@@ -37,6 +41,25 @@ Result<json::object> ref_undo(Call& call) {
   answer["to"] = done.to.hex();
   answer["sequence"] = done.sequence;
   return answer;
+}
+
+Result<json::object> journal(Call& call) {
+  VEXOR_TRY(const auto after, call.args.number("after"));
+  VEXOR_TRY(const auto count, call.args.number("count"));
+  VEXOR_TRY(call.args.end());
+  const std::size_t wanted = std::min<std::size_t>(count.value_or(kJournalEntriesMax), kJournalEntriesMax);
+  const JournalSequence last = call.store.last_sequence();
+  VEXOR_TRY(const auto entries, read_journal(call.store, after.value_or(last - std::min<JournalSequence>(last, wanted)), wanted));
+  json::array rows;
+  for (const JournalEntry& entry : entries) {
+    json::array refs;
+    for (const auto& ref : entry.refs) refs.emplace_back(ref.name + " " + ref.old_id.hex() + " " + ref.new_id.hex());
+    if (entry.ref_count > entry.refs.size() && !entry.refs.empty()) refs.emplace_back("and " + std::to_string(entry.ref_count - entry.refs.size()) + " more");
+    rows.push_back(json::object{{"sequence", entry.sequence}, {"time_ms", entry.time_ms}, {"user", entry.actor.empty() ? "(operator)" : entry.actor},
+                                {"operation", entry.operation}, {"repository", entry.repository}, {"subject", entry.subject},
+                                {"new_objects", entry.new_objects}, {"refs", std::move(refs)}});
+  }
+  return json::object{{"rows", std::move(rows)}};
 }
 
 }  // namespace vexor::frontend

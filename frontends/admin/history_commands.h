@@ -1,4 +1,4 @@
-// Commands over the history of repositories: undo, restore.
+// Commands over the history of repositories: undo, restore, what the journal says.
 #pragma once
 
 #include "admin/command_call.h"
@@ -9,5 +9,7 @@ namespace vexor::frontend {
 Result<json::object> repo_restore(Call& call);
 // {"repository", "ref"}
 Result<json::object> ref_undo(Call& call);
+// {"after"?: sequence, "count"?}: records of the journal, the last ones without "after".
+Result<json::object> journal(Call& call);
 
 }  // namespace vexor::frontend

@@ -84,8 +84,9 @@ class UserCommands {
       VEXOR_TRY(must_own(word(2)));
       return command({{"op", "ref.undo"}, {"repository", word(2)}, {"ref", word(3)}});
     }
-    if (first == "reflog" && words_.size() == 3) {
-      return ref_log();
+    if (first == "reflog" && words_.size() == 3) {  // it shows what was taken back
+      VEXOR_TRY(must_own(word(1)));
+      return command({{"op", "reflog"}, {"repository", word(1)}, {"ref", full_ref_name(word(2))}});
     }
     return usage();
   }
@@ -184,18 +185,6 @@ class UserCommands {
       request["new_name"] = word(6);
     }
     return command(request);
-  }
-
-  // A hidden ref is told only to owners: for others it is as one that never was.
-  Result<std::string> ref_log() {
-    VEXOR_TRY(must_reach(word(1), Permission::kRead));
-    VEXOR_TRY(const auto info, store_.find_repository(word(1)));
-    if (!info) return Error(Errc::kNotFound, "repository not found");
-    VEXOR_TRY(const bool is_owner, owns(*info));
-    const std::string name = full_ref_name(word(2));
-    const bool is_told = is_owner || (!is_hidden_ref(*info, name) && name.find('\0') == std::string::npos);
-    if (!is_told) return render(json::object{{"rows", json::array()}});
-    return command({{"op", "reflog"}, {"repository", word(1)}, {"ref", name}});
   }
 
   Result<std::string> describe() {

@@ -74,7 +74,7 @@ class ProgressLine {
 struct Arguments {
   std::string data, socket, name, other, user, permission, branch, format, description, policy, directory, at;
   std::vector<std::string> only, bundles, what;
-  std::uint64_t retention_seconds = 0, pack_bytes = 0, object_bytes = 0, refs_max = 0;
+  std::uint64_t retention_seconds = 0, pack_bytes = 0, object_bytes = 0, refs_max = 0, after = 0, count = 0;
   bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
   DrillArguments drill;
   struct {
@@ -309,6 +309,10 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
   }
   if (op == "reflog" || op == "ref.undo") out["ref"] = a.other;
   if (op == "fsck" && !a.all) out["repository"] = a.name;
+  if (op == "journal") {
+    if (given("--after")) out["after"] = a.after;
+    if (given("--count")) out["count"] = a.count;
+  }
   if (op == "checkpoint") out["directory"] = a.directory;
   if (op == "maintenance.run") {
     if (!a.name.empty()) out["repository"] = a.name;
@@ -455,6 +459,9 @@ void add_rest(CLI::App& app, Arguments& args) {
   fsck->add_option("REPOSITORY", args.name);
   fsck->add_flag("--all", args.all);
   app.add_subcommand("stats", "figures of the store");
+  CLI::App* journal = app.add_subcommand("journal", "what was changed, by whom; the last records, or those behind one");
+  journal->add_option("--after", args.after, "journal sequence");
+  journal->add_option("--count", args.count, "how many at most; 1000");
   app.add_subcommand("checkpoint", "write a complete copy of the store")->add_option("DIRECTORY", args.directory, "must not exist yet")->required();
   CLI::App* maintenance = app.add_subcommand("maintenance", "keep storage in shape")->require_subcommand(1);
   maintenance->add_subcommand("status", "what runs now, and what was done since the start");

@@ -18,7 +18,7 @@ class KeepAlive {
   // false when the peer is gone. Work that may take long runs on a helper thread until it is done.
   template <class Send>
   bool run_work(protocol::Session& session, Send send) {
-    const Bytes packet = session.keep_alive();
+    const std::string packet(session.keep_alive());  // the session may go to another server while it works
     if (packet.empty()) {
       session.run_work();
       return true;

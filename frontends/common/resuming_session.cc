@@ -1,9 +1,10 @@
 #include "common/resuming_session.h"
 
+#include "common/retry_pause.h"
+
 #include <zlib.h>
 
 #include <algorithm>
-#include <chrono>
 #include <thread>
 
 namespace vexor::frontend {
@@ -12,8 +13,6 @@ using protocol::Wants;
 
 namespace {
 constexpr std::size_t kPieceBytes = 256 * 1024;
-constexpr std::chrono::milliseconds kPauseFirst{5};
-constexpr std::chrono::milliseconds kPauseMax{100};
 
 std::uint32_t add_to_checksum(std::uint32_t checksum, Bytes bytes) {
   return static_cast<std::uint32_t>(crc32_z(checksum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
@@ -75,7 +74,7 @@ void ResumingSession::run_work() {
 
 void ResumingSession::go_on() {
   // The server that is gone may count as the primary for some time yet.
-  std::this_thread::sleep_for(std::min(kPauseMax, kPauseFirst * (1 << std::min(tries_, 5))));
+  std::this_thread::sleep_for(retry_pause(tries_));
   ++tries_;
   auto next = open_();
   if (next.has_error()) {

@@ -1,7 +1,8 @@
 #include "common/retrying_session.h"
 
+#include "common/retry_pause.h"
+
 #include <algorithm>
-#include <chrono>
 #include <thread>
 
 namespace vexor::frontend {
@@ -11,8 +12,6 @@ using protocol::Wants;
 namespace {
 constexpr int kTriesMax = 100;
 constexpr int kUnreachableMax = 4;  // each of these has waited for a primary for some seconds
-constexpr std::chrono::milliseconds kPauseFirst{5};
-constexpr std::chrono::milliseconds kPauseMax{100};
 constexpr std::size_t kPieceBytes = 64 * 1024;
 }  // namespace
 
@@ -50,7 +49,7 @@ void RetryingSession::begin_again() {
   Result<std::unique_ptr<protocol::Session>> again = nullptr;
   do {
     // The next primary is found by asking again: it may be this server, or one that this server does not know yet.
-    std::this_thread::sleep_for(std::min(kPauseMax, kPauseFirst * (1 << std::min(tries_, 5))));
+    std::this_thread::sleep_for(retry_pause(tries_));
     ++tries_;
     again = open_({unknown_.has_value(), is_open});
   } while (again.has_error() && again.error().code() == Errc::kUnavailable && ++unreachable_ < kUnreachableMax && tries_ < kTriesMax);

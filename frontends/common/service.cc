@@ -207,6 +207,11 @@ Result<std::unique_ptr<protocol::Session>> Service::open_once(const Principal& p
     options.actor = {principal.account, principal.name};
     options.session_id = request.session_id;
     options.may_be_done_after = request.may_be_done_after;
+    // A push may take as long as its sender likes: what he may do counts as of its end.
+    options.before_commit = [this, info = *repository, account = principal.account](const protocol::PushRequest&) -> Result<void> {
+      VEXOR_TRY(const Permission now, store_.permission_of(info, account));
+      return now < Permission::kWrite ? Result<void>(Error(Errc::kRefused, "you may not write to this repository any more")) : success();
+    };
     return protocol::make_receive_pack(store_, *repository, options);
   }
   protocol::UploadPackOptions options;

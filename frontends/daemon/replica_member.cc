@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "daemon/replica_options.h"
+#include "vexorstore/history.h"
 
 namespace vexor::frontend {
 
@@ -131,10 +132,22 @@ std::string ReplicaMember::status() const {
     for (const replication::MemberStatus& other : now.others) {
       boost::json::object one{{"node", other.id}, {"has", other.has}};
       if (other.round_trip) one["round_trip_ms"] = *other.round_trip;
+      one["lag_records"] = other.lag.records;
+      if (other.lag.bytes) one["lag_bytes"] = *other.lag.bytes;
+      if (other.lag.ms) one["lag_seconds"] = static_cast<double>(*other.lag.ms) / 1000;
       others.push_back(std::move(one));
     }
     out["others"] = std::move(others);
+  } else {
+    // What a promotion would lose begins here (docs/operations/runbooks.md).
+    if (now.heard_unix_ms != 0) {
+      out["heard_at_ms"] = now.heard_unix_ms;
+      out["told_committed"] = now.told_commit;
+    }
+    out["lag_records"] = now.told_commit - std::min(now.told_commit, now.applied);
+    out["lag_seconds"] = now.told_commit <= now.applied ? 0 : static_cast<double>(now.behind_ms) / 1000;
   }
+  if (const auto last = record_at(*parts_->store, now.last); last.has_value() && last.value()) out["appended_at_ms"] = last.value()->time_ms;
   if (now.record) {
     boost::json::array in_sync(now.record->record.in_sync.begin(), now.record->record.in_sync.end());
     out["in_sync"] = std::move(in_sync);

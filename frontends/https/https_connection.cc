@@ -424,6 +424,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       if (!take_buffered(parser, piece)) co_return false;
       if (!piece.empty()) co_return true;
       if (parser.is_done()) break;
+      if (input_.size() >= options_.header_bytes_max) co_return false;  // a chunk's extension, or trailers, without an end
       set_deadline(options_.body_idle_seconds_max);
       const auto begun = std::chrono::steady_clock::now();
       const bool more = co_await fill(kPieceBytes);
@@ -487,7 +488,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Runs the session's work on the pool and keeps the client patient meanwhile. False: the client is gone.
   net::awaitable<bool> run_work(protocol::Session& session, std::string& before) {
-    const Bytes packet = session.keep_alive();
+    const std::string packet(session.keep_alive());  // the session may go to another server while it works
     set_deadline(kWorkSecondsMax);  // waiting for ourselves; not for the client
     if (packet.empty()) {
       auto work = [&session] { run_turn(session); };

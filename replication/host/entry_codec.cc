@@ -69,6 +69,12 @@ Result<LogEntry> to_log_entry(const Entry& entry) {
   return out;
 }
 
+bool same_record(const Entry& left, const Entry& right) {
+  const auto a = split(*left.bytes);
+  const auto b = split(*right.bytes);
+  return a.has_value() && b.has_value() && a.value().record == b.value().record;
+}
+
 bool has_rows_apart(const Entry& entry) { return !entry.bytes->empty() && (*entry.bytes)[0] == '\1'; }
 
 }  // namespace vexor::replication

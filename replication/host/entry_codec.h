@@ -16,5 +16,7 @@ std::string pack_entry_bytes(const LogEntry& entry);
 Result<Entry> unpack_entry(std::shared_ptr<const std::string> bytes);
 Result<LogEntry> to_log_entry(const Entry& entry);
 bool has_rows_apart(const Entry& entry);
+// Whether both are of one record in one form, whatever they have of its rows.
+bool same_record(const Entry& left, const Entry& right);
 
 }  // namespace vexor::replication

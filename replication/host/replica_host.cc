@@ -24,6 +24,11 @@ Millis boot_time() {
   return Millis{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// For people only.
+std::int64_t unix_time() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 }  // namespace
 
 ReplicaHost::ReplicaHost(Store& store, Identity self, const Options& options, Transport& transport, const HostFiles& files)
@@ -150,6 +155,10 @@ void ReplicaHost::peer_dead(NodeId peer, Incarnation incarnation) {
 }
 
 void ReplicaHost::deliver(NodeId from, Message message) {
+  if (const auto* append = std::get_if<Append>(&message); append != nullptr && append->epoch >= node_->head_epoch()) {
+    heard_unix_ms_ = unix_time();
+    told_commit_ = append->commit;
+  }
   // The node refuses those of an epoch before.
   if (auto* append = std::get_if<Append>(&message); append != nullptr && append->epoch >= node_->head_epoch()) hold_back_without_rows(from, *append);
   input([&](Millis now) { node_->receive(now, from, message); });
@@ -244,6 +253,7 @@ void ReplicaHost::propose(const LogEntry& entry) {
   const Sequence before = node_log_->last().sequence;
   auto unpacked = unpack_entry(std::make_shared<const std::string>(pack_entry_bytes(entry)));
   if (unpacked.has_value()) {
+    lags_.appended(entry.position.sequence, unpacked.value().bytes->size(), boot_time());
     node_log_->expect_local(true);
     input([&](Millis now) { node_->propose(now, entry.position.sequence, unpacked.value()); });
     node_log_->expect_local(false);
@@ -418,8 +428,20 @@ void ReplicaHost::publish_status() {
   now.last = node_->head().sequence;
   now.commit = node_->commit();
   now.applied = log_->applied();
-  if (const auto* members = node_->members())
-    for (const Progress& member : *members) now.others.push_back({member.id, member.match, member.round_trip});
+  if (const auto* members = node_->members()) {
+    Sequence all_have = now.last;
+    for (const Progress& member : *members) {
+      now.others.push_back({member.id, member.match, member.round_trip, lags_.of(member.match, now.last, boot_time())});
+      all_have = std::min(all_have, member.match);
+    }
+    lags_.forget_to(all_have);
+  } else {
+    lags_.clear();
+    now.heard_unix_ms = heard_unix_ms_;
+    now.told_commit = told_commit_;
+    if (now.applied >= told_commit_) whole_at_ = boot_time();
+    now.behind_ms = boot_time() - whole_at_;
+  }
   if (now.leader != 0 && now.leader != told_leader_) transport_.leader_changed(told_leader_ = now.leader);
   const std::lock_guard lock(mutex_);
   if (node_->record() && (!status_.record || status_.record->version != node_->record()->version)) now.record = node_->record();

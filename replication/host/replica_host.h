@@ -11,6 +11,7 @@
 
 #include "replication/coordinator.h"
 #include "replication/host/copy_source.h"
+#include "replication/host/lag_book.h"
 #include "replication/host/rows_sender.h"
 #include "replication/host/rows_shelf.h"
 #include "replication/host/store_log.h"
@@ -24,6 +25,7 @@ struct MemberStatus {
   NodeId id = 0;
   Sequence has = 0;                  // durably
   std::optional<Millis> round_trip;  // of the link; none: not known yet
+  Lag lag;
 };
 
 struct HostStatus {
@@ -43,6 +45,10 @@ struct HostStatus {
   Sequence commit = 0;
   Sequence applied = 0;
   std::vector<MemberStatus> others;  // while it leads
+  // Of the primary that it follows, as it last said; 0: it has not been heard since this process began.
+  std::int64_t heard_unix_ms = 0;
+  Sequence told_commit = 0;    // that primary's
+  Millis behind_ms = 0;        // since when less than that is applied here
   std::optional<VersionedRecord> record;
 };
 
@@ -159,6 +165,10 @@ class ReplicaHost final : public LogSink {
   std::uint64_t watched_sync_ = 0;
   Millis held_turns_ = 0;  // that the watched one has not ended for
   RequestId next_request_ = 1;
+  LagBook lags_;                  // while it leads
+  std::int64_t heard_unix_ms_ = 0;  // as of HostStatus
+  Sequence told_commit_ = 0;
+  Millis whole_at_ = 0;  // when all of told_commit_ was last applied
 
   mutable std::mutex mutex_;
   std::condition_variable answered_;

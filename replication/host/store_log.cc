@@ -69,7 +69,9 @@ std::vector<Entry> StoreLog::read(Sequence first, std::size_t entries_max, std::
         if (entry.error().code() == Errc::kNotFound) gone_ = sequence;
         break;
       }
-      out.push_back(std::move(entry).value());
+      // Rows that came ahead are not to come again beside their record, though they may have become few enough.
+      const bool is_as_it_was = recent != nullptr && same_record(*recent, entry.value());
+      out.push_back(is_as_it_was ? *recent : std::move(entry).value());
     }
     bytes += out.back().bytes->size();
     if (bytes > bytes_max && out.size() > 1) {

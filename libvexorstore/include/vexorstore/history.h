@@ -23,6 +23,28 @@ struct Moment {
 // first record).
 Result<Moment> find_moment(Store& store, std::string_view text);
 
+// A journal record, as a person reads it.
+struct JournalEntry {
+  JournalSequence sequence = 0;
+  std::int64_t time_ms = 0;       // Unix time
+  std::string actor;              // account; empty: the operator, or the record was purged
+  std::string operation;          // "ref-transaction", "repository-create", ...
+  std::string repository;         // its name of now; empty: none, or it was purged
+  std::string subject;            // what the record says of itself
+  std::uint64_t new_objects = 0;
+  struct RefMove {
+    std::string name;
+    ObjectId old_id, new_id;      // null: there was no such ref, or it is symbolic
+  };
+  std::uint64_t ref_count = 0;
+  std::vector<RefMove> refs;      // the first kJournalEntryRefsMax of them; empty of what was purged
+};
+constexpr std::size_t kJournalEntryRefsMax = 20;
+// Records behind `after`, in order, at most `max`; also those of a member that it has not applied yet. Errors: kCorrupt.
+Result<std::vector<JournalEntry>> read_journal(Store& store, JournalSequence after, std::size_t max);
+// One of them; nullopt: there is none.
+Result<std::optional<JournalEntry>> record_at(Store& store, JournalSequence sequence);
+
 // Whether the repository had been made by then.
 Result<bool> existed_at(Store& store, RepositoryId repository, JournalSequence sequence);
 

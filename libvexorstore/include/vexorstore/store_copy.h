@@ -34,7 +34,8 @@ struct CheckedCopy {
   std::uint64_t applied = 0;
   std::string replication_state;  // ReplicaLog::load_state
 };
-// Reads every file against its checksums, and the journal from the first record to the last. Errors: kCorrupt, kIo.
+// Reads every file against its checksums, the journal from the first record to the last, and compares objects and refs with
+// it. Errors: kCorrupt, kIo.
 Result<CheckedCopy> check_copy(sys::StorageBackend& copy, std::uint64_t told_sequence);
 // Removes what tells of the place where the rows were, and is not true of the copy: how far it was scrubbed.
 Result<void> forget_place(sys::StorageBackend& copy);

@@ -48,9 +48,10 @@ class StoreLog final : public ReplicaLog {
   Result<std::unique_ptr<RowsReader>> rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const;
   Result<void> raise_ids() const;
   Result<void> forget_staged();
-  std::map<std::string, log::StagedRows>::iterator find_staged(const JournalRecord& record);  // with mutex_ held
-  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch);
+  log::Staged::iterator find_staged(const JournalRecord& record);  // with mutex_ held
+  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch);  // with mutex_ held
   Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const;
+  Result<bool> has_record_of(format::PoolId pool, format::ObjectNumber first) const;  // with mutex_ held
   Result<void> erase_record(std::uint64_t sequence) const;
   Result<void> erase_after(std::uint64_t sequence) const;
 
@@ -58,9 +59,7 @@ class StoreLog final : public ReplicaLog {
   mutable std::mutex mutex_;
   std::uint64_t led_epoch_ = 0;                    // the last one; lead() and follow() alone
   std::uint64_t primaries_ = 0;                    // guarded by mutex_; that this store followed or was
-  std::map<std::string, log::StagedRows> staged_;  // guarded by mutex_; by the key of the range
-  // Ranges of records that were appended since with rows that had come before: nothing is written there any more.
-  std::set<std::string> taken_;  // guarded by mutex_
+  log::Staged staged_;                             // guarded by mutex_
 };
 
 Result<std::string> StoreLog::encoded_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) const {
@@ -114,11 +113,12 @@ Result<void> StoreLog::forget_staged() {
   const std::lock_guard lock(mutex_);
   ++primaries_;
   staged_.clear();
-  taken_.clear();
   return core_.sweep_quarantine();
 }
 
+// One at a time with writers of rows: what they write is in quarantine, and a range whose record is here must not be again.
 Result<void> StoreLog::append(const std::vector<LogEntry>& entries) {
+  const std::lock_guard lock(mutex_);
   const LogPosition from = last();
   LogPosition to = from;
   sys::Batch batch;
@@ -140,19 +140,19 @@ Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::
   }
   batch.put(Family::kJournal, format::journal_key(record.sequence), entry.record);
   if (record.object_count == 0) return success();
-  if (!entry.rows_apart) return add_rows(record, entry, batch);
-  // Rows in files: the index goes in now.
-  std::unique_ptr<sys::BulkWriter> index;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = find_staged(record);
-    if (found == staged_.end()) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
-    index = std::move(found->second.index);
-    taken_.insert(found->first);
-    staged_.erase(found);
+  const auto found = find_staged(record);
+  if (!entry.rows_apart) {
+    if (found != staged_.end()) {  // they came ahead as well, maybe in other extents: those go
+      staged_.erase(found);
+      store::erase_rows_of_range(record.pool, record.first_object, record.object_count, batch);
+    }
+    return add_rows(record, entry, batch);
   }
+  if (found == staged_.end()) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
+  // Rows in files: the index goes in now.
   std::vector<std::unique_ptr<sys::BulkWriter>> files;
-  files.push_back(std::move(index));
+  files.push_back(std::move(found->second.index));
+  staged_.erase(found);
   return core_.backend->ingest(std::move(files));
 }
 
@@ -263,7 +263,7 @@ Result<std::unique_ptr<RowsReader>> StoreLog::read_rows_of(Bytes encoded) const 
   return rows_of(snapshot, std::move(record));
 }
 
-std::map<std::string, log::StagedRows>::iterator StoreLog::find_staged(const JournalRecord& record) {
+log::Staged::iterator StoreLog::find_staged(const JournalRecord& record) {
   const auto found = staged_.find(format::number_key(record.pool, record.first_object));
   const bool same = found != staged_.end() && found->second.objects_digest == record.objects_digest;
   return same ? found : staged_.end();
@@ -316,19 +316,28 @@ Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded, std::opt
   if (record.value().object_count == 0) return Error(Errc::kProtocol, "a record without objects");
   if (core_.committer->role() != Committer::Role::kReplica) return Error(Errc::kConflict, "the store is not a follower");
   const std::uint64_t began = reign ? *reign : this->reign();
-  const std::string key = format::number_key(record.value().pool, record.value().first_object);
-  const auto in_turn = [this, began, key](const std::function<Result<void>()>& work) -> Result<void> {
+  const auto in_turn = [this, began, pool = record.value().pool, first = record.value().first_object](const std::function<Result<void>()>& work) -> Result<void> {
     const std::lock_guard lock(mutex_);
     if (primaries_ != began) return Error(Errc::kConflict, "the store follows another primary now");
-    if (taken_.contains(key)) return Error(Errc::kConflict, "the record of these rows is here");
+    VEXOR_TRY(const bool is_here, has_record_of(pool, first));
+    if (is_here) return Error(Errc::kConflict, "the record of these rows is here");
     return work();
   };
-  const auto finished = [this](std::string range, log::StagedRows staged) {
-    log::StagedRows& here = staged_[std::move(range)];  // the same may have come before, and be claimed
-    staged.is_claimed = here.is_claimed && here.objects_digest == staged.objects_digest;
-    here = std::move(staged);
-  };
-  return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), in_turn, finished));
+  return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), in_turn, staged_));
+}
+
+// Objects have a shape from when their rows were let in. Without a record these rows are in `staged_`: what was not claimed is
+// swept at each start and whenever another primary is followed.
+Result<bool> StoreLog::has_record_of(format::PoolId pool, format::ObjectNumber first) const {
+  const std::string key = format::number_key(pool, first);
+  if (staged_.contains(key)) return false;
+  VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+  const auto cursor = snapshot->cursor(Family::kShapes);
+  cursor->seek_for_prev(key);
+  VEXOR_TRY(cursor->status());
+  if (!cursor->valid() || !cursor->key().starts_with(format::pool_key(pool))) return false;
+  VEXOR_TRY(const format::ObjectNumber start, format::number_of_key(cursor->key()));
+  return first - start < cursor->value().size();  // merges put the shapes of many records into one row
 }
 
 Result<void> StoreLog::save_state(Bytes state) {

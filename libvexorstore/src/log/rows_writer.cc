@@ -52,9 +52,11 @@ Result<void> StoredRowsWriter::finish() {
   VEXOR_TRY(staged.index, core_.backend->bulk_writer(Family::kIndex));
   VEXOR_TRY(index_->write([&](Bytes key, Bytes value) { return staged.index->put(key, value); }));
   return in_turn_([&]() -> Result<void> {
+    const std::string key = format::number_key(record_.pool, record_.first_object);
+    if (staged_.contains(key)) return success();  // another transfer was faster; its extents may be others than these
     VEXOR_TRY(put_in_quarantine());  // again: a purge that was applied meanwhile took the row with the pool's others
     VEXOR_TRY(core_.backend->ingest(std::move(files_)));
-    finished_(format::number_key(record_.pool, record_.first_object), std::move(staged));
+    staged_.emplace(key, std::move(staged));
     return success();
   });
 }

@@ -2,6 +2,8 @@
 // the record is applied. Spec: docs/format/log-rows.md.
 #pragma once
 
+#include <map>
+
 #include "log/record_rows.h"
 #include "vexorstore/replica_log.h"
 
@@ -14,14 +16,15 @@ struct StagedRows {
   bool is_claimed = false;  // a record that is about to be appended has them
 };
 
+using Staged = std::map<std::string, StagedRows>;  // by the key of the range
+
 class StoredRowsWriter final : public RowsWriter {
  public:
-  // Runs what it is given while the store follows the same primary as when the writer was made, or returns
-  // kConflict: what a later primary sends may use the same numbers.
+  // Runs what it is given, one at a time with whoever else uses `staged`, while the store follows the same primary as when the
+  // writer was made and lacks the record; else returns kConflict: what a later primary sends may use the same numbers.
   using InTurn = std::function<Result<void>(const std::function<Result<void>()>& work)>;
-  using Finished = std::function<void(std::string key, StagedRows staged)>;  // the key of the range
-  StoredRowsWriter(store::StoreCore& core, format::JournalRecord record, InTurn in_turn, Finished finished)
-      : core_(core), record_(std::move(record)), in_turn_(std::move(in_turn)), finished_(std::move(finished)) {}
+  StoredRowsWriter(store::StoreCore& core, format::JournalRecord record, InTurn in_turn, Staged& staged)
+      : core_(core), record_(std::move(record)), in_turn_(std::move(in_turn)), staged_(staged) {}
   Result<void> add(Bytes piece) override;
   Result<void> finish() override;
 
@@ -33,7 +36,7 @@ class StoredRowsWriter final : public RowsWriter {
   store::StoreCore& core_;
   format::JournalRecord record_;
   InTurn in_turn_;
-  Finished finished_;
+  Staged& staged_;
   HashAlgorithm algorithm_ = HashAlgorithm::kSha1;  // of the first piece
   std::optional<RecordRows> index_;
   std::vector<std::unique_ptr<sys::BulkWriter>> files_;  // in order of families

@@ -6,6 +6,7 @@
 #include "format/journal_record.h"
 #include "format/log_rows.h"
 #include "format/pool_rows.h"
+#include "maintenance/journal_check.h"
 #include "store/journal.h"
 #include "store/store_core.h"
 
@@ -15,7 +16,8 @@ using sys::Family;
 
 namespace {
 
-constexpr std::uint64_t kCheckBytes = 1ULL << 30U;  // of files, in one call
+constexpr std::uint64_t kCheckBytes = 1ULL << 30U;  // of files, or of rows, in one call
+constexpr std::int64_t kCheckMs = 1000;             // the same
 
 Result<void> check_all_files(sys::StorageBackend& copy) {
   std::string position;
@@ -39,6 +41,20 @@ Result<void> check_journal(const sys::StorageSnapshot& snapshot, std::uint64_t t
     if (record.sequence == told) out.hash_at_told = out.last.hash;
   }
   return cursor->status();
+}
+
+// A copy that lacks what its journal tells of must not take the place of a store that may have it.
+Result<void> check_state(sys::StorageBackend& copy, std::uint64_t applied) {
+  std::string first;
+  maintenance::JournalCheck check(copy, 1, applied, [&](Family family, const std::string& what) {
+    if (first.empty()) first = std::string(sys::family_name(family)) + ": " + what;
+  });
+  for (bool done = false; !done;) {
+    maintenance::Budget budget(sys::system_clock(), kCheckBytes, kCheckMs);
+    VEXOR_TRY(done, check.step(budget));
+    if (!first.empty()) return Error(Errc::kCorrupt, first);
+  }
+  return success();
 }
 
 }  // namespace
@@ -69,6 +85,7 @@ Result<CheckedCopy> check_copy(sys::StorageBackend& copy, std::uint64_t told_seq
   if (!applied) return Error(Errc::kCorrupt, "the copy is of a store that is no member of a replica set");
   VEXOR_TRY(out.applied, format::decode_applied_row(applied->bytes()));
   if (out.applied > out.last.sequence) return Error(Errc::kCorrupt, "the journal ends before what was applied of it");
+  VEXOR_TRY(check_state(copy, out.applied));
   VEXOR_TRY(const auto state, snapshot->get(Family::kMeta, format::replication_state_key()));
   if (state) out.replication_state = std::string(state->bytes());
   return out;

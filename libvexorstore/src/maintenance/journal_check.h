@@ -3,20 +3,23 @@
 // elsewhere, differs from its own journal. Spec: docs/protocol/replication.md, "Comparison"; docs/adr/0020-state-against-the-journal.md.
 #pragma once
 
+#include <map>
+#include <set>
+
 #include "crypto/digest.h"
 #include "format/journal_record.h"
 #include "maintenance/pool_task.h"
 
 namespace vexor::maintenance {
 
-// In steps; holds no snapshot between them. Threads: one. Memory: one record, and kRangesMax ranges.
+// In steps; holds no snapshot between them. Threads: one. Memory: one record, kRangesMax ranges, kMissingMax numbers.
 class JournalCheck {
  public:
   // `where`: the family that differs.
   using Found = std::function<void(sys::Family where, const std::string& what)>;
   // Records from `next` up to `last`, as far as they are applied.
-  JournalCheck(store::StoreCore& core, std::uint64_t next, std::uint64_t last, Found found)
-      : core_(core), next_(std::max<std::uint64_t>(next, 1)), last_(last), found_(std::move(found)) {}
+  JournalCheck(sys::StorageBackend& backend, std::uint64_t next, std::uint64_t last, Found found)
+      : backend_(backend), next_(std::max<std::uint64_t>(next, 1)), last_(last), window_(next_), found_(std::move(found)) {}
 
   // True: over. Errors: kIo, kUnavailable; what is missing or malformed is told to `found`.
   Result<bool> step(Budget& budget);
@@ -35,25 +38,31 @@ class JournalCheck {
   struct View;  // of the store, for one step
 
   Result<void> read_record(View& view, Budget& budget);
+  Result<std::optional<HashAlgorithm>> algorithm_of(View& view, const Range& range);
+  bool report_missing(const View& view);
   Result<void> check_refs(View& view, Budget& budget);
   Result<void> check_ref(View& view, const format::RefChange& change);
   Result<void> check_objects(View& view, Budget& budget);
-  Result<bool> go_to(View& view, const Range& range);
-  Result<void> objects_differ(View& view, const Range& range, const std::string& what);
+  Result<bool> go_to(View& view, const Range& range, Budget& budget);
+  Result<void> objects_differ(View& view, const Range& range, const std::string& what, bool may_be_swept);
   void end_range() {
     ++at_;
     digest_.reset();
   }
 
-  store::StoreCore& core_;
+  sys::StorageBackend& backend_;
   std::uint64_t next_;    // record to read
   std::uint64_t last_;
-  std::uint64_t window_ = 0;  // the first record whose objects are still to be compared
+  std::uint64_t window_;  // the first record whose objects are still to be compared
   Found found_;
   std::string hash_;      // of the record before `next_`; empty: not known
   std::optional<format::JournalRecord> record_;  // whose refs are looked at
   std::size_t ref_ = 0;   // of them, the next one
   std::vector<Range> ranges_;  // of the records read, in order of pools and numbers once they are looked at
+  std::uint64_t objects_ = 0;  // in these ranges
+  std::map<PoolId, HashAlgorithm> algorithms_;  // of pools, for this window
+  std::set<format::RepositoryNumber> missing_;  // repositories of records that have no row: a purge is to come
+  bool looks_for_purges_ = false;  // behind the records that are compared
   bool reads_objects_ = false;
   std::size_t at_ = 0;    // in `ranges_`
   std::uint64_t number_ = 0;  // of that range, the next object

@@ -47,7 +47,10 @@ Result<ExtentScan> ExtentScan::begin(const sys::StorageSnapshot& snapshot, PoolI
 }
 
 Result<bool> ExtentScan::next() {
-  if (moved_ && cursor_->valid()) cursor_->next();
+  if (moved_ && cursor_->valid()) {
+    if (is_chunked() && first_ < kNoObject) cursor_->seek(format::extent_key(pool_, first_ + 1));  // not through its chunks
+    else cursor_->next();
+  }
   moved_ = true;
   is_changed_ = false;
   for (; cursor_->valid() && cursor_->key().starts_with(prefix_); cursor_->next()) {

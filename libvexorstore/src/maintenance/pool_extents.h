@@ -53,8 +53,9 @@ class ExtentScan {
 
  private:
   ExtentScan(PoolId pool, HashAlgorithm algorithm, QuarantinedRanges quarantined, std::unique_ptr<sys::Cursor> cursor)
-      : prefix_(format::pool_key(pool)), algorithm_(algorithm), quarantined_(std::move(quarantined)), cursor_(std::move(cursor)) {}
+      : pool_(pool), prefix_(format::pool_key(pool)), algorithm_(algorithm), quarantined_(std::move(quarantined)), cursor_(std::move(cursor)) {}
 
+  PoolId pool_;
   std::string prefix_;
   HashAlgorithm algorithm_;
   QuarantinedRanges quarantined_;

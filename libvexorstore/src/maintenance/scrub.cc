@@ -73,7 +73,7 @@ class ScrubTask final : public PoolTask {
     }
     if (context_.pool == 0) {
       context_.total = row_.round_sequence;
-      journal_.emplace(context_.core, row_.next, row_.round_sequence,
+      journal_.emplace(*context_.core.backend, row_.next, row_.round_sequence,
                        [this](Family family, const std::string& what) { found(family, what); });
       files_left_ = true;
       objects_done_ = true;

@@ -288,6 +288,52 @@ TEST(ReplicaLog, rows_that_came_ahead_are_dropped_or_claimed) {
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
 }
 
+// A push that is large by its objects, and small in its rows: read again, the record comes with them.
+TEST(ReplicaLog, rows_that_came_ahead_and_come_again_with_their_record_stay) {
+  Member primary;
+  Member follower;
+  Member other;
+  lead(primary, 1);
+  make_repository(primary, {&follower, &other});
+  PackBuilder pack;
+  const ObjectId tip = add_commit(pack, std::nullopt, 1, 3);
+  for (int i = 0; i < 4100; ++i) pack.add(ObjectType::kBlob, std::to_string(i));
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", push_request(kNone, tip, "refs/heads/large", pack.finish()))); });
+  const LogEntry entry = primary.sink.wait_for(2);
+  ASSERT_TRUE(entry.rows_apart);
+  ship_rows(*primary.log, *follower.log, entry);
+  // At the other one they are still on their way.
+  const auto late = other.log->write_rows(entry.record);
+  const auto reader = primary.log->read_rows_of(entry.record);
+  ASSERT_TRUE(late.has_value() && reader.has_value());
+  for (std::string piece = reader.value()->next().value(); !piece.empty(); piece = reader.value()->next().value()) ASSERT_TRUE(late.value()->add(piece).has_value());
+  // The primary has them in other extents by now.
+  ASSERT_TRUE(run_upkeep(*primary.store, only(MaintenanceTask::kRedelta)).has_value());
+  ASSERT_TRUE(run_upkeep(*primary.store, only(MaintenanceTask::kMerge)).has_value());
+  const LogEntry again = primary.log->read(2).value();
+  ASSERT_FALSE(again.rows_apart);
+  for (Member* const member : {&follower, &other}) {
+    ASSERT_TRUE(member->log->append({again}).has_value());
+    ASSERT_TRUE(member->log->apply(2).has_value());
+    const auto applied = all_rows(*member->backend);
+    ASSERT_TRUE(member->log->drop_rows(entry.record).has_value());  // the call that they came by ends
+    EXPECT_EQ(all_rows(*member->backend), applied);
+    const auto finished = member == &other ? late.value()->finish() : Result<void>(Error(Errc::kConflict, ""));
+    EXPECT_TRUE(finished.has_error() && finished.error().code() == Errc::kConflict);
+    const auto later = member->log->write_rows(entry.record);
+    const auto more = primary.log->read_rows_of(entry.record);
+    ASSERT_TRUE(later.has_value() && more.has_value());
+    const auto added = later.value()->add(more.value()->next().value());
+    EXPECT_TRUE(added.has_error() && added.error().code() == Errc::kConflict);
+    EXPECT_EQ(all_rows(*member->backend), applied);
+    member->reopen();
+    EXPECT_EQ(all_rows(*member->backend), applied);
+    const auto repository = member->store->find_repository("a/b").value();
+    expect_sound(*member->store, repository->id);
+    EXPECT_EQ(visible_objects(*member->store, repository->id), visible_objects(*primary.store, repository->id));
+  }
+}
+
 // Stops where a large push has its numbers and is about to write.
 class PausingBackend final : public Forwarding {
  public:

@@ -136,7 +136,7 @@ TEST_F(ScrubJournal, finds_objects_that_are_missing_with_all_that_names_them) {
     }
   });
   EXPECT_EQ(found(), 1U);
-  EXPECT_NE(latest().find("journal record " + std::to_string(store_->last_sequence()) + ": not all of its objects"), std::string::npos) << latest();
+  EXPECT_NE(latest().find("journal record " + std::to_string(store_->last_sequence()) + ", repository 1: not all of its objects"), std::string::npos) << latest();
 }
 
 TEST_F(ScrubJournal, finds_an_object_in_the_place_of_another) {
@@ -203,6 +203,32 @@ TEST_F(ScrubJournal, finds_a_record_that_is_missing_or_another) {
   change([&](sys::Batch& batch) { batch.put(Family::kJournal, format::journal_key(5), format::encode_journal_record(record)); });
   EXPECT_EQ(found(), 1U);
   EXPECT_NE(latest().find("journal record 6 does not follow"), std::string::npos) << latest();
+}
+
+TEST_F(ScrubJournal, finds_a_repository_that_is_missing) {
+  change([&](sys::Batch& batch) { batch.erase(Family::kRepositories, "r" + format::pool_key(id_)); });
+  EXPECT_EQ(found(), 1U);
+  EXPECT_NE(latest().find("repository 1, which no record purged, has no row"), std::string::npos) << latest();
+}
+
+TEST_F(ScrubJournal, looks_at_large_objects_once) {
+  PackBuilder pack;
+  const ObjectId blob = pack.add(ObjectType::kBlob, sys::random_bytes(3 << 20));
+  const ObjectId tree = pack.add(ObjectType::kTree, std::string("100644 a") + std::string(1, '\0') + std::string(blob.raw()));
+  const ObjectId large = pack.add(ObjectType::kCommit, "tree " + tree.hex() + "\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n");
+  ASSERT_TRUE(run_push(*store_, "a/b", push_request(ObjectId::null(kAlgorithm), large, "refs/heads/large", pack.finish())));
+  EXPECT_EQ(found(), 0U);
+}
+
+// The records of a round end before the purge, which is told apart from a loss all the same.
+TEST_F(ScrubJournal, takes_a_purge_during_the_round_for_no_loss) {
+  const auto run = begin_maintenance(*store_, scrub()).value();
+  ASSERT_FALSE(run->maintain_some(1).value());
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  ASSERT_TRUE(store_->purge_repository("a/b", {}).has_value());
+  while (!run->maintain_some(1).value()) {
+  }
+  EXPECT_EQ(run->figures().damage_found, 0U) << latest();
 }
 
 TEST_F(ScrubJournal, takes_no_sweep_for_a_loss) {
