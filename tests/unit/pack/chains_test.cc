@@ -358,6 +358,27 @@ TEST_F(Chains, bytes_of_whole_objects_have_a_limit) {
   EXPECT_EQ(verify_repository(*store_, id_).value().problem_count, 0U);
 }
 
+// What a walk through a family drops for want of memory it makes again: of each base on the way back up, all of its chain.
+TEST_F(Chains, what_is_made_again_while_deltas_are_resolved_counts) {
+  limits_.ingest_memory_bytes = 64 << 10;
+  open_store();
+  for (const std::uint64_t resolve_mb : {40U, 2000U}) {
+    limits_.resolve_bytes_max = resolve_mb << 20U;
+    open_store();
+    Versions file(std::string(20'000, 'f'));
+    PackBuilder pack;
+    file.add_whole(pack);
+    for (int i = 0; i < 300; ++i) {
+      std::string leaf = file.contents.back();
+      leaf[0] = 'l';
+      pack.add_delta(ObjectType::kBlob, file.tip(), file.contents.back(), leaf);
+      file.grow(pack, 1);
+    }
+    if (resolve_mb == 40) refused(pack, file.tip(), "inflated bytes of a push");  // 12 MB of objects, and up to 900 to make them
+    else taken(pack, file.tip());
+  }
+}
+
 // Objects larger than what is kept are made anew for each one that is stored whole.
 TEST_F(Chains, what_is_read_to_make_objects_whole_has_a_limit) {
   limits_.chain_bytes_max = 1;
