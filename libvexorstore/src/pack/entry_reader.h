@@ -11,9 +11,9 @@ constexpr std::uint32_t kNoEntry = 0xFFFFFFFFU;
 struct PushEntry {
   ObjectId id;
   ObjectType type = ObjectType::kBlob;
-  bool is_delta = false;
-  bool resolved = false;
-  bool stored_whole = false;                // a delta whose chain would be too deep or too dear
+  bool is_delta : 1 = false;
+  bool stored_whole : 1 = false;            // a delta whose chain would be too deep or too dear; once numbered
+  bool resolved = false;                    // an octet of its own: set by a worker while others may look at what is before
   std::uint32_t depth = 0;                  // in the pack; once numbered, in the store
   std::uint32_t base_entry = kNoEntry;      // delta against an entry of this pack
   ObjectNumber base_number = kNoObject;     // delta against a stored object (thin pack)
@@ -22,6 +22,7 @@ struct PushEntry {
   std::uint64_t entry_bytes = 0;
   std::uint64_t object_bytes = 0;
 };
+static_assert(sizeof(PushEntry) == 80, "a push may have 50 million");
 
 // Threads: one at a time; several readers share the entries and the spool as long as nothing is appended to
 // either. Memory: `cache_bytes` and the object being read.
