@@ -99,6 +99,16 @@ class Connection {
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
   }
 
+  // What else was asked for, as JSON. Keys are named here one by one: others may be secret.
+  std::string arguments() const {
+    json::object told;
+    for (const char* key : {"permission", "public", "pattern", "remove", "allow_force", "allow_delete", "only", "directory", "what", "retention_seconds", "ref", "at", "default_branch",
+                            "check_policy", "pack_bytes_max", "object_bytes_max", "refs_max", "object_format", "after", "count"}) {
+      if (const json::value* value = frame_.message.if_contains(key); value != nullptr && !value->is_null()) told[key] = *value;
+    }
+    return told.empty() ? std::string() : json::serialize(told).substr(0, kLoggedCharsMax);
+  }
+
   // One line for each operation when it is over: who, what, on what, and how it ended. Users' logins have their own.
   void audit(const Result<json::object>& done) {
     const std::string op = text("op");
@@ -114,7 +124,7 @@ class Connection {
     } else if (const json::value* status = done.value().if_contains("exit"); status != nullptr && status->as_int64() != 0) {
       result = "failed";
     }
-    log_event("admin", {{"op", op.substr(0, kLoggedCharsMax)}, {"uid", uid_}, {"subject", subject.substr(0, kLoggedCharsMax)}, {"result", result}});
+    log_event("admin", {{"op", op.substr(0, kLoggedCharsMax)}, {"uid", uid_}, {"subject", subject.substr(0, kLoggedCharsMax)}, {"arguments", arguments()}, {"result", result}});
   }
 
   Result<json::object> serve() {

@@ -1,5 +1,7 @@
 #include "admin/cluster_commands.h"
 
+#include "admin/loss_report.h"
+#include "daemon/replica_options.h"
 #include "replication/transport/etcd_coordinator.h"
 #include "replication/transport/record_json.h"
 
@@ -15,15 +17,16 @@ using replication::VersionedRecord;
 
 namespace {
 
-EtcdOptions etcd_of(const ClusterArguments& args) {
-  EtcdOptions out;
-  out.key = args.etcd_key;
+Result<EtcdOptions> etcd_of(const ClusterArguments& args) {
+  ReplicaSettings settings;
+  settings.etcd = args.etcd;
+  settings.etcd_key = args.etcd_key;
+  settings.etcd_ca_file = args.etcd_ca_file;
+  settings.etcd_certificate_file = args.etcd_certificate_file;
+  settings.etcd_key_file = args.etcd_key_file;
+  EtcdOptions out = etcd_of(settings);
   out.call_ms_max = 3000;
-  for (std::size_t at = 0; at < args.etcd.size();) {
-    const std::size_t comma = std::min(args.etcd.find(',', at), args.etcd.size());
-    out.endpoints.push_back(args.etcd.substr(at, comma - at));
-    at = comma + 1;
-  }
+  VEXOR_TRY(check_etcd(out));
   return out;
 }
 
@@ -47,13 +50,15 @@ Result<Member> parse_member(const std::string& text) {
 }
 
 Result<VersionedRecord> must_read(const ClusterArguments& args) {
-  VEXOR_TRY(auto record, replication::read_record(etcd_of(args)));
+  VEXOR_TRY(const EtcdOptions etcd, etcd_of(args));
+  VEXOR_TRY(auto record, replication::read_record(etcd));
   if (!record) return Error(Errc::kNotFound, "there is no replica set yet: vexorctl cluster init");
   return std::move(*record);
 }
 
 Result<std::string> change(const ClusterArguments& args, std::uint64_t expected, const Record& record, const std::string& done) {
-  VEXOR_TRY(const ChangeAnswer answer, replication::change_record(etcd_of(args), expected, record));
+  VEXOR_TRY(const EtcdOptions etcd, etcd_of(args));
+  VEXOR_TRY(const ChangeAnswer answer, replication::change_record(etcd, expected, record));
   if (answer == ChangeAnswer::kConflict) return Error(Errc::kConflict, "the record was changed meanwhile: look at it and try again");
   if (answer == ChangeAnswer::kUnknown) return Error(Errc::kUnavailable, "etcd does not answer: the change may have happened; look with cluster status");
   return done;
@@ -117,14 +122,19 @@ Result<std::string> cluster_copies(const ClusterArguments& args) {
 
 Result<std::string> cluster_promote(const ClusterArguments& args) {
   VEXOR_TRY(const VersionedRecord now, must_read(args));
+  std::string report;
+  if (!args.monitor.empty()) {
+    VEXOR_TRY(report, loss_report(args.monitor, args.node));
+    report += "\n";
+  }
   if (!args.accept_loss) {
-    return Error(Errc::kInvalidArgument, "what only the present primary and its standby have will be lost: stop them for good, then say --accept-loss");
+    return Error(Errc::kInvalidArgument, report + "what only the present primary and its standby have will be lost: stop them for good, then say --accept-loss");
   }
   // Of no process: the member finds itself named, and leads when the promises that it gave have run out (T1, P2).
   auto next = replication::promoted(now.record, args.node, 0);
   if (!next) return Error(Errc::kInvalidArgument, "no such member");
   if (!args.copies.empty()) next->copies = copies_of(args.copies);
-  return change(args, now.version, *next, "member " + std::to_string(args.node) + " is to lead, alone in the in-sync set; others join it when they have what it has");
+  return change(args, now.version, *next, report + "member " + std::to_string(args.node) + " is to lead, alone in the in-sync set; others join it when they have what it has");
 }
 
 }  // namespace vexor::frontend

@@ -11,11 +11,13 @@ namespace vexor::frontend {
 struct ClusterArguments {
   std::string etcd;  // HOST:PORT,...
   std::string etcd_key = "/vexorstore/replica-set";
+  std::string etcd_ca_file, etcd_certificate_file, etcd_key_file;  // PEM; empty: no TLS, loopback only
   std::vector<std::string> members;  // ID=HOST:PORT[,off-site]
   std::string copies;  // empty: two, for promote as before
   std::uint64_t epoch = 0;
   std::uint64_t node = 0;
   bool accept_loss = false;
+  std::string monitor;  // HOST:PORT, of the member to be promoted; empty: no report
 };
 
 // Each returns what to print. Errors: kInvalidArgument, kConflict (changed meanwhile: look again),
@@ -27,7 +29,7 @@ Result<std::string> cluster_join(const ClusterArguments& args);
 Result<std::string> cluster_remove(const ClusterArguments& args);
 Result<std::string> cluster_handover(const ClusterArguments& args);
 Result<std::string> cluster_copies(const ClusterArguments& args);
-// "Promotion" of docs/protocol/replication.md. Requires accept_loss.
+// "Promotion" of docs/protocol/replication.md. Requires accept_loss. With `monitor`, what may be lost is told, also in the error.
 Result<std::string> cluster_promote(const ClusterArguments& args);
 
 }  // namespace vexor::frontend

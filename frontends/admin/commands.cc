@@ -7,6 +7,7 @@
 #include "admin/history_commands.h"
 #include "admin/purge_commands.h"
 
+#include "vexorstore/settings.h"
 #include "vexorstore/snapshot.h"
 
 namespace vexor::frontend {
@@ -172,7 +173,6 @@ Result<json::object> repo_describe(Call& call) {
 
 Result<json::object> repo_set(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
-  VEXOR_TRY(RepositoryInfo info, find(call, name));
   VEXOR_TRY(const auto description, call.args.optional_text("description"));
   VEXOR_TRY(const auto is_public, call.args.flag("public"));
   VEXOR_TRY(const auto branch, call.args.optional_text("default_branch"));
@@ -182,16 +182,20 @@ Result<json::object> repo_set(Call& call) {
   VEXOR_TRY(const auto refs_max, call.args.number("refs_max"));
   VEXOR_TRY(const auto bundles, call.args.list("bundles"));
   VEXOR_TRY(call.args.end());
-  if (description) info.description = *description;
-  if (is_public) info.is_public = *is_public;
-  if (branch) info.default_branch = branch->starts_with("refs/") ? *branch : "refs/heads/" + *branch;
-  if (policy) info.check_policy = *policy;
-  if (pack_bytes) info.pack_bytes_max = *pack_bytes;
-  if (object_bytes) info.object_bytes_max = *object_bytes;
   if (refs_max && *refs_max > std::numeric_limits<std::uint32_t>::max()) return Error(Errc::kInvalidArgument, "refs_max is too large");
-  if (refs_max) info.refs_max = static_cast<std::uint32_t>(*refs_max);
-  if (bundles) info.bundle_lines = *bundles;
-  VEXOR_TRY(call.store.update_repository(info, call.actor));
+  VEXOR_TRY(find(call, name));
+  const auto set = [&](RepositoryInfo& info) -> Result<void> {
+    if (description) info.description = *description;
+    if (is_public) info.is_public = *is_public;
+    if (branch) info.default_branch = branch->starts_with("refs/") ? *branch : "refs/heads/" + *branch;
+    if (policy) info.check_policy = *policy;
+    if (pack_bytes) info.pack_bytes_max = *pack_bytes;
+    if (object_bytes) info.object_bytes_max = *object_bytes;
+    if (refs_max) info.refs_max = static_cast<std::uint32_t>(*refs_max);
+    if (bundles) info.bundle_lines = *bundles;
+    return success();
+  };
+  VEXOR_TRY(change_repository(call.store, name, set, call.actor));
   return message("changed " + name);
 }
 
@@ -216,15 +220,15 @@ Result<json::object> protect(Call& call) {
   VEXOR_TRY(const auto allow_delete, call.args.flag("allow_delete"));
   VEXOR_TRY(const auto only, call.args.list("only"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(RepositoryInfo info, find(call, repository));
+  VEXOR_TRY(find(call, repository));
   const std::string full = pattern.starts_with("refs/") ? pattern : "refs/heads/" + pattern;
-  const auto erased = std::erase_if(info.protect, [&](const RefProtection& rule) { return rule.pattern == full; });
-  if (remove.value_or(false)) {
-    if (erased == 0) return Error(Errc::kNotFound, full + " is not protected");
-  } else {
-    info.protect.push_back({full, !allow_force.value_or(false), !allow_delete.value_or(false), only.value_or(std::vector<std::string>())});
-  }
-  VEXOR_TRY(call.store.update_repository(info, call.actor));
+  const auto set = [&](RepositoryInfo& info) -> Result<void> {
+    const auto erased = std::erase_if(info.protect, [&](const RefProtection& rule) { return rule.pattern == full; });
+    if (remove.value_or(false) && erased == 0) return Error(Errc::kNotFound, full + " is not protected");
+    if (!remove.value_or(false)) info.protect.push_back({full, !allow_force.value_or(false), !allow_delete.value_or(false), only.value_or(std::vector<std::string>())});
+    return success();
+  };
+  VEXOR_TRY(change_repository(call.store, repository, set, call.actor));
   return message(full + (remove.value_or(false) ? " is not protected any more" : " is protected"));
 }
 
@@ -233,12 +237,15 @@ Result<json::object> hide(Call& call) {
   VEXOR_TRY(const std::string pattern, call.args.text("pattern"));
   VEXOR_TRY(const auto remove, call.args.flag("remove"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(RepositoryInfo info, find(call, repository));
+  VEXOR_TRY(find(call, repository));
   if (!pattern.starts_with("refs/")) return Error(Errc::kInvalidArgument, "a pattern of refs to hide begins with refs/");
-  const auto erased = std::erase(info.hidden_refs, pattern);
-  if (remove.value_or(false) && erased == 0) return Error(Errc::kNotFound, pattern + " is not hidden");
-  if (!remove.value_or(false)) info.hidden_refs.push_back(pattern);
-  VEXOR_TRY(call.store.update_repository(info, call.actor));
+  const auto set = [&](RepositoryInfo& info) -> Result<void> {
+    const auto erased = std::erase(info.hidden_refs, pattern);
+    if (remove.value_or(false) && erased == 0) return Error(Errc::kNotFound, pattern + " is not hidden");
+    if (!remove.value_or(false)) info.hidden_refs.push_back(pattern);
+    return success();
+  };
+  VEXOR_TRY(change_repository(call.store, repository, set, call.actor));
   return message(pattern + (remove.value_or(false) ? " is shown again" : " is hidden"));
 }
 

@@ -487,6 +487,9 @@ void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_c
   CLI::App* cluster = app.add_subcommand("cluster", "the replica set, by its record in etcd")->require_subcommand(1);
   cluster->add_option("--etcd", args.etcd, "HOST:PORT,... of its servers")->required();
   cluster->add_option("--etcd-key", args.etcd_key, "key of the record");
+  cluster->add_option("--etcd-ca-file", args.etcd_ca_file, "PEM file of the authority that signed etcd's certificate; without it only loopback addresses");
+  cluster->add_option("--etcd-certificate-file", args.etcd_certificate_file, "PEM file of the certificate that etcd is shown");
+  cluster->add_option("--etcd-key-file", args.etcd_key_file, "PEM file of its key");
   const auto add = [&](const char* verb, const char* what, ClusterCommand command) {
     CLI::App* sub = cluster->add_subcommand(verb, what);
     sub->callback([&chosen_command, command] { chosen_command = command; });
@@ -504,6 +507,7 @@ void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_c
   CLI::App* promote = add("promote", "make any member the primary, when those in sync are gone for good", cluster_promote);
   promote->add_option("ID", args.node)->required();
   promote->add_flag("--accept-loss", args.accept_loss, "what this member has not is lost; those in sync are stopped and stay so");
+  promote->add_option("--health", args.monitor, "HOST:PORT of its monitor: tells what may be lost");
   promote->add_option("--copies", args.copies, "servers that must have a push from now on; as before")->check(CLI::IsMember({"two", "all", "local"}));
 }
 

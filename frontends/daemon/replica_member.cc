@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <thread>
 
+#include "common/log.h"
 #include "daemon/replica_options.h"
 #include "vexorstore/history.h"
 
@@ -60,6 +61,8 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
     request.session_id = asked.session_id;
     request.is_forwarded = true;
     request.may_be_done_after = asked.may_be_done_after;
+    // The line `request` is in the log of the server that the client speaks to: this one gave the objects, or took them.
+    log_event("forwarded", {{"session", asked.session_id}, {"user", asked.account_name}, {"repository", asked.repository}, {"command", asked.is_push ? "git-receive-pack" : "git-upload-pack"}});
     return service.open_session(Principal{asked.account, asked.account_name}, request);
   }, [&service](std::uint64_t request, const PurgeReport& report) { return vexor::report_purge(service.store(), request, report); });
   return out;

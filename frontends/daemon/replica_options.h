@@ -9,6 +9,8 @@ namespace vexor::frontend {
 
 replication::Options timers_of(const ReplicaSettings& settings);
 replication::EtcdOptions etcd_of(const ReplicaSettings& settings);
+// Errors: kInvalidArgument, without certificates for an address that is not loopback's.
+Result<void> check_etcd(const replication::EtcdOptions& options);
 // With an incarnation drawn for it. Errors: kInvalidArgument.
 Result<replication::TransportOptions> transport_of(const ReplicaSettings& settings);
 

@@ -1,5 +1,7 @@
 #include "daemon/replica_options.h"
 
+#include <boost/asio/ip/address.hpp>
+
 #include "vexorstore/sys/random.h"
 
 namespace vexor::frontend {
@@ -35,6 +37,20 @@ Result<std::map<replication::NodeId, std::string>> parse_peers(const ReplicaSett
   return out;
 }
 
+// Of HOST:PORT; a name but "localhost" may lead anywhere.
+bool is_loopback(const std::string& address) {
+  std::string host = address.substr(0, address.rfind(':'));
+  if (host.size() > 1 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  boost::system::error_code failed;
+  const auto parsed = boost::asio::ip::make_address(host, failed);
+  return failed ? host == "localhost" : parsed.is_loopback();
+}
+
+// Whether any and whether all are named.
+std::pair<bool, bool> count_files(const std::string& ca, const std::string& certificate, const std::string& key) {
+  return {!ca.empty() || !certificate.empty() || !key.empty(), !ca.empty() && !certificate.empty() && !key.empty()};
+}
+
 replication::Incarnation draw_incarnation() {
   replication::Incarnation out = 0;
   for (const char octet : sys::random_bytes(8)) out = out << 8U | static_cast<unsigned char>(octet);
@@ -67,12 +83,10 @@ Result<void> check_replica_settings(const ReplicaSettings& settings) {
   if (settings.reads != "linearizable" && settings.reads != "eventual" && settings.reads != "primary") {
     return Error(Errc::kInvalidArgument, "replication.reads is not \"linearizable\", \"eventual\" or \"primary\"");
   }
-  const bool any = !settings.ca_file.empty() || !settings.certificate_file.empty() || !settings.key_file.empty();
-  const bool all = !settings.ca_file.empty() && !settings.certificate_file.empty() && !settings.key_file.empty();
+  const auto [any, all] = count_files(settings.ca_file, settings.certificate_file, settings.key_file);
   if (any != all) return Error(Errc::kInvalidArgument, "replication: ca_file, certificate_file and key_file belong together");
-  if (!all && !settings.listen.starts_with("127.") && !settings.listen.starts_with("localhost:") && !settings.listen.starts_with("[::1]:")) {
-    return Error(Errc::kInvalidArgument, "replication without certificates is for loopback addresses only");
-  }
+  if (!all && !is_loopback(settings.listen)) return Error(Errc::kInvalidArgument, "replication without certificates is for loopback addresses only");
+  VEXOR_TRY(check_etcd(etcd_of(settings)));
   if (!timers_of(settings).valid()) {
     return Error(Errc::kInvalidArgument, "replication: lease_ms must be at least three heartbeat_ms and below detector_ms");
   }
@@ -83,7 +97,20 @@ replication::EtcdOptions etcd_of(const ReplicaSettings& settings) {
   replication::EtcdOptions out;
   out.endpoints = split(settings.etcd);
   out.key = settings.etcd_key;
+  out.ca_file = settings.etcd_ca_file;
+  out.certificate_file = settings.etcd_certificate_file;
+  out.key_file = settings.etcd_key_file;
   return out;
+}
+
+Result<void> check_etcd(const replication::EtcdOptions& options) {
+  const auto [any, all] = count_files(options.ca_file, options.certificate_file, options.key_file);
+  if (any != all) return Error(Errc::kInvalidArgument, "the files of etcd's authority, of the certificate shown to it and of its key belong together");
+  // Who writes the record decides who leads.
+  for (const std::string& endpoint : options.endpoints) {
+    if (!all && !is_loopback(endpoint)) return Error(Errc::kInvalidArgument, "etcd without certificates is for loopback addresses only: " + endpoint);
+  }
+  return success();
 }
 
 Result<replication::TransportOptions> transport_of(const ReplicaSettings& settings) {

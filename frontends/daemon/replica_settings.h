@@ -14,7 +14,10 @@ struct ReplicaSettings {
   std::string peers;                 // "ID=HOST:PORT,..." of the others
   std::string etcd;                  // "HOST:PORT,..."
   std::string etcd_key = "/vexorstore/replica-set";
-  std::string ca_file;               // PEM; all three empty: no TLS, loopback only
+  std::string etcd_ca_file;          // PEM; all three empty: no TLS, loopback only
+  std::string etcd_certificate_file;
+  std::string etcd_key_file;
+  std::string ca_file;               // the same
   std::string certificate_file;
   std::string key_file;
   std::string reads = "linearizable";  // or "eventual", or "primary"

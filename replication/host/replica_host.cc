@@ -462,6 +462,11 @@ bool ReplicaHost::is_at_other_site(NodeId other) const {
   return here != nullptr && there != nullptr && here->role != there->role;
 }
 
+bool ReplicaHost::is_removed(NodeId other) const {
+  const std::lock_guard lock(mutex_);
+  return status_.record && status_.record->record.find(other) == nullptr;
+}
+
 EntryFate ReplicaHost::fate(const EntryId& entry) {
   const auto here = log_->position(entry.sequence);
   if (here.has_error() || log_->applied() < entry.sequence) return EntryFate::kOpen;

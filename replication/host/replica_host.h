@@ -78,6 +78,8 @@ class ReplicaHost final : public LogSink {
   HostStatus status() const;
   // Whether one of both is the off-site member: what lies between is dearer than the CPU at its ends.
   bool is_at_other_site(NodeId other) const;
+  // Whether the record that this member knows of has no such member; false while it knows of none.
+  bool is_removed(NodeId other) const;
   EntryFate fate(const EntryId& entry);
   ReplicaLog& log() { return *log_; }
 

@@ -57,11 +57,11 @@ class GrpcTransport::State final : public peer::Peer::Service {
   grpc::Status OfferRows(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>* stream) override;
 
   grpc::Status OpenCopy(grpc::ServerContext* context, const peer::CopyRequest* request, peer::CopyOffer* offer) override {
-    const NodeId from = caller(*context);
+    const NodeId from = member(*context);
     return from == 0 ? stranger() : answer_open_copy(with_host(), from, *request, *offer);
   }
   grpc::Status ReadCopy(grpc::ServerContext* context, const peer::CopyRead* request, grpc::ServerWriter<peer::CopyPiece>* writer) override {
-    const NodeId from = caller(*context);
+    const NodeId from = member(*context);
     return from == 0 ? stranger() : answer_read_copy(with_host(), from, *request, options.copy_bytes_per_second, *context, *writer);
   }
   grpc::Status CloseCopy(grpc::ServerContext* context, const peer::CopyClose* request, peer::CopyClosed*) override {
@@ -71,7 +71,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
   }
 
   grpc::Status ReportPurge(grpc::ServerContext* context, const peer::PurgeReport* report, peer::PurgeReported*) override {
-    const NodeId from = caller(*context);
+    const NodeId from = member(*context);
     if (from == 0) return stranger();
     TakePurgeReport take;
     {
@@ -142,8 +142,10 @@ class GrpcTransport::State final : public peer::Peer::Service {
       return host_ != nullptr;
     };
   }
-  // Who calls; 0: nobody of the set.
+  // Who calls, by its certificate; 0: nobody of the peers.
   NodeId caller(const grpc::ServerContext& context) const;
+  // The same, and the set's record still has it: who was removed gets nothing of the store and acts for nobody.
+  NodeId member(const grpc::ServerContext& context);
   Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials() const;
 
   ReplicaHost* host_ = nullptr;  // guarded by host_mutex
@@ -253,6 +255,13 @@ NodeId GrpcTransport::State::caller(const grpc::ServerContext& context) const {
   return 0;
 }
 
+NodeId GrpcTransport::State::member(const grpc::ServerContext& context) {
+  const NodeId from = caller(context);
+  bool is_removed = false;
+  with_host()([&](ReplicaHost& host) { is_removed = host.is_removed(from); });
+  return is_removed ? 0 : from;
+}
+
 grpc::Status GrpcTransport::State::Deliver(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::Hello, peer::Envelope>* stream) {
   const NodeId from = caller(*context);
   const auto back = link(from);
@@ -273,7 +282,7 @@ grpc::Status GrpcTransport::State::Deliver(grpc::ServerContext* context, grpc::S
 }
 
 grpc::Status GrpcTransport::State::RunSession(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::SessionOutput, peer::SessionInput>* stream) {
-  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  if (member(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
   OpenForwarded open;
   {
     const std::shared_lock lock(host_mutex);
@@ -284,7 +293,7 @@ grpc::Status GrpcTransport::State::RunSession(grpc::ServerContext* context, grpc
 }
 
 grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const peer::RowsRequest* request, grpc::ServerWriter<peer::RowsPiece>* writer) {
-  const NodeId from = caller(*context);
+  const NodeId from = member(*context);
   if (from == 0) return stranger();
   const std::shared_lock lock(host_mutex);
   if (host_ == nullptr) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");

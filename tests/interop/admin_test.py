@@ -307,6 +307,9 @@ class AdminTest(unittest.TestCase):
         me = os.geteuid()
         self.assertEqual(lines[:3], [("repo.create", me, "demo/audited", "conflict"), ("grant", me, "demo/audited other", "ok"), ("user.passwd", me, "second", "ok")])
         self.assertEqual(lines[-1], ("import", me, "demo/audited", "ok"))
+        told = {line["op"]: line["arguments"] for line in self.logged("admin")[before:]}
+        self.assertEqual(json.loads(told["grant"]), {"permission": "read"})
+        self.assertEqual(told["user.passwd"], "")
 
     def test_maintenance_of_a_repository_in_use(self):
         self.ctl("repo", "create", "demo/kept")

@@ -482,6 +482,57 @@ class SecurityTest(unittest.TestCase):
             pass  # cut off while sending
         self.assertLess(self.server.peak_bytes() - before, 32 << 20)
 
+    def begin_chunked(self, service, name, user="demo"):
+        """A connection on which the head of a chunked request was sent."""
+        raw = self.server.tls.wrap_socket(socket.create_connection(("127.0.0.1", self.server.port), timeout=60), server_hostname="127.0.0.1")
+        login = base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
+        raw.sendall(f"POST /{name}.git/git-{service} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {login}\r\n"
+                    f"Content-Type: application/x-git-{service}-request\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        return raw
+
+    def test_chunk_headers_and_trailers_without_an_end_are_not_held(self):
+        for begin in (b"1;x=", b"0\r\nX: ", b"0\r\n"):
+            self.server.reset_peak()
+            before, sent = self.server.peak_bytes(), 0
+            with self.begin_chunked("upload-pack", "demo/private") as raw:
+                raw.sendall(begin)
+                piece = b"A: b\r\n" * 8192 if begin == b"0\r\n" else b"A" * 65536
+                try:
+                    while sent < 64 << 20:
+                        raw.sendall(piece)
+                        sent += len(piece)
+                except OSError:
+                    pass  # closed
+            self.assertLess(sent, 16 << 20, begin)  # what the kernel's buffers take
+            self.assertLess(self.server.peak_bytes() - before, 16 << 20, begin)
+
+    def test_a_push_whose_user_lost_the_right_meanwhile_is_refused(self):
+        source = self.path("slow-push")
+        git("init", "-q", source)
+        commit(source, "file", "slow\n")
+        head = git("rev-parse", "HEAD", cwd=source).stdout.strip()
+        pack = subprocess.run(["git", "pack-objects", "--stdout", "--revs", "-q"], cwd=source, input=b"HEAD\n", capture_output=True, check=True).stdout
+        self.server.ctl("repo", "create", "demo/slow")
+        for take, give in ((("grant", "demo/slow", "other", "none"), ("grant", "demo/slow", "other", "write")), (("user", "disable", "third"), ("user", "enable", "third"))):
+            user = "other" if "other" in take else "third"
+            self.server.ctl("grant", "demo/slow", user, "write")
+            for taken in (True, False):
+                body = pkt("0" * 40 + f" {head} refs/heads/{user}\0 report-status") + b"0000" + pack
+                with self.begin_chunked("receive-pack", "demo/slow", user) as raw:
+                    raw.sendall(b"%x\r\n" % (len(body) - 10) + body[:-10] + b"\r\n")
+                    time.sleep(0.5)
+                    if taken:
+                        self.server.ctl(*take)
+                    raw.sendall(b"a\r\n" + body[-10:] + b"\r\n0\r\n\r\n")
+                    answer = http.client.HTTPResponse(raw)
+                    answer.begin()
+                    told = answer.read()
+                if taken:
+                    self.server.ctl(*give)
+                    self.assertIn(b"you may not write to this repository any more", told)
+                else:
+                    self.assertIn(f"ok refs/heads/{user}".encode(), told)
+
     # ---- what one client may take from others
 
     def test_work_is_done_by_workers_and_not_by_the_threads_of_the_sockets(self):

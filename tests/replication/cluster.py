@@ -148,9 +148,10 @@ class Cluster:
 
     def start_etcd(self):
         self.etcd_log = open(os.path.join(self.directory, "etcd.log"), "ab")
-        url, peer = f"http://{self.etcd_address}", f"http://127.0.0.1:{self.etcd_peer_port}"
+        url, peer = f"{'https' if self.network else 'http'}://{self.etcd_address}", f"http://127.0.0.1:{self.etcd_peer_port}"
+        secrets = [f"--cert-file={self.directory}/etcd.pem", f"--key-file={self.directory}/etcd.key", f"--trusted-ca-file={self.directory}/ca.pem", "--client-cert-auth"] if self.network else []
         self.etcd = subprocess.Popen([*self.enter("etcd"), "etcd", "--name", "e", "--data-dir", os.path.join(self.directory, "etcd"), "--listen-client-urls", url, "--advertise-client-urls", url,
-                                      "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"e={peer}"],
+                                      "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"e={peer}", *secrets],
                                      stdout=self.etcd_log, stderr=self.etcd_log)
 
     def stop_etcd(self):
@@ -165,7 +166,7 @@ class Cluster:
 
     def start(self):
         if self.network:
-            certificates.make(self.directory)
+            certificates.make(self.directory, etcd=self.network.address("etcd"))
         self.start_etcd()
         self.make_record("--copies", self.copies)
         for node in self.nodes.values():
@@ -186,7 +187,8 @@ class Cluster:
         return primary
 
     def run_ctl(self, *args):
-        return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *args], capture_output=True, text=True, timeout=60)
+        secrets = [f"--etcd-ca-file={self.directory}/ca.pem", f"--etcd-certificate-file={self.directory}/node1.pem", f"--etcd-key-file={self.directory}/node1.key"] if self.network else []
+        return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *secrets, *args], capture_output=True, text=True, timeout=60)
 
     def try_ctl(self, *args):
         return self.run_ctl(*args).returncode == 0

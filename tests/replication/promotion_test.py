@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """An operator's changes of the record: the off-site member is promoted, etcd loses the record. Usage: promotion_test.py BINARIES"""
-import os, shutil, signal, subprocess, sys, tempfile, time, unittest
+import json, os, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import Cluster, wait_until
@@ -60,6 +60,11 @@ class PromotionTest(unittest.TestCase):
         third.program = "vexord"
         third.start()
         self.assertIn("--accept-loss", self.fails("promote", "3"))
+        monitor = f"127.0.0.1:{self.cluster.monitor_ports[3]}"
+        self.assertIn("monitor of member 3", self.fails("promote", "2", "--health", monitor, "--accept-loss"))
+        report = self.fails("promote", "3", "--health", monitor)
+        self.assertRegex(report, r"member 3 has the journal up to record \d+, made at 20\S+Z\nit has heard no primary since it was started")
+        self.assertIn("--accept-loss", report)
         self.assertIn("no such member", self.fails("promote", "9", "--accept-loss"))
         self.cluster.ctl("promote", "3", "--accept-loss", "--copies", "local")
         wait_until(lambda: (third.status() or {}).get("takes_pushes"), 60, "the off-site member leads")
@@ -91,6 +96,7 @@ class PromotionTest(unittest.TestCase):
         self.cluster.nodes[3].stop(signal.SIGKILL)
         self.assertIn("2 of 3", self.push(self.primary, "lost"))
         self.cluster.wait_for_all(60)  # both know that it is committed
+        self.lost = self.head()
         third = self.promote()
         self.assertEqual(self.tip(third), kept)
         git("reset", "-q", "--hard", kept, cwd=self.work)
@@ -101,6 +107,10 @@ class PromotionTest(unittest.TestCase):
             wait_until(lambda: (node.status() or {}).get("alarm") == "divergence", 60, f"member {number} gives an alarm")
             self.assertEqual(node.role(), "stopped")
             node.stop(signal.SIGKILL)
+            appended = third.status()["appended"]
+            told = subprocess.run([f"{BINARIES}/vexorctl", "--data", node.data, "--json", "journal", "--count", "3"], capture_output=True, text=True, timeout=60)
+            self.assertEqual(told.returncode, 0, told.stderr)
+            self.assertTrue(any(f"refs/heads/main {kept} {self.lost}" in row["refs"] for row in json.loads(told.stdout)["rows"]), (appended, told.stdout))
             shutil.rmtree(os.path.join(node.data, "store"))
             node.start()
         self.cluster.wait_in_sync(3)

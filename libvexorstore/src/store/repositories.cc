@@ -3,6 +3,7 @@
 
 #include "format/ref_name.h"
 #include "store/purges.h"
+#include "vexorstore/settings.h"
 
 namespace vexor {
 
@@ -283,14 +284,16 @@ Result<std::vector<RepositoryInfo>> Store::list_repositories(bool deleted) const
   return out;
 }
 
-Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& actor) {
+namespace {
+
+// `before`: the row that the settings take the place of. Errors: kConflict (it is another by now).
+Result<void> replace_settings(store::StoreCore& core, const RepositoryRow& before, const RepositoryInfo& info, const Actor& actor) {
   std::size_t longest = std::max({info.hidden_refs.size(), info.bundle_lines.size(), info.protect.size()});
   for (const RefProtection& rule : info.protect) longest = std::max(longest, rule.only_users.size());
   if (longest > format::kRowListMax) {
     return Error(Errc::kLimitExceeded, "a list of " + std::to_string(longest) + " over " + std::to_string(format::kRowListMax));
   }
-  VEXOR_TRY(const RepositoryRow before, must_find(*core_, info.name));
-  VEXOR_TRY(const RepositorySnapshot now, open_repository_snapshot(*core_, before.number));
+  VEXOR_TRY(const RepositorySnapshot now, open_repository_snapshot(core, before.number));
   RepositoryRow after = before;
   after.description = info.description;
   after.is_public = info.is_public;
@@ -304,7 +307,7 @@ Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& a
   for (const RefProtection& rule : info.protect) {
     after.protect.push_back({rule.pattern, rule.no_force, rule.no_delete, rule.only_users});
   }
-  Change change = begin_change(OperationKind::kRepositorySettings, actor, before.number, info.name);
+  Change change = begin_change(OperationKind::kRepositorySettings, actor, before.number, before.name);
   replace_row(change, before, after);
   VEXOR_TRY(const auto head, read_ref(now, "HEAD"));
   if (head && !info.default_branch.empty() && head->row.symref_target != info.default_branch) {
@@ -314,7 +317,29 @@ Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& a
     change.record.refs.push_back({"HEAD", head->encoded, head_row(info.default_branch)});
     change.preconditions.push_back({Family::kRefs, format::ref_key(before.number, "HEAD"), head->encoded});
   }
-  return submit_done(*core_, std::move(change), info.name);
+  return submit_done(core, std::move(change), before.name);
+}
+
+}  // namespace
+
+Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& actor) {
+  VEXOR_TRY(const RepositoryRow before, must_find(*core_, info.name));
+  return replace_settings(*core_, before, info, actor);
+}
+
+Result<void> change_repository(Store& store, const std::string& name, const std::function<Result<void>(RepositoryInfo&)>& change, const Actor& actor) {
+  for (int tries = 1;; ++tries) {
+    VEXOR_TRY(const RepositoryRow before, must_find(store.core(), name));
+    RepositoryInfo info;
+    {
+      VEXOR_TRY(const auto snapshot, store.core().backend->snapshot());
+      info = to_info(*snapshot, before);
+    }
+    VEXOR_TRY(change(info));
+    auto done = replace_settings(store.core(), before, info, actor);
+    const bool was_overtaken = done.has_error() && done.error().code() == Errc::kConflict;
+    if (!was_overtaken || tries == kSettingsTriesMax) return done;
+  }
 }
 
 Result<std::vector<RefInfo>> Store::list_refs(RepositoryId repository) const {

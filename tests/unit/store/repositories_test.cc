@@ -8,6 +8,7 @@
 #include "store/repository_changes.h"
 #include "support/push_builder.h"
 #include "support/upkeep.h"
+#include "vexorstore/settings.h"
 
 namespace vexor {
 namespace {
@@ -108,6 +109,31 @@ TEST_F(Repositories, a_list_that_could_not_be_read_back_is_refused) {
   bad.protect.assign(1, RefProtection{"refs/*", true, true, std::vector<std::string>(format::kRowListMax + 1, "u")});
   refuse(bad);
   EXPECT_EQ(store_->find_repository("a/b").value()->hidden_refs.size(), format::kRowListMax);
+}
+
+TEST_F(Repositories, settings_that_are_changed_at_once_are_all_kept) {
+  CreateOptions options;
+  options.is_public = true;
+  ASSERT_TRUE(store_->create_repository("a/b", options, {}).has_value());
+  int runs = 0;
+  const auto hide = [&](RepositoryInfo& info) -> Result<void> {
+    if (++runs == 1) {
+      const auto close = [](RepositoryInfo& other) -> Result<void> {
+        other.is_public = false;
+        return success();
+      };
+      EXPECT_TRUE(change_repository(*store_, "a/b", close, {}).has_value());
+    }
+    info.hidden_refs.push_back("refs/x/*");
+    return success();
+  };
+  ASSERT_TRUE(change_repository(*store_, "a/b", hide, {}).has_value());
+  EXPECT_EQ(runs, 2);
+  const auto now = store_->find_repository("a/b").value();
+  EXPECT_FALSE(now->is_public);
+  EXPECT_EQ(now->hidden_refs, std::vector<std::string>{"refs/x/*"});
+  const auto refuse = [](RepositoryInfo&) -> Result<void> { return Error(Errc::kRefused, "no"); };
+  EXPECT_EQ(change_repository(*store_, "a/b", refuse, {}).error().code(), Errc::kRefused);
 }
 
 // A repair that was broken off has erased what is derived from extents.

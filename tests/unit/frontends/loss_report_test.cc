@@ -1,0 +1,27 @@
+// What an operator is told before a member is promoted.
+#include "admin/loss_report.h"
+
+#include <gtest/gtest.h>
+
+namespace vexor::frontend {
+namespace {
+
+TEST(LossReport, says_what_is_lost_for_certain) {
+  const std::string health = "ok\n{\"node\":3,\"role\":\"follower\",\"appended\":90,\"appended_at_ms\":1700000000000,\"told_committed\":97,\"heard_at_ms\":1700000005000}\n";
+  const auto report = loss_report_of(health, 3);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_NE(report.value().find("up to record 90, made at 2023-11-14T22:13:20Z"), std::string::npos) << report.value();
+  EXPECT_NE(report.value().find("at 2023-11-14T22:13:25Z, which had acknowledged up to record 97: 7 records are lost"), std::string::npos) << report.value();
+  EXPECT_NE(report.value().find("journal --after 90"), std::string::npos) << report.value();
+}
+
+TEST(LossReport, knows_whom_it_asked) {
+  EXPECT_EQ(loss_report_of("ok\n{\"node\":2,\"role\":\"follower\"}\n", 3).error().code(), Errc::kInvalidArgument);
+  EXPECT_EQ(loss_report_of("ok\n{\"node\":3,\"role\":\"primary\"}\n", 3).error().code(), Errc::kInvalidArgument);
+  for (const char* text : {"ok\n", "", "ok\n{\"node\":", "ok\n[]"}) EXPECT_EQ(loss_report_of(text, 3).error().code(), Errc::kUnavailable) << text;
+  const auto whole = loss_report_of("ok\n{\"node\":3,\"role\":\"follower\",\"appended\":9,\"told_committed\":9,\"heard_at_ms\":1700000005000}\n", 3);
+  EXPECT_NE(whole.value().find("nothing of that is lost"), std::string::npos) << whole.value();
+}
+
+}  // namespace
+}  // namespace vexor::frontend
