@@ -103,6 +103,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"limits", "delta_object_bytes_max", "inflated bytes of a delta's base or result (held in memory)", &l.delta_object_bytes_max},
       {"limits", "objects_per_push_max", "objects in one push", &l.objects_per_push_max},
       {"limits", "delta_depth_max", "deltas upon deltas", &l.delta_depth_max},
+      {"limits", "chain_bytes_max", "bytes of all objects of a chain of deltas; one that would have more, and more than 64 of its last object, is begun anew with a whole object", &l.chain_bytes_max},
+      {"limits", "whole_bytes_per_push_max", "bytes of the objects of one push with which chains are begun anew", &l.whole_bytes_per_push_max},
       {"limits", "resolve_bytes_max", "inflated bytes of all objects of one push", &l.resolve_bytes_max},
       {"limits", "tree_depth_max", "trees in trees, and tags of tags", &l.tree_depth_max},
       {"limits", "commit_parents_max", "parents of one commit", &l.commit_parents_max},

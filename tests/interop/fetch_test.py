@@ -2,7 +2,7 @@
 """Fetches of every kind, compared with what a local git upload-pack gives for the same requests, over
 HTTPS and SSH and protocol versions 0, 1 and 2. Usage: fetch_test.py BINARY_DIRECTORY.
 VEXOR_TEST_REPOSITORY names a real repository to use instead of a generated one."""
-import os, shutil, subprocess, tempfile, unittest
+import json, os, shutil, subprocess, tempfile, unittest
 
 from https_test import HttpsTest, PASSWORD, Server, commit, git, objects, refs
 
@@ -218,6 +218,42 @@ class FetchTest(unittest.TestCase):
                     git("clone", "-q", "--bare", *options, url, mine, protocol=protocol)
                     git("clone", "-q", "--bare", *options, "file://" + work, local, protocol=protocol)
                     self.same(mine, local, f"{options} {transport} v{protocol}")
+
+
+class CutChainsTest(unittest.TestCase):
+    """With limits that begin chains of deltas anew after a few: clients get what they sent, in packs that git takes."""
+
+    def test_pushes_upon_chains_at_the_limit(self):
+        directory = tempfile.mkdtemp(prefix="vexor-chains-")
+        self.addCleanup(shutil.rmtree, directory)
+        Server.home = directory
+        for key, value in (("user.name", "Test"), ("user.email", "test@example.com"), ("init.defaultBranch", "main")):
+            git("config", "--global", key, value)
+        config = os.path.join(directory, "vexord.toml")
+        with open(config, "w") as out:
+            out.write("[limits]\ndelta_depth_max = 5\n")
+        server = Server(directory)
+        server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        server.ctl("repo", "create", "demo/chains")
+        server.start("--config", config)
+        self.addCleanup(server.stop)
+        work = os.path.join(directory, "work")
+        git("init", "-q", work)
+        lines = [f"line {i} of a file that changes a little\n" for i in range(400)]
+        for push in range(6):
+            for i in range(4):
+                lines[(push * 37 + i * 11) % 400] = f"push {push} changes this line, for the time {i}\n"
+                commit(work, "directory/file", "".join(lines))
+            git("-c", "pack.depth=4", "push", "-q", server.url("demo/chains"), "main", cwd=work)
+        for options in ([], ["--filter=blob:none"], ["--depth=3"]):
+            clone = os.path.join(directory, "clone")
+            git("-c", "transfer.fsckObjects=true", "clone", "-q", "--mirror", *options, server.url("demo/chains"), clone)
+            git("fsck", "--strict", cwd=clone)
+            if not options:
+                self.assertEqual(objects(clone), objects(work))
+                self.assertEqual(refs(clone), refs(work))
+            shutil.rmtree(clone)
+        self.assertEqual(json.loads(server.ctl("--json", "fsck", "demo/chains"))["problem_count"], 0)
 
 
 if __name__ == "__main__":

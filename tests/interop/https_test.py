@@ -31,9 +31,9 @@ class Server:
             raise AssertionError(done.stderr)
         return done.stdout
 
-    def start(self):
+    def start(self, *options):
         self.log = open(self.data + ".log", "ab")
-        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--data", self.data, "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--drain-seconds", "5"],
+        self.process = subprocess.Popen([f"{BINARIES}/vexord", "--data", self.data, "--https", "127.0.0.1:0", "--ssh", "127.0.0.1:0", "--drain-seconds", "5", *options],
                                         stdout=subprocess.PIPE, stderr=self.log, text=True)
         ready = json.loads(self.process.stdout.readline())
         self.port = int(ready["https"].rsplit(":", 1)[1])

@@ -19,7 +19,9 @@ struct Limits {
   std::uint64_t structured_object_bytes_max = 128ULL << 20;  // one commit, tree or tag
   std::uint64_t delta_object_bytes_max = 512ULL << 20;  // base or result of one delta (in memory)
   std::uint32_t objects_per_push_max = 50'000'000;
-  std::uint32_t delta_depth_max = 4095;                 // longest chain accepted from a client
+  std::uint32_t delta_depth_max = 4095;                 // longest chain accepted from a client, and stored
+  std::uint64_t chain_bytes_max = 1ULL << 30;           // all objects of a stored chain, unless they are few
+  std::uint64_t whole_bytes_per_push_max = 32ULL << 30;  // deltas that are stored whole because of these two
   std::uint64_t resolve_bytes_max = 4ULL << 40;         // sum of all inflated objects of a push
   std::uint32_t tree_depth_max = 2048;
   std::uint32_t commit_parents_max = 65535;             // of one commit

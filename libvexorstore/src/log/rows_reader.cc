@@ -7,13 +7,6 @@ namespace vexor::log {
 
 using sys::Family;
 
-namespace {
-
-constexpr int kWholeLevel = 1;  // of zlib, as when a fetch makes one
-
-
-}  // namespace
-
 StoredRowsReader::StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits)
     : snapshot_(std::move(snapshot)), record_(std::move(record)), algorithm_(algorithm), reader_(snapshot_, record_.pool, algorithm, limits),
       packer_(record_.pool, record_.first_object, [this](const std::string& key, const std::string& value) { emit(Family::kExtents, key, value); }) {}
@@ -148,7 +141,7 @@ Result<void> StoredRowsReader::take_apart(const pack::LoadedExtent& extent) {
     std::string payload;
     if (is_early) {
       VEXOR_TRY(const auto content, reader_.read(number));
-      payload = compress::deflate(*content, kWholeLevel);
+      payload = compress::deflate(*content, pack::kWholeLevel);
       object.is_delta = false;
       object.base = format::kNoObject;
       object.depth = 0;

@@ -117,7 +117,7 @@ Result<bool> DeltaResolver::begin_stored(const ObjectId& id) {
   for (const std::uint32_t child : children) {
     state_.entries[child].base_number = *number;
     state_.entries[child].type = base.object.type;
-    state_.entries[child].depth = base.object.depth + 1;
+    state_.entries[child].depth = 1;  // what lies below is not the pack's: it is counted when the chain is stored
   }
   rest_->begin_stored(std::move(content), std::move(children));
   return true;

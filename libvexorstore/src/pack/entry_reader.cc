@@ -31,6 +31,7 @@ Result<std::shared_ptr<const std::string>> EntryReader::read(std::uint32_t entry
     if (!e.is_delta) {
       std::string whole;
       VEXOR_TRY(inflate(at, whole));
+      made_bytes_ += whole.size();
       content = std::make_shared<const std::string>(std::move(whole));
       cache_.insert(at, content);
       break;
@@ -49,6 +50,7 @@ Result<std::shared_ptr<const std::string>> EntryReader::read(std::uint32_t entry
     VEXOR_TRY(inflate(chain.back(), delta));
     std::string result;
     VEXOR_TRY(format::apply_delta(*content, delta, limits_.delta_object_bytes_max, result));
+    made_bytes_ += result.size();
     content = std::make_shared<const std::string>(std::move(result));
     cache_.insert(chain.back(), content);
     chain.pop_back();

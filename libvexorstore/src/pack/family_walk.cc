@@ -88,12 +88,24 @@ Result<FamilyWalk::Stop> FamilyWalk::run(std::uint64_t& slice_bytes, bool may_be
   return stop;
 }
 
+Result<void> FamilyWalk::count(std::uint64_t inflated_bytes) {
+  const std::uint64_t inflated = state_.inflated_bytes.fetch_add(inflated_bytes) + inflated_bytes;
+  if (inflated > state_.limits.resolve_bytes_max) return Error(Errc::kLimitExceeded, "inflated bytes of a push");
+  return success();
+}
+
 // False: it is too large for now.
-Result<bool> FamilyWalk::hold_top(bool may_be_large) {
+Result<bool> FamilyWalk::hold_top(bool may_be_large, std::uint64_t& cost) {
   Frame& top = frames_.back();
   if (top.content) return true;
   if (!may_be_large && is_large(state_.entries[top.entry].object_bytes)) return false;
+  const std::uint64_t before = reader_.made_bytes();
   VEXOR_TRY(auto content, reader_.read(top.entry));
+  const std::uint64_t made = reader_.made_bytes() - before;
+  cost += made;
+  if (state_.entries[top.entry].is_delta) {  // was counted once, and dropped since
+    VEXOR_TRY(count(made));
+  }
   std::vector<std::uint32_t> ends;
   if (state_.entries[top.entry].type == ObjectType::kTree) {
     std::vector<format::CheckFinding> findings;
@@ -120,14 +132,13 @@ Result<bool> FamilyWalk::resolve_next(bool may_be_large, std::uint64_t& cost) {
     return true;
   }
   if (!may_be_large && is_large(entry.entry_bytes)) return false;
-  VEXOR_TRY(const bool is_held, hold_top(may_be_large));
+  VEXOR_TRY(const bool is_held, hold_top(may_be_large, cost));
   if (!is_held) return false;
   VEXOR_TRY(reader_.inflate(child, delta_));
   const Bytes delta(delta_);
   VEXOR_TRY(const auto sizes, format::decode_delta_sizes(delta));
   if (!may_be_large && is_large(sizes.result_bytes)) return false;
-  const std::uint64_t inflated = state_.inflated_bytes.fetch_add(sizes.result_bytes) + sizes.result_bytes;
-  if (inflated > state_.limits.resolve_bytes_max) return Error(Errc::kLimitExceeded, "inflated bytes of a push");
+  VEXOR_TRY(count(sizes.result_bytes));
   if (parent.entry != kNoEntry) {
     entry.base_entry = parent.entry;
     entry.type = state_.entries[parent.entry].type;

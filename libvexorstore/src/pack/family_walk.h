@@ -89,7 +89,8 @@ class FamilyWalk {
   };
 
   bool is_large(std::uint64_t bytes) const { return bytes > large_bytes_; }
-  Result<bool> hold_top(bool may_be_large);
+  Result<bool> hold_top(bool may_be_large, std::uint64_t& cost);
+  Result<void> count(std::uint64_t inflated_bytes);
   Result<bool> resolve_next(bool may_be_large, std::uint64_t& cost);
   Result<void> finish(std::uint32_t child, std::string content);
   Result<void> check(const PushEntry& entry, Bytes content, std::vector<std::uint32_t>& ends);

@@ -27,6 +27,8 @@ using ExtentPtr = std::shared_ptr<const LoadedExtent>;
 // The level at which streams of cold objects are deflated anew, on their way to a client or back to the disk: the same for
 // both, so that a pack has the same octets before and after.
 constexpr int kThawLevel = 6;
+// That of deltas that are made whole while somebody waits.
+constexpr int kWholeLevel = 1;
 
 // `owner` keeps `row` readable. Errors: kCorrupt.
 Result<std::shared_ptr<LoadedExtent>> load_extent(format::ObjectNumber first, HashAlgorithm algorithm, Bytes row, std::shared_ptr<const void> owner);

@@ -146,6 +146,7 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
     VEXOR_TRY(StoredEntry next, entry(at));
     if (!next.object.is_delta) {
       VEXOR_TRY(std::string whole, inflate(next));
+      made_bytes_ += whole.size();
       content = std::make_shared<const std::string>(std::move(whole));
       cache_.insert(at, content);
       break;
@@ -161,6 +162,7 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
     VEXOR_TRY(const std::string delta, inflate(step));
     std::string result;
     VEXOR_TRY(format::apply_delta(*content, delta, limits_.delta_object_bytes_max, result));
+    made_bytes_ += result.size();
     content = std::make_shared<const std::string>(std::move(result));
     cache_.insert(step.number, content);
     chain.pop_back();

@@ -67,6 +67,7 @@ class ObjectReader {
   PoolId pool() const { return pool_; }
   const store::SnapshotPtr& snapshot() const { return snapshot_; }
   const Limits& limits() const { return limits_; }
+  std::uint64_t made_bytes() const { return made_bytes_; }  // of all objects that read() made, those on the way included
   store::ExtentDirectory* directory() const { return directory_; }
 
  private:
@@ -88,6 +89,7 @@ class ObjectReader {
   std::map<ObjectNumber, LoadedList::iterator> extents_by_first_;
   std::size_t extents_bytes_ = 0;
   ObjectCache cache_;
+  std::uint64_t made_bytes_ = 0;
 };
 
 }  // namespace vexor::pack

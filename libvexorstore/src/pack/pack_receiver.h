@@ -51,6 +51,7 @@ class PackReceiver {
   const Spool& spool() const { return spool_; }
   // Of the snapshot that the pack arrived in.
   const ObjectReader& reader() const { return reader_; }
+  ObjectReader& reader() { return reader_; }
 
  private:
   enum class State { kPackHeader, kEntryHeader, kPayload, kTrailer, kDone };

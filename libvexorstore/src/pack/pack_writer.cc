@@ -9,7 +9,6 @@ using sys::Family;
 
 namespace {
 
-constexpr int kFreshLevel = 1;  // objects that must be deflated anew while a client waits
 constexpr std::size_t kKeptPayloadBytesMax = 1U << 20U;
 constexpr std::uint64_t kNearNumbers = 64;  // behind an extent: what the next one likely holds
 
@@ -219,7 +218,7 @@ Result<std::shared_ptr<const store::FreshPayload>> PackWriter::fresh_payload(Obj
   VEXOR_TRY(const auto content, reader_.read(number));
   auto fresh = std::make_shared<store::FreshPayload>();
   fresh->object_bytes = content->size();
-  fresh->payload = compress::deflate(*content, kFreshLevel);
+  fresh->payload = compress::deflate(*content, kWholeLevel);
   if (fresh->payload.size() <= kKeptPayloadBytesMax) {
     core_.fresh_payloads.insert(key, rewrites_, fresh, fresh->payload.capacity());
   }

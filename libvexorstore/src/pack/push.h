@@ -4,6 +4,7 @@
 
 #include "pack/pack_receiver.h"
 #include "pack/reachability_walker.h"
+#include "pack/stored_chains.h"
 #include "vexorstore/receipt.h"
 
 namespace vexor::pack {
@@ -26,7 +27,7 @@ class PushSource : public ObjectSource {
   PushSource(store::StoreCore& core, const store::RepositorySnapshot& repository, ObjectReader& reader,
              PackReceiver* receiver, store::SetPtr visible);
 
-  // Decides which entries are new and gives them numbers. Errors: kCollision.
+  // Decides which entries are new, gives them numbers and says which deltas are stored whole. Errors: kCollision, kLimitExceeded.
   Result<void> number_entries();
 
   Result<std::optional<ObjectNumber>> find(const ObjectId& id) override;
@@ -60,6 +61,9 @@ class PushSource : public ObjectSource {
   ObjectNumber first() const { return first_; }
   const std::vector<std::uint32_t>& new_entries() const { return new_entries_; }
   const std::vector<ObjectNumber>& numbers() const { return numbers_; }
+  ObjectNumber base_of(const PushEntry& entry) const;  // kNoObject: the entry is no delta
+  std::uint64_t whole_bytes() const { return whole_bytes_; }  // of the objects that came as deltas and are stored whole
+  const ObjectReader& reader() const { return reader_; }
   // The rows of the tips that have none in the store, as they are to be written.
   Result<std::map<ObjectNumber, BitmapRow>> settled_bitmaps();
   bool is_new(ObjectNumber number) const { return number >= first_ && number - first_ < new_entries_.size(); }
@@ -68,7 +72,8 @@ class PushSource : public ObjectSource {
 
  private:
   void keep_set(ObjectNumber tip, std::shared_ptr<Roaring> set);
-  Result<void> number_depths();
+  Result<void> settle_chains();
+  Result<std::uint64_t> settle_chain(PushEntry& entry, const Chain& below);
   Result<void> check_bases();
   Result<void> compare_with_stored(std::uint32_t entry, ObjectNumber number);
   Result<std::optional<BitmapRow>> bitmap_row(ObjectNumber number);
@@ -84,6 +89,7 @@ class PushSource : public ObjectSource {
   std::vector<std::uint32_t> new_entries_;   // entry of number first_ + i
   std::vector<ObjectNumber> numbers_;        // number of each entry
   std::unordered_map<ObjectNumber, std::uint32_t> known_entries_;  // stored number -> entry
+  std::uint64_t whole_bytes_ = 0;
   Roaring pushed_;
   std::unordered_map<ObjectNumber, GraphRow> graph_cache_;
   std::uint64_t parents_ = 0;  // of all of graph_cache_
@@ -111,7 +117,7 @@ Result<void> add_interval_bitmaps(PushSource& source, ReachabilityWalker& walker
 // files, and may be written while another thread walks the same source.
 class ObjectRows {
  public:
-  ObjectRows(store::StoreCore& core, PoolId pool, const PackReceiver& receiver, const PushSource& source);
+  ObjectRows(store::StoreCore& core, PoolId pool, PackReceiver& receiver, const PushSource& source);
   bool is_large() const { return is_large_; }
   Result<void> write();  // once
   // Hands over what was written. Names the range in a quarantine row first, if there are files.
@@ -123,7 +129,7 @@ class ObjectRows {
 
   store::StoreCore& core_;
   PoolId pool_;
-  const PackReceiver& receiver_;
+  PackReceiver& receiver_;
   const PushSource& source_;
   bool is_large_;
   store::Change part_;

@@ -64,52 +64,7 @@ Result<void> PushSource::number_entries() {
     if (numbers_[i] == kNoObject) numbers_[i] = numbers_[receiver_->first_of_id(i)];
   }
   if (!new_entries_.empty()) pushed_.addRange(first_, std::uint64_t{first_} + new_entries_.size());
-  return number_depths();
-}
-
-// Chains as they will be stored: an entry that is there already has the depth it has there, whatever its form
-// in the pack.
-Result<void> PushSource::number_depths() {
-  std::vector<PushEntry>& entries = receiver_->entries();
-  std::vector<bool> is_known(entries.size(), false);
-  std::vector<std::uint32_t> chain;
-  for (std::uint32_t start = 0; start < entries.size(); ++start) {
-    for (std::uint32_t at = start; !is_known[at];) {
-      if (chain.size() > entries.size()) return Error(Errc::kProtocol, "pack: deltas upon each other");  // by way of a second copy of one
-      PushEntry& entry = entries[at];
-      const std::uint32_t first_of_id = receiver_->first_of_id(at);
-      if (!is_new(numbers_[at])) {
-        VEXOR_TRY(const StoredEntry stored, reader_.entry(numbers_[at]));
-        entry.depth = stored.object.depth;
-      } else if (first_of_id != at) {
-        entry.depth = entries[first_of_id].depth;
-        if (!is_known[first_of_id]) {
-          chain.push_back(at);
-          at = first_of_id;
-          continue;
-        }
-      } else if (!entry.is_delta) {
-        entry.depth = 0;
-      } else if (entry.base_entry == kNoEntry) {
-        VEXOR_TRY(const StoredEntry base, reader_.entry(entry.base_number));
-        entry.depth = base.object.depth + 1;
-      } else if (is_known[entry.base_entry]) {
-        entry.depth = entries[entry.base_entry].depth + 1;
-      } else {
-        chain.push_back(at);
-        at = entry.base_entry;
-        continue;
-      }
-      if (entry.depth > reader_.limits().delta_depth_max) {
-        return Error(Errc::kLimitExceeded, "delta depth over " + std::to_string(reader_.limits().delta_depth_max));
-      }
-      is_known[at] = true;
-      if (chain.empty()) break;
-      at = chain.back();
-      chain.pop_back();
-    }
-  }
-  return success();
+  return settle_chains();
 }
 
 std::optional<std::uint32_t> PushSource::entry_of(ObjectNumber number) const {

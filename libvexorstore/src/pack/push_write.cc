@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "crypto/digest.h"
 #include "pack/push.h"
+#include "pack/whole_payloads.h"
 
 namespace vexor::pack {
 
@@ -37,18 +38,20 @@ class ExtentWriter {
  public:
   ExtentWriter(PoolId pool, ObjectNumber first, RowSink& sink) : pool_(pool), next_(first), sink_(sink) {}
 
+  // With the entry's payload as it came.
   Result<void> add(const format::ExtentObject& object, const PackReceiver& receiver, std::uint32_t entry) {
     if (object.payload_bytes > format::kExtentChunkBytes) {
-      VEXOR_TRY(flush());
-      return add_large(object, receiver, entry);
-    }
-    if (payload_.size() + object.payload_bytes > format::kExtentTargetBytes || objects_.size() >= 1024) {
-      VEXOR_TRY(flush());
+      return add_large(object, [&](std::uint64_t done, std::size_t count) { return receiver.payload(entry, done, count, room_); });
     }
     VEXOR_TRY(const Bytes raw, small_payload(receiver, entry));
-    objects_.push_back(object);
-    payload_.append(raw);
-    return success();
+    return add_small(object, raw);
+  }
+
+  Result<void> add(const format::ExtentObject& object, Bytes payload) {
+    if (object.payload_bytes > format::kExtentChunkBytes) {
+      return add_large(object, [&](std::uint64_t done, std::size_t count) -> Result<Bytes> { return payload.substr(static_cast<std::size_t>(done), count); });
+    }
+    return add_small(object, payload);
   }
 
   Result<void> flush() {
@@ -75,12 +78,24 @@ class ExtentWriter {
     return window_.substr(static_cast<std::size_t>(e.spool_offset - window_offset_), static_cast<std::size_t>(e.payload_bytes));
   }
 
-  Result<void> add_large(const format::ExtentObject& object, const PackReceiver& receiver, std::uint32_t entry) {
+  Result<void> add_small(const format::ExtentObject& object, Bytes payload) {
+    if (payload_.size() + payload.size() > format::kExtentTargetBytes || objects_.size() >= 1024) {
+      VEXOR_TRY(flush());
+    }
+    objects_.push_back(object);
+    payload_.append(payload);
+    return success();
+  }
+
+  // `payload(done, count)`: so many octets behind so many.
+  template <class Payload>
+  Result<void> add_large(const format::ExtentObject& object, Payload payload) {
+    VEXOR_TRY(flush());
     std::uint64_t done = 0;
     std::string value = format::encode_extent_header(next_, {object});
     for (std::uint32_t chunk = 0; done < object.payload_bytes; ++chunk) {
       const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(format::kExtentChunkBytes, object.payload_bytes - done));
-      VEXOR_TRY(const Bytes raw, receiver.payload(entry, done, count, room_));
+      VEXOR_TRY(const Bytes raw, payload(done, count));
       value.append(raw);
       VEXOR_TRY(sink_.put(format::extent_key(pool_, next_, chunk), value));
       value.clear();
@@ -110,14 +125,14 @@ Result<RowSink> make_sink(store::StoreCore& core, Family family, bool is_large, 
 format::ExtentObject extent_object(const PushEntry& entry, const PushSource& source) {
   format::ExtentObject object;
   object.type = entry.type;
-  object.is_delta = entry.is_delta;
+  object.is_delta = entry.is_delta && !entry.stored_whole;
   object.id = entry.id;
   object.entry_bytes = entry.entry_bytes;
   object.object_bytes = entry.object_bytes;
   object.payload_bytes = entry.payload_bytes;
   object.depth = entry.depth;
-  if (entry.is_delta) {
-    object.base = entry.base_entry != kNoEntry ? source.numbers()[entry.base_entry] : entry.base_number;
+  if (object.is_delta) {
+    object.base = source.base_of(entry);
     VEXOR_CHECK(object.base != kNoObject);
   }
   return object;
@@ -125,9 +140,9 @@ format::ExtentObject extent_object(const PushEntry& entry, const PushSource& sou
 
 }  // namespace
 
-ObjectRows::ObjectRows(store::StoreCore& core, PoolId pool, const PackReceiver& receiver, const PushSource& source)
+ObjectRows::ObjectRows(store::StoreCore& core, PoolId pool, PackReceiver& receiver, const PushSource& source)
     : core_(core), pool_(pool), receiver_(receiver), source_(source),
-      is_large_(receiver.spool().size() > kBulkPayloadBytes || source.new_entries().size() > kBulkObjects) {}
+      is_large_(receiver.spool().size() + source.whole_bytes() > kBulkPayloadBytes || source.new_entries().size() > kBulkObjects) {}
 
 Result<void> ObjectRows::write() {
   VEXOR_TRY(write_extents());
@@ -137,11 +152,21 @@ Result<void> ObjectRows::write() {
 Result<void> ObjectRows::write_extents() {
   VEXOR_TRY(RowSink sink, make_sink(core_, Family::kExtents, is_large_, part_));
   ExtentWriter writer(pool_, source_.first(), sink);
+  std::optional<WholePayloads> whole;
   std::string shapes;
   std::string ids;
   for (const std::uint32_t index : source_.new_entries()) {
     const PushEntry& entry = receiver_.entries()[index];
-    VEXOR_TRY(writer.add(extent_object(entry, source_), receiver_, index));
+    format::ExtentObject object = extent_object(entry, source_);
+    if (entry.stored_whole) {
+      if (!whole) whole.emplace(source_, receiver_);
+      VEXOR_TRY(const std::string payload, whole->make(index));
+      object.entry_bytes = entry.object_bytes;
+      object.payload_bytes = payload.size();
+      VEXOR_TRY(writer.add(object, payload));
+    } else {
+      VEXOR_TRY(writer.add(object, receiver_, index));
+    }
     shapes.push_back(static_cast<char>(format::object_shape(entry.type, entry.object_bytes)));
     ids.append(entry.id.raw());
   }
