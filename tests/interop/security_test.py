@@ -355,11 +355,13 @@ class SecurityTest(unittest.TestCase):
             self.assertEqual(self.server.login("nobody-3", PLANTED[3], source), 401)
             begun = time.monotonic()
             self.assertEqual(self.server.login("nobody-4", PLANTED[3], source), 401)
-            # Also with the right password; others are not locked out.
-            return begun, [self.server.login("nobody-5", PLANTED[3], source), self.server.login("other", PASSWORD, source)], [429, 429]
+            # Also with the right password, unless that login is remembered; others are not locked out.
+            return begun, [self.server.login("nobody-5", PLANTED[3], source), self.server.login("unseen", PASSWORD, source)], [429, 429]
 
+        self.server.ctl("user", "add", "unseen", "--password-stdin", stdin=PASSWORD + "\n")
+        self.server.ctl("grant", "demo/private", "unseen", "read")
         self.within_the_wait(guess)
-        self.assertEqual(self.server.login("other", PASSWORD, "127.0.0.12"), 200)
+        self.assertEqual(self.server.login("unseen", PASSWORD, "127.0.0.12"), 200)
         self.assertIn('vexor_logins_total{outcome="limited",transport="https"}', self.server.metrics())
 
     def within_the_wait(self, guess):
