@@ -90,6 +90,19 @@ class PromotionTest(unittest.TestCase):
         for number in (1, 2):
             self.assertEqual(self.tip(self.cluster.nodes[number]), self.head())
 
+    def test_a_member_that_was_removed_serves_nothing(self):
+        self.push_to_all(self.primary, "before")
+        kept, other = self.head(), self.cluster.nodes[3 - self.primary.number]
+        self.cluster.ctl("remove", str(other.number))
+        wait_until(lambda: (self.primary.status() or {}).get("members") == 2, 60, "the primary knows")
+        git("commit", "-q", "--allow-empty", "-m", "by way of it", cwd=self.work)
+        refused = git("push", other.url("demo/r"), "HEAD:refs/heads/main", cwd=self.work, check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("cannot tell whether it is up to date", refused.stderr)
+        self.assertNotEqual(git("ls-remote", other.url("demo/r"), cwd=self.work, check=False).returncode, 0)
+        self.assertEqual(self.tip(self.primary), kept)
+        self.assertIn("2 of 2", self.push(self.primary, "without it"))
+
     def test_members_that_have_what_was_lost_stop_and_begin_anew(self):
         self.push_to_all(self.primary, "before")
         kept = self.head()
