@@ -1,5 +1,8 @@
 #include "vexorstore/replica_log.h"
 
+#include <condition_variable>
+#include <set>
+
 #include "format/log_rows.h"
 #include "log/rows_reader.h"
 #include "log/rows_writer.h"
@@ -49,7 +52,9 @@ class StoreLog final : public ReplicaLog {
   Result<void> raise_ids() const;
   Result<void> forget_staged();
   log::Staged::iterator find_staged(const JournalRecord& record);  // with mutex_ held
-  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch);  // with mutex_ held
+  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges);
+  std::optional<log::StagedRows> begin_append(const JournalRecord& record, std::vector<std::string>& ranges);
+  Result<void> write_in_turn(std::uint64_t reign, const JournalRecord& record, const std::function<Result<void>()>& work);
   Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const;
   Result<bool> has_record_of(format::PoolId pool, format::ObjectNumber first) const;  // with mutex_ held
   Result<void> erase_record(std::uint64_t sequence) const;
@@ -59,7 +64,10 @@ class StoreLog final : public ReplicaLog {
   mutable std::mutex mutex_;
   std::uint64_t led_epoch_ = 0;                    // the last one; lead() and follow() alone
   std::uint64_t primaries_ = 0;                    // guarded by mutex_; that this store followed or was
-  log::Staged staged_;                             // guarded by mutex_
+  log::Staged staged_;                             // guarded by mutex_; of a range in `writing_` its writer's
+  std::set<std::string> writing_;                  // guarded by mutex_; ranges at which a writer is at work
+  std::set<std::string> appending_;                // guarded by mutex_; ranges of records that are being appended
+  std::condition_variable idle_;                   // one of `writing_` less
 };
 
 Result<std::string> StoreLog::encoded_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) const {
@@ -110,25 +118,47 @@ Result<void> StoreLog::follow(std::optional<std::uint64_t> sent) {
 // Rows that came before their records, which went with another primary, and ranges that pushes here had
 // begun when this server was the primary: the next one gives out these numbers again.
 Result<void> StoreLog::forget_staged() {
-  const std::lock_guard lock(mutex_);
-  ++primaries_;
+  std::unique_lock lock(mutex_);
+  ++primaries_;  // no writer begins any more
+  idle_.wait(lock, [this] { return writing_.empty(); });
   staged_.clear();
   return core_.sweep_quarantine();
 }
 
-// One at a time with writers of rows: what they write is in quarantine, and a range whose record is here must not be again.
+// What writers of rows write is in quarantine, and a range whose record is here must not be again: of one range there is either a
+// writer at work or an append on its way. Records of other ranges wait for neither.
 Result<void> StoreLog::append(const std::vector<LogEntry>& entries) {
-  const std::lock_guard lock(mutex_);
   const LogPosition from = last();
   LogPosition to = from;
   sys::Batch batch;
-  for (const LogEntry& entry : entries) {
-    VEXOR_TRY(add_entry(entry, to, batch));
-  }
-  return core_.committer->append_replica(batch, from, to);
+  std::vector<std::string> ranges;
+  const auto append = [&]() -> Result<void> {
+    for (const LogEntry& entry : entries) {
+      VEXOR_TRY(add_entry(entry, to, batch, ranges));
+    }
+    return core_.committer->append_replica(batch, from, to);
+  };
+  auto done = append();
+  const std::lock_guard lock(mutex_);
+  for (const std::string& range : ranges) appending_.erase(range);
+  return done;
 }
 
-Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch) {
+// The range of the record is the caller's until it is taken out of `appending_`. Returns what was staged of it.
+std::optional<log::StagedRows> StoreLog::begin_append(const JournalRecord& record, std::vector<std::string>& ranges) {
+  const std::string range = format::number_key(record.pool, record.first_object);
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [&] { return !writing_.contains(range); });
+  appending_.insert(range);
+  ranges.push_back(range);
+  const auto found = find_staged(record);
+  if (found == staged_.end()) return std::nullopt;
+  std::optional<log::StagedRows> out(std::move(found->second));
+  staged_.erase(found);
+  return out;
+}
+
+Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges) {
   auto decoded = format::decode_journal_record(entry.record);
   if (decoded.has_error()) return Error(Errc::kProtocol, decoded.error().message());
   const JournalRecord& record = decoded.value();
@@ -140,19 +170,16 @@ Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::
   }
   batch.put(Family::kJournal, format::journal_key(record.sequence), entry.record);
   if (record.object_count == 0) return success();
-  const auto found = find_staged(record);
+  auto staged = begin_append(record, ranges);
   if (!entry.rows_apart) {
-    if (found != staged_.end()) {  // they came ahead as well, maybe in other extents: those go
-      staged_.erase(found);
-      store::erase_rows_of_range(record.pool, record.first_object, record.object_count, batch);
-    }
+    // They came ahead as well, maybe in other extents: those go.
+    if (staged) store::erase_rows_of_range(record.pool, record.first_object, record.object_count, batch);
     return add_rows(record, entry, batch);
   }
-  if (found == staged_.end()) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
+  if (!staged) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
   // Rows in files: the index goes in now.
   std::vector<std::unique_ptr<sys::BulkWriter>> files;
-  files.push_back(std::move(found->second.index));
-  staged_.erase(found);
+  files.push_back(std::move(staged->index));
   return core_.backend->ingest(std::move(files));
 }
 
@@ -284,6 +311,7 @@ Result<void> StoreLog::drop_rows(Bytes encoded) {
   const std::lock_guard lock(mutex_);
   const auto found = find_staged(record);
   if (found == staged_.end() || found->second.is_claimed) return success();
+  if (writing_.contains(found->first)) return success();  // another transfer of the same is at work, and drops them
   staged_.erase(found);
   sys::Batch batch;
   store::erase_rows_of_range(record.pool, record.first_object, record.object_count, batch);
@@ -316,14 +344,36 @@ Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded, std::opt
   if (record.value().object_count == 0) return Error(Errc::kProtocol, "a record without objects");
   if (core_.committer->role() != Committer::Role::kReplica) return Error(Errc::kConflict, "the store is not a follower");
   const std::uint64_t began = reign ? *reign : this->reign();
-  const auto in_turn = [this, began, pool = record.value().pool, first = record.value().first_object](const std::function<Result<void>()>& work) -> Result<void> {
+  const auto in_turn = [this, began, range = format::range_form(record.value())](const std::function<Result<void>()>& work) { return write_in_turn(began, range, work); };
+  const auto is_staged = [this](const std::string& range) {
     const std::lock_guard lock(mutex_);
-    if (primaries_ != began) return Error(Errc::kConflict, "the store follows another primary now");
-    VEXOR_TRY(const bool is_here, has_record_of(pool, first));
-    if (is_here) return Error(Errc::kConflict, "the record of these rows is here");
-    return work();
+    return staged_.contains(range);
   };
-  return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), in_turn, staged_));
+  const auto stage = [this](const std::string& range, log::StagedRows rows) {
+    const std::lock_guard lock(mutex_);
+    staged_.emplace(range, std::move(rows));
+  };
+  return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), log::StoredRowsWriter::Place{in_turn, is_staged, stage}));
+}
+
+// Lets others go on meanwhile: what the work writes may take the disk for seconds.
+Result<void> StoreLog::write_in_turn(std::uint64_t reign, const JournalRecord& record, const std::function<Result<void>()>& work) {
+  const std::string range = format::number_key(record.pool, record.first_object);
+  {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [&] { return !writing_.contains(range); });
+    if (primaries_ != reign) return Error(Errc::kConflict, "the store follows another primary now");
+    VEXOR_TRY(const bool is_here, has_record_of(record.pool, record.first_object));
+    if (is_here || appending_.contains(range)) return Error(Errc::kConflict, "the record of these rows is here");
+    writing_.insert(range);
+  }
+  auto done = work();
+  {
+    const std::lock_guard lock(mutex_);
+    writing_.erase(range);
+  }
+  idle_.notify_all();
+  return done;
 }
 
 // Objects have a shape from when their rows were let in. Without a record these rows are in `staged_`: what was not claimed is

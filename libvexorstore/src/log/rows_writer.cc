@@ -9,7 +9,7 @@ using sys::Family;
 Result<void> StoredRowsWriter::begin(HashAlgorithm algorithm) {
   index_.emplace(record_, algorithm);
   algorithm_ = algorithm;
-  return in_turn_([&] { return put_in_quarantine(); });
+  return place_.in_turn([&] { return put_in_quarantine(); });
 }
 
 Result<void> StoredRowsWriter::put_in_quarantine() {
@@ -20,7 +20,7 @@ Result<void> StoredRowsWriter::put_in_quarantine() {
 }
 
 Result<void> StoredRowsWriter::add(Bytes piece) {
-  VEXOR_TRY(in_turn_([] { return success(); }));
+  VEXOR_TRY(place_.in_turn([] { return success(); }));
   VEXOR_TRY(const format::LogRows rows, format::decode_log_rows(piece));
   if (!index_) {
     VEXOR_TRY(begin(rows.algorithm));
@@ -51,12 +51,12 @@ Result<void> StoredRowsWriter::finish() {
   staged.objects_digest = record_.objects_digest;
   VEXOR_TRY(staged.index, core_.backend->bulk_writer(Family::kIndex));
   VEXOR_TRY(index_->write([&](Bytes key, Bytes value) { return staged.index->put(key, value); }));
-  return in_turn_([&]() -> Result<void> {
+  return place_.in_turn([&]() -> Result<void> {
     const std::string key = format::number_key(record_.pool, record_.first_object);
-    if (staged_.contains(key)) return success();  // another transfer was faster; its extents may be others than these
+    if (place_.is_staged(key)) return success();  // another transfer was faster; its extents may be others than these
     VEXOR_TRY(put_in_quarantine());  // again: a purge that was applied meanwhile took the row with the pool's others
     VEXOR_TRY(core_.backend->ingest(std::move(files_)));
-    staged_.emplace(key, std::move(staged));
+    place_.stage(key, std::move(staged));
     return success();
   });
 }

@@ -20,11 +20,14 @@ using Staged = std::map<std::string, StagedRows>;  // by the key of the range
 
 class StoredRowsWriter final : public RowsWriter {
  public:
-  // Runs what it is given, one at a time with whoever else uses `staged`, while the store follows the same primary as when the
-  // writer was made and lacks the record; else returns kConflict: what a later primary sends may use the same numbers.
-  using InTurn = std::function<Result<void>(const std::function<Result<void>()>& work)>;
-  StoredRowsWriter(store::StoreCore& core, format::JournalRecord record, InTurn in_turn, Staged& staged)
-      : core_(core), record_(std::move(record)), in_turn_(std::move(in_turn)), staged_(staged) {}
+  struct Place {
+    // Runs what it is given, one at a time for a range, while the store follows the same primary as when the writer was made and
+    // lacks the record; else returns kConflict: what a later primary sends may use the same numbers.
+    std::function<Result<void>(const std::function<Result<void>()>& work)> in_turn;
+    std::function<bool(const std::string& range)> is_staged;
+    std::function<void(const std::string& range, StagedRows rows)> stage;
+  };
+  StoredRowsWriter(store::StoreCore& core, format::JournalRecord record, Place place) : core_(core), record_(std::move(record)), place_(std::move(place)) {}
   Result<void> add(Bytes piece) override;
   Result<void> finish() override;
 
@@ -35,8 +38,7 @@ class StoredRowsWriter final : public RowsWriter {
 
   store::StoreCore& core_;
   format::JournalRecord record_;
-  InTurn in_turn_;
-  Staged& staged_;
+  Place place_;
   HashAlgorithm algorithm_ = HashAlgorithm::kSha1;  // of the first piece
   std::optional<RecordRows> index_;
   std::vector<std::unique_ptr<sys::BulkWriter>> files_;  // in order of families

@@ -345,6 +345,52 @@ class PausingBackend final : public Forwarding {
   std::function<void()> on_bulk;
 };
 
+// Stops where files are let in.
+class SlowIngest final : public Forwarding {
+ public:
+  using Forwarding::Forwarding;
+  Result<void> ingest(std::vector<std::unique_ptr<sys::BulkWriter>> files) override {
+    if (const auto pause = std::exchange(on_ingest, nullptr)) pause();
+    return Forwarding::ingest(std::move(files));
+  }
+  std::function<void()> on_ingest;
+};
+
+TEST(ReplicaLog, other_records_do_not_wait_for_rows_that_are_let_in) {
+  Member primary;
+  Member follower;
+  auto slow = std::make_unique<SlowIngest>(*follower.backend);
+  SlowIngest& backend = *slow;
+  follower.log.reset();
+  follower.store = std::move(Store::open(std::move(slow), StoreOptions{})).value();
+  follower.log = std::move(join_replica_set(*follower.store)).value();
+  lead(primary, 1);
+  make_repository(primary, {&follower});
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", make_push(std::nullopt, 1, 3, "refs/heads/small", kNone).request)); });
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", make_push(std::nullopt, 2, 4100, "refs/heads/large", kNone).request)); });
+  const LogEntry small = primary.sink.wait_for(2);
+  const LogEntry large = primary.sink.wait_for(3);
+  ASSERT_TRUE(large.rows_apart);
+  std::promise<void> is_there;
+  std::promise<void> may_go_on;
+  backend.on_ingest = [&] {
+    is_there.set_value();
+    may_go_on.get_future().wait();
+  };
+  std::thread shipper([&] { ship_rows(*primary.log, *follower.log, large); });
+  is_there.get_future().wait();
+  auto appended = std::async(std::launch::async, [&] { return follower.log->append({small}).has_value() && follower.log->apply(2).has_value() && !follower.log->claim_rows(large.record); });
+  const bool is_done = appended.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+  EXPECT_TRUE(is_done);
+  may_go_on.set_value();
+  shipper.join();
+  EXPECT_TRUE(appended.get());
+  EXPECT_TRUE(follower.log->claim_rows(large.record));
+  ASSERT_TRUE(follower.log->append({large}).has_value());
+  ASSERT_TRUE(follower.log->apply(3).has_value());
+  EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
+}
+
 // A disk that takes no more.
 class FailingBackend final : public Forwarding {
  public:
