@@ -44,15 +44,6 @@ Error to_open_error(const rocksdb::Status& status) {
   return Error(is_damaged ? Errc::kCorrupt : Errc::kIo, "storage: " + status.ToString());
 }
 
-// Files go to the disk as they grow: else all of a large one is written at its end, and every sync of others waits for it.
-constexpr std::uint64_t kSyncBytes = 1U << 20U;
-
-rocksdb::EnvOptions writing() {
-  rocksdb::EnvOptions out;
-  out.bytes_per_sync = kSyncBytes;
-  return out;
-}
-
 // Extents hold zlib streams and zstd frames already. What is large beside them, and read through the cache, takes the better
 // form: an index row is an id that nothing can shorten and 14 octets that zstd makes two of, LZ4 three times as many.
 rocksdb::CompressionType compression_of(Family family) {
@@ -191,7 +182,7 @@ class RocksdbSnapshot final : public StorageSnapshot {
 class RocksdbBulkWriter final : public BulkWriter {
  public:
   RocksdbBulkWriter(Family family, const rocksdb::Options& options, rocksdb::ColumnFamilyHandle* handle, fs::path path)
-      : family_(family), writer_(writing(), options, handle), path_(std::move(path)) {}
+      : family_(family), writer_(rocksdb::EnvOptions(), options, handle), path_(std::move(path)) {}
   ~RocksdbBulkWriter() override {
     std::error_code ignored;
     fs::remove(path_, ignored);
@@ -333,8 +324,6 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   db_options.create_if_missing = true;
   db_options.create_missing_column_families = true;
   db_options.max_background_jobs = options.background_jobs;
-  db_options.bytes_per_sync = kSyncBytes;
-  db_options.wal_bytes_per_sync = kSyncBytes;
   db_options.max_open_files = options.open_files_max;
   db_options.max_manifest_file_size = kManifestBytesMax;
   db_options.info_log = std::make_shared<OperatorLog>(directory);
