@@ -150,7 +150,7 @@ std::string ReplicaMember::status() const {
     out["lag_records"] = now.told_commit - std::min(now.told_commit, now.applied);
     out["lag_seconds"] = now.told_commit <= now.applied ? 0 : static_cast<double>(now.behind_ms) / 1000;
   }
-  if (const auto last = record_at(*parts_->store, now.last); last.has_value() && last.value()) out["appended_at_ms"] = last.value()->time_ms;
+  if (const auto made = journal_time(*parts_->store, now.last); made.has_value() && made.value()) out["appended_at_ms"] = *made.value();
   if (now.record) {
     boost::json::array in_sync(now.record->record.in_sync.begin(), now.record->record.in_sync.end());
     out["in_sync"] = std::move(in_sync);

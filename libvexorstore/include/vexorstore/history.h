@@ -42,8 +42,8 @@ struct JournalEntry {
 constexpr std::size_t kJournalEntryRefsMax = 20;
 // Records behind `after`, in order, at most `max`; also those of a member that it has not applied yet. Errors: kCorrupt.
 Result<std::vector<JournalEntry>> read_journal(Store& store, JournalSequence after, std::size_t max);
-// One of them; nullopt: there is none.
-Result<std::optional<JournalEntry>> record_at(Store& store, JournalSequence sequence);
+// When one of them was made, Unix time in milliseconds; nullopt: there is none.
+Result<std::optional<std::int64_t>> journal_time(Store& store, JournalSequence sequence);
 
 // Whether the repository had been made by then.
 Result<bool> existed_at(Store& store, RepositoryId repository, JournalSequence sequence);

@@ -52,12 +52,12 @@ Result<std::vector<JournalEntry>> read_journal(Store& store, JournalSequence aft
   return out;
 }
 
-Result<std::optional<JournalEntry>> record_at(Store& store, JournalSequence sequence) {
+Result<std::optional<std::int64_t>> journal_time(Store& store, JournalSequence sequence) {
   VEXOR_TRY(const auto snapshot, store.core().backend->snapshot());
   VEXOR_TRY(const auto row, snapshot->get(Family::kJournal, format::journal_key(sequence)));
-  if (!row) return std::optional<JournalEntry>();
-  VEXOR_TRY(JournalEntry entry, entry_of(*snapshot, row->bytes()));
-  return std::optional<JournalEntry>(std::move(entry));
+  if (!row) return std::optional<std::int64_t>();
+  VEXOR_TRY(const std::int64_t time_ms, format::journal_record_time(row->bytes()));
+  return std::optional(time_ms);
 }
 
 }  // namespace vexor
