@@ -6,8 +6,8 @@ import argparse, json, math
 from xml.sax.saxutils import escape
 
 LEFT, RIGHT, TOP, ROW, WIDTH = 250, 30, 70, 34, 980
-FIGURES = (("led", "another leads"), ("first_push", "first push"), ("longest_push", "longest push"), ("longest_read", "longest read"))
-TITLES = {"kill": "primary killed", "stop": "primary stopped", "handover": "planned hand-over"}
+FIGURES = (("led", "another leads"), ("first_push", "first push"), ("first_read", "first read"), ("longest_push", "longest push"), ("longest_read", "longest read"))
+TITLES = {"kill": "primary killed", "stop": "primary stopped", "handover": "planned hand-over", "partition": "primary cut off", "deaf": "primary deaf"}
 
 
 def last_lines(path):
@@ -23,7 +23,7 @@ def last_lines(path):
 
 
 def draw(lines):
-    values = [max(value, 0.1) for line in lines for name, _ in FIGURES for value in line[name]["all_ms"]]
+    values = [max(value, 0.1) for line in lines for name, _ in FIGURES if name in line for value in line[name]["all_ms"]]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     height = TOP + ROW * len(FIGURES) * len(lines) + 40
 
@@ -43,6 +43,8 @@ def draw(lines):
     y = TOP
     for line in lines:
         for name, title in FIGURES:
+            if name not in line:
+                continue
             figure = line[name]
             out.append(f'<text x="{LEFT - 12}" y="{y + 8}" text-anchor="end">{escape(TITLES.get(line["kind"], line["kind"]))}: {title}</text>')
             out.append(f'<text x="{LEFT - 12}" y="{y + 20}" text-anchor="end" fill="#777777" font-size="9.5">p50 {figure["p50_ms"]:.0f}, p99 {figure["p99_ms"]:.0f}, max {figure["max_ms"]:.0f} ms, {line["rounds"]} rounds</text>')

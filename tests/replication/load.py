@@ -39,6 +39,7 @@ class RawClient:
         self.ref = f"refs/heads/load{name}"
         self.refs = [self.ref]
         self.tip, self.count, self.member, self.pushes = ZERO, 0, member, 0
+        self.tried = ZERO  # what the last push asked for
         self.connections, self.times = {}, []
         self.login = base64.b64encode(f"demo:{PASSWORD}".encode()).decode()
 
@@ -81,7 +82,7 @@ class RawClient:
         tree = b"100644 file\0" + bytes.fromhex(git_object("blob", blob))
         parent = f"parent {self.tip}\n" if self.tip != ZERO else ""
         commit = f"tree {git_object('tree', tree)}\n{parent}author a <a@b> 1700000000 +0000\ncommitter a <a@b> 1700000000 +0000\n\n{self.count}\n".encode()
-        tip = git_object("commit", commit)
+        self.tried = tip = git_object("commit", commit)
         pack = b"PACK" + struct.pack(">II", 2, 3) + entry("blob", blob) + entry("tree", tree) + entry("commit", commit)
         lines, capabilities = self.commands(tip)
         asked = pkt(f"{lines[0]}\0 report-status{capabilities}".encode()) + b"".join(pkt(line.encode()) for line in lines[1:])
