@@ -29,6 +29,8 @@ class Follower {
 
   // Whom to ask; 0 if not known.
   NodeId leader() const { return leader_; }
+  // What is applied here is not what the leader has.
+  void diverged() { quarantine(core_.log.last()); }
   bool quarantined() const { return quarantined_; }
   // All of the log was compared with the leader's: nothing of it is cut in this epoch.
   bool is_compared() const { return leader_ != 0 && compared_ == core_.log.last().sequence; }

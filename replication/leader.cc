@@ -34,6 +34,7 @@ void Leader::record_changed() {
     Progress progress;
     progress.id = member.id;
     progress.next = core_.log.last().sequence + 1;
+    progress.known_since = core_.now;
     progress.heard_at = core_.now;
     progress.moved_at = core_.now;
     members_.push_back(progress);

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace vexor::replication {
@@ -14,6 +15,7 @@ namespace vexor::replication {
 struct Progress {
   NodeId id = 0;
   Incarnation incarnation = 0;
+  Millis known_since = 0;  // S10: what was sent before that went to whoever had the number then
   bool dead = false;  // evidence, until it is heard again
   bool withdrawn = false;         // S2: until an incarnation answers that was not heard before
   Millis echoed = 0;              // S10: the latest send time that `incarnation` echoed
@@ -47,7 +49,10 @@ class Leader {
   // Where writes should go: the hand-over target while one is served (H1), else this node.
   bool draining() const { return draining_; }
 
-  void propose(RequestId request, const Entry& entry);
+  // `copies`: the policy of the entry's repository; none: the record's, whatever it is at the time.
+  void propose(RequestId request, const Entry& entry, std::optional<Copies> copies);
+  // C6, C7: whether a proposal with that policy would be refused now for want of members.
+  bool refuses(Copies copies) const;
   void confirm_head(RequestId request);
   // Q1: the sequence that a linearizable read that has begun may be served from.
   bool may_serve_reads() const;
@@ -73,6 +78,7 @@ class Leader {
     RequestId request;
     EntryId entry;
     Millis proposed_at;
+    std::optional<Copies> copies;  // its own policy
     Millis committed_at = 0;
     bool committed = false;
     bool told = false;
@@ -107,8 +113,12 @@ class Leader {
   // leader_commit.cc
   void advance_commit();
   Sequence in_sync_has() const;
-  Sequence copies_have() const;
-  Reason refusal(const Entry& entry) const;
+  std::pair<Sequence, Sequence> copies_have() const;
+  Sequence committable() const;
+  Copies policy(const Pending& pending) const { return pending.copies.value_or(record().copies); }
+  Copies policy_at(Sequence sequence) const;
+  bool stands_alone() const;
+  Reason refusal(const Entry& entry, Copies copies) const;
   void settle();
   bool settle_one(const Pending& pending);
   void tell(const Pending& pending);
@@ -129,7 +139,8 @@ class Leader {
   Epoch epoch_;
   Sequence tail_end_;              // of the log when the reign began (Q1)
   std::vector<Progress> members_;  // without this node
-  std::deque<Pending> pending_;    // in order of sequence
+  // What this reign appended, without gaps, from the first that is not both committed and told.
+  std::deque<Pending> pending_;
   std::vector<Confirmation> confirmations_;
   Millis next_beat_ = 0;
   bool is_unanswered_ = false;  // A6; as of the last heartbeat

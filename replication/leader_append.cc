@@ -46,6 +46,7 @@ void Leader::offer_copy(const Progress& member) {
 bool Leader::take_incarnation(Progress& member, const AppendAnswer& message) {
   const Incarnation incarnation = message.incarnation;
   const Millis echo = std::min(message.echo_time, core_.now);
+  if (echo < member.known_since) return false;  // it was removed and is a member again
   if (incarnation == member.incarnation) {
     member.echoed = std::max(member.echoed, echo);
     return !member.withdrawn;

@@ -1,10 +1,9 @@
-// What is committed, and what is told about it: rules C1, C5, C6, Q4.
+// What is committed, and what is told about it: rules C1, C5 to C7, Q4.
 #include "replication/check.h"
 #include "replication/leader.h"
 #include "replication/limits.h"
 
 #include <algorithm>
-#include <functional>
 
 namespace vexor::replication {
 
@@ -24,18 +23,38 @@ Sequence Leader::in_sync_has() const {
   return least;
 }
 
-// What the best `copies_min` members have.
-Sequence Leader::copies_have() const {
-  std::vector<Sequence> matches;
-  for (const Member& member : record().members) matches.push_back(match_of(member.id));
-  std::sort(matches.begin(), matches.end(), std::greater<>());
-  const std::size_t copies = core_.faults.commit_without_members ? 1 : record().copies_min();
-  return matches.size() < copies ? 0 : matches[copies - 1];
+// What the best member has, and what the second best has too.
+std::pair<Sequence, Sequence> Leader::copies_have() const {
+  Sequence one = 0, two = 0;
+  for (const Member& member : record().members) {
+    const Sequence has = match_of(member.id);
+    two = std::max(two, std::min(one, has));
+    one = std::max(one, has);
+  }
+  return {one, core_.faults.commit_without_members ? one : two};
+}
+
+// Of what no proposal of this reign brought, nobody knows the repository's policy (T5).
+Copies Leader::policy_at(Sequence sequence) const {
+  if (pending_.empty() || sequence < pending_.front().entry.sequence) return record().copies;
+  return policy(pending_.at(sequence - pending_.front().entry.sequence));
+}
+
+// C1: up to where every entry has its copies. Looks at each entry once, but for the one that lacks them.
+Sequence Leader::committable() const {
+  const auto [one, two] = copies_have();
+  const Sequence end = std::min(in_sync_has(), one);
+  Sequence last = std::max(core_.commit, std::min(end, two));
+  if (core_.faults.commit_past_others)
+    for (Sequence at = end; at > last; --at)
+      if (copies_min(policy_at(at)) == 1) return at;
+  while (last < end && copies_min(policy_at(last + 1)) == 1) ++last;
+  return last;
 }
 
 void Leader::advance_commit() {
   const Sequence before = core_.commit;
-  core_.commit_to(std::min(in_sync_has(), copies_have()));
+  core_.commit_to(committable());
   if (core_.commit == before) return;
   for (Pending& pending : pending_) {
     if (pending.entry.sequence > core_.commit) break;
@@ -46,20 +65,33 @@ void Leader::advance_commit() {
   settle();
 }
 
-Reason Leader::refusal(const Entry& entry) const {
+// C7. Who was not heard in this reign may be about to start.
+bool Leader::stands_alone() const {
+  return std::all_of(members_.begin(), members_.end(), [this](const Progress& member) {
+    const bool was_heard = member.incarnation != 0 || core_.now - member.heard_at > core_.options.proposal_wait_ms;
+    return !counts(member.id) && (member.dead || (was_heard && away(member)));
+  });
+}
+
+bool Leader::refuses(Copies copies) const {
+  if (copies == Copies::kLocal) return false;
+  const bool wants_all = copies == Copies::kAll;  // C6
+  if (wants_all && std::any_of(members_.begin(), members_.end(), [this](const Progress& member) { return away(member); })) return true;
+  return stands_alone();
+}
+
+Reason Leader::refusal(const Entry& entry, Copies copies) const {
   if (draining_) return Reason::kHandover;
   if (entry.epoch != epoch_ || entry.previous() != core_.log.last() || entry.bytes == nullptr)
     return Reason::kStale;
   if (core_.log.last().sequence - core_.commit >= kTailEntriesMax) return Reason::kBusy;
   if (pending_.size() >= 2 * kTailEntriesMax) return Reason::kBusy;
-  if (record().copies == Copies::kAll)  // C6
-    for (const Progress& member : members_)
-      if (away(member)) return Reason::kMemberAway;
+  if (refuses(copies)) return Reason::kMemberAway;
   return Reason::kNone;
 }
 
-void Leader::propose(RequestId request, const Entry& entry) {
-  if (const Reason reason = refusal(entry); reason != Reason::kNone) {
+void Leader::propose(RequestId request, const Entry& entry, std::optional<Copies> copies) {
+  if (const Reason reason = refusal(entry, copies.value_or(record().copies)); reason != Reason::kNone) {
     ProposalOutcome outcome;
     outcome.request = request;
     outcome.reason = reason;
@@ -69,7 +101,7 @@ void Leader::propose(RequestId request, const Entry& entry) {
   }
   const Sequence before = core_.log.last().sequence;
   core_.log.append(std::span(&entry, 1));
-  pending_.push_back({request, entry.id, core_.now});
+  pending_.push_back({request, entry.id, core_.now, copies});
   for (Progress& member : members_) {
     if (member.match == before) member.moved_at = core_.now;
     send_entries(member);
@@ -80,7 +112,8 @@ void Leader::propose(RequestId request, const Entry& entry) {
 void Leader::settle() {
   for (Pending& pending : pending_)
     if (!pending.told) pending.told = settle_one(pending);
-  while (!pending_.empty() && pending_.front().told) pending_.pop_front();
+  // What was told to be unknown is kept: its policy counts until it is committed.
+  while (!pending_.empty() && pending_.front().told && pending_.front().committed) pending_.pop_front();
   settle_confirmations();
 }
 
@@ -101,7 +134,7 @@ void Leader::tell(const Pending& pending) {
   outcome.fate = Fate::kUnknown;
   if (pending.committed) {
     outcome.receipt = receipt(pending.entry.sequence);
-    const bool enough = record().copies != Copies::kAll || outcome.receipt.all;
+    const bool enough = policy(pending) != Copies::kAll || outcome.receipt.all;
     outcome.fate = enough ? Fate::kCommitted : Fate::kShort;
   }
   core_.outputs.push_back(outcome);
@@ -112,7 +145,7 @@ bool Leader::is_near(const Progress& member) const {  // C5
 }
 
 bool Leader::waits_for_copies(const Pending& pending) const {  // C5, C6
-  const bool all = record().copies == Copies::kAll;
+  const bool all = policy(pending) == Copies::kAll;
   if (core_.now - pending.committed_at >= (all ? core_.options.all_wait_ms : core_.options.offsite_wait_ms)) return false;
   return std::any_of(members_.begin(), members_.end(), [&](const Progress& progress) {
     const Member* member = record().find(progress.id);

@@ -15,6 +15,7 @@ constexpr Millis kMoveBackMaxMs = 2000;  // between two times that a member is s
 constexpr std::size_t kInFlightEntriesMax = 1024;  // sent to a member and not answered
 constexpr std::size_t kTailEntriesMax = 4096;      // of a leader, not committed
 constexpr std::size_t kReadsMax = 65536;           // waiting at one member
+constexpr std::size_t kRoundsKept = 64;            // of asking for the leader's index, whose answers are checked
 constexpr std::size_t kConfirmationsMax = 65536;   // waiting at a leader
 constexpr std::size_t kMembersMax = 16;
 

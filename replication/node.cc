@@ -62,7 +62,7 @@ void Node::ask_index() {  // Q2
   if (leader_ || follower_.leader() == 0 || !reads_.wants_index()) return;
   next_ask_ = core_.now + core_.options.heartbeat_ms;
   asked_ = follower_.leader();
-  core_.send(follower_.leader(), ReadIndex{core_.self.incarnation, reads_.begin_round()});
+  core_.send(follower_.leader(), ReadIndex{core_.self.incarnation, reads_.begin_round(core_.applied)});
 }
 
 void Node::receive(Millis now, NodeId from, const Message& message) {
@@ -101,8 +101,11 @@ void Node::handle(NodeId from, const ReadIndex& message) {
 }
 
 void Node::handle(NodeId, const ReadIndexAnswer& message) {
-  if (message.incarnation == core_.self.incarnation)
-    reads_.index_round(message.round, message.commit);
+  if (message.incarnation != core_.self.incarnation) return;
+  // A leader's index holds all that was committed before it was asked for (Q1): what is applied here beyond it is another history, as after a
+  // promotion (L3).
+  if (!leader_ && reads_.exceeds(message.round, message.commit)) return follower_.diverged();
+  reads_.index_round(message.round, message.commit);
 }
 
 void Node::handle(NodeId from, const SnapshotOffer& message) {

@@ -49,8 +49,9 @@ class Node {
   void change_answered(Millis now, std::uint64_t number, ChangeAnswer answer);
 
   // --- inputs: clients. Each request gets exactly one outcome, unless the node is destroyed.
-  // `entry` continues head() in head_epoch(); else the outcome is kStale, not started.
-  void propose(Millis now, RequestId request, const Entry& entry);
+  // `entry` continues head() in head_epoch(); else the outcome is kStale, not started. `copies`: the policy of its repository;
+  // none: the record's.
+  void propose(Millis now, RequestId request, const Entry& entry, std::optional<Copies> copies = std::nullopt);
   // Q4: tells when what this node, as leader, has in its log now is committed.
   void confirm_head(Millis now, RequestId request);
   // `at_least`: a token, or 0.
@@ -61,6 +62,8 @@ class Node {
   bool leads() const { return leader_.has_value(); }
   // Leads and takes proposals: it does not hand over (H1).
   bool takes_proposals() const { return leader_ && !leader_->draining(); }
+  // C6, C7: leads, and would refuse a proposal with that policy for want of members.
+  bool refuses(Copies copies) const { return leader_ && leader_->refuses(copies); }
   // Follows the leader of head_epoch(), and no entry of the log will be cut in that epoch.
   bool follows_wholly() const {
     return !leader_ && !elected_ && !stopped() && follower_.is_compared();

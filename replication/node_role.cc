@@ -68,9 +68,9 @@ void Node::step_down() {
   follower_.stop_leading();
 }
 
-void Node::propose(Millis now, RequestId request, const Entry& entry) {
+void Node::propose(Millis now, RequestId request, const Entry& entry, std::optional<Copies> copies) {
   if (begin(now) && leader_) {
-    leader_->propose(request, entry);
+    leader_->propose(request, entry, copies);
     end_of_input();
     return;
   }

@@ -17,11 +17,18 @@ bool ReadQueue::wants_index() const {
                      [](const Waiting& read) { return !read.indexed; });
 }
 
-std::uint64_t ReadQueue::begin_round() {
+std::uint64_t ReadQueue::begin_round(Sequence applied) {
   ++round_;
+  applied_.push_back(applied);
+  if (applied_.size() > kRoundsKept) applied_.pop_front();
   for (Waiting& read : waiting_)
     if (!read.indexed && read.round == 0) read.round = round_;
   return round_;
+}
+
+bool ReadQueue::exceeds(std::uint64_t round, Sequence commit) const {
+  if (round > round_ || round_ - round >= applied_.size()) return false;
+  return applied_[applied_.size() - 1 - (round_ - round)] > commit;
 }
 
 void ReadQueue::index_round(std::uint64_t round, Sequence commit) {

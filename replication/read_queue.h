@@ -3,6 +3,7 @@
 
 #include "replication/outputs.h"
 
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -13,8 +14,11 @@ class ReadQueue {
   // False: full.
   bool add(RequestId request, bool linearizable, Sequence at_least, Millis deadline);
   bool wants_index() const;
-  // A round asked after all reads of now began; the number to send to the leader.
-  std::uint64_t begin_round();
+  // A round asked after all reads of now began; the number to send to the leader. `applied`: here, at that moment.
+  std::uint64_t begin_round(Sequence applied);
+  // Whether more was applied here when the round began than the leader says is committed: not by the same history. False where the
+  // round is not known any more.
+  bool exceeds(std::uint64_t round, Sequence commit) const;
   // The leader's commit sequence at some time after the round began.
   void index_round(std::uint64_t round, Sequence commit);
   // This node leads under the lease.
@@ -33,6 +37,7 @@ class ReadQueue {
   };
   std::vector<Waiting> waiting_;
   std::uint64_t round_ = 0;
+  std::deque<Sequence> applied_;  // when the last rounds began, up to round_
 };
 
 }  // namespace vexor::replication

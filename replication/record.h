@@ -13,6 +13,8 @@ namespace vexor::replication {
 
 enum class Role : std::uint8_t { kStandby, kOffsite };  // kStandby may lead
 enum class Copies : std::uint8_t { kTwo, kAll, kLocal };
+// C1: how many members must have an entry; one or two.
+constexpr std::size_t copies_min(Copies copies) { return copies == Copies::kLocal ? 1 : 2; }
 
 struct Member {
   NodeId id = 0;
@@ -37,8 +39,6 @@ struct Record {
   bool sound() const;
   // May `id` lead after a takeover?
   bool may_take_over(NodeId id) const;
-  // C1: how many members must have an entry.
-  std::size_t copies_min() const { return copies == Copies::kLocal ? 1 : 2; }
 };
 
 struct VersionedRecord {

@@ -16,6 +16,7 @@
 
 #include "admin/commands.h"
 #include "admin/frame.h"
+#include "admin/receipt_json.h"
 #include "common/base64.h"
 #include "common/fd_io.h"
 #include "common/fd_pump.h"
@@ -103,7 +104,7 @@ class Connection {
   std::string arguments() const {
     json::object told;
     for (const char* key : {"permission", "public", "pattern", "remove", "allow_force", "allow_delete", "only", "directory", "what", "retention_seconds", "ref", "at", "default_branch",
-                            "check_policy", "pack_bytes_max", "object_bytes_max", "refs_max", "object_format", "after", "count"}) {
+                            "check_policy", "pack_bytes_max", "object_bytes_max", "refs_max", "copies", "object_format", "after", "count"}) {
       if (const json::value* value = frame_.message.if_contains(key); value != nullptr && !value->is_null()) told[key] = *value;
     }
     return told.empty() ? std::string() : json::serialize(told).substr(0, kLoggedCharsMax);
@@ -138,6 +139,15 @@ class Connection {
     if (op.starts_with("purge.")) {
       VEXOR_TRY(json::object answer, run_purge_command(service_.store(), options_.purge, frame_.message));
       return json::object{{"result", std::move(answer)}};
+    }
+    if (is_forwarded_to_primary(op)) {
+      VEXOR_TRY(const auto told, service_.run_elsewhere(json::serialize(frame_.message)));
+      if (told) {
+        json::error_code failed;
+        json::value result = json::parse(*told, failed);
+        if (failed) return Error(Errc::kUnavailable, "the primary's answer cannot be read; look whether it was done");
+        return json::object{{"result", std::move(result)}};
+      }
     }
     std::int64_t last_ms = 0;
     const ProgressSink progress = [&](std::uint64_t done, std::uint64_t total) {
@@ -222,15 +232,20 @@ class Connection {
     return out;
   }
 
-  // {"op":"import","repository":NAME} with descriptors: a receive-pack session on 0 and 1.
+  // {"op":"import","repository":NAME} with descriptors: a receive-pack session on 0 and 1. The answer has the receipt.
   Result<json::object> import() {
     VEXOR_TRY(const auto repository, service_.store().find_repository(text("repository")));
     if (!repository) return Error(Errc::kNotFound, text("repository") + ": no such repository");
     if (frame_.descriptors[1].get() < 0) return Error(Errc::kInvalidArgument, "the descriptors are missing");
-    VEXOR_TRY(const auto session, protocol::make_receive_pack(service_.store(), *repository, {}));
+    Receipt receipt;
+    protocol::ReceivePackOptions options;
+    options.after_commit = [&receipt](const Receipt& told) { receipt = told; };
+    VEXOR_TRY(const auto session, protocol::make_receive_pack(service_.store(), *repository, options));
     const PumpResult pumped = pump_descriptors(*session, frame_.descriptors[0].get(), frame_.descriptors[1].get(), options_.idle_seconds_max, options_.keep_alive_ms, stopping_);
     if (session->failure() != nullptr) service_.note_failure({"", "admin"}, {GitCommand::kReceivePack, text("repository"), {}, false, false, {}}, *session->failure());
-    return json::object{{"exit", pumped.ok ? 0 : 1}};
+    json::object answer{{"exit", pumped.ok ? 0 : 1}};
+    add_receipt(answer, receipt);
+    return answer;
   }
 
   // {"op":"export","repository":NAME} with descriptors: the bundle goes to 1.

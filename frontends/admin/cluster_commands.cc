@@ -1,5 +1,7 @@
 #include "admin/cluster_commands.h"
 
+#include <algorithm>
+
 #include "admin/loss_report.h"
 #include "daemon/replica_options.h"
 #include "replication/transport/etcd_coordinator.h"
@@ -18,6 +20,7 @@ using replication::VersionedRecord;
 namespace {
 
 Result<EtcdOptions> etcd_of(const ClusterArguments& args) {
+  if (args.etcd.empty()) return Error(Errc::kInvalidArgument, "give --etcd HOST:PORT,...");
   ReplicaSettings settings;
   settings.etcd = args.etcd;
   settings.etcd_key = args.etcd_key;
@@ -65,6 +68,18 @@ Result<std::string> change(const ClusterArguments& args, std::uint64_t expected,
 }
 
 Copies copies_of(const std::string& name) { return name == "all" ? Copies::kAll : name == "local" ? Copies::kLocal : Copies::kTwo; }
+
+Result<replication::NodeId> promoted_member(const Record& record, const ClusterArguments& args) {
+  if (!args.off_site) {
+    if (args.node == 0) return Error(Errc::kInvalidArgument, "which member? Give its ID, or --off-site");
+    if (record.find(args.node) == nullptr) return Error(Errc::kInvalidArgument, "no such member");
+    return args.node;
+  }
+  const auto is_off_site = [](const Member& member) { return member.role == Role::kOffsite; };
+  const auto count = std::count_if(record.members.begin(), record.members.end(), is_off_site);
+  if (count != 1) return Error(Errc::kInvalidArgument, "the set has " + std::to_string(count) + " off-site members: give the ID of the one");
+  return std::find_if(record.members.begin(), record.members.end(), is_off_site)->id;
+}
 
 }  // namespace
 
@@ -122,19 +137,24 @@ Result<std::string> cluster_copies(const ClusterArguments& args) {
 
 Result<std::string> cluster_promote(const ClusterArguments& args) {
   VEXOR_TRY(const VersionedRecord now, must_read(args));
+  VEXOR_TRY(const replication::NodeId node, promoted_member(now.record, args));
+  const std::string who = "member " + std::to_string(node);
+  if (args.monitor.empty() && !args.no_report) {
+    return Error(Errc::kInvalidArgument, "give --health HOST:PORT of the monitor of " + who + ", which tells what may be lost; or, if it cannot be asked, --no-report");
+  }
   std::string report;
   if (!args.monitor.empty()) {
-    VEXOR_TRY(report, loss_report(args.monitor, args.node));
+    VEXOR_TRY(report, loss_report(args.monitor, node));
     report += "\n";
   }
   if (!args.accept_loss) {
     return Error(Errc::kInvalidArgument, report + "what only the present primary and its standby have will be lost: stop them for good, then say --accept-loss");
   }
   // Of no process: the member finds itself named, and leads when the promises that it gave have run out (T1, P2).
-  auto next = replication::promoted(now.record, args.node, 0);
-  if (!next) return Error(Errc::kInvalidArgument, "no such member");
+  auto next = replication::promoted(now.record, node, 0);
+  if (!next) return Error(Errc::kInvalidArgument, who + " cannot be promoted");
   if (!args.copies.empty()) next->copies = copies_of(args.copies);
-  return change(args, now.version, *next, report + "member " + std::to_string(args.node) + " is to lead, alone in the in-sync set; others join it when they have what it has");
+  return change(args, now.version, *next, report + who + " is to lead, alone in the in-sync set; others join it when they have what it has");
 }
 
 }  // namespace vexor::frontend

@@ -16,8 +16,18 @@ struct ClusterArguments {
   std::string copies;  // empty: two, for promote as before
   std::uint64_t epoch = 0;
   std::uint64_t node = 0;
+  bool off_site = false;   // of promote: the off-site member, in place of `node`
   bool accept_loss = false;
-  std::string monitor;  // HOST:PORT, of the member to be promoted; empty: no report
+  struct Certificates {
+    std::string directory;
+    std::vector<std::uint64_t> members;
+    std::vector<std::string> servers;  // NAME=HOST[,HOST...]: of other servers, as etcd's
+    unsigned days = 825;
+    bool renew = false;  // those that are there, too; but not the authority
+  };
+  Certificates certificates;
+  std::string monitor;     // HOST:PORT, of the member to be promoted: tells what may be lost
+  bool no_report = false;  // it is not asked
 };
 
 // Each returns what to print. Errors: kInvalidArgument, kConflict (changed meanwhile: look again),
@@ -29,7 +39,11 @@ Result<std::string> cluster_join(const ClusterArguments& args);
 Result<std::string> cluster_remove(const ClusterArguments& args);
 Result<std::string> cluster_handover(const ClusterArguments& args);
 Result<std::string> cluster_copies(const ClusterArguments& args);
-// "Promotion" of docs/protocol/replication.md. Requires accept_loss. With `monitor`, what may be lost is told, also in the error.
+// "Promotion" of docs/protocol/replication.md. Requires accept_loss, and `monitor` or no_report. What the monitor says of what may be lost is told, also
+// in the error without accept_loss.
 Result<std::string> cluster_promote(const ClusterArguments& args);
+// Asks nobody but the disk: writes an authority (ca.pem, ca.key) unless there is one, and what it signs: nodeN.pem and nodeN.key for
+// each member, NAME.pem and NAME.key for each server. Files are for their owner only. Errors: kInvalidArgument, kIo.
+Result<std::string> cluster_certs(const ClusterArguments& args);
 
 }  // namespace vexor::frontend

@@ -69,6 +69,7 @@ struct Call {
   Arguments& args;
   const Actor& actor;
   const ProgressSink& progress;
+  Receipt receipt{};  // of what was changed; the answer has it
 };
 
 inline json::object message(const std::string& text) { return {{"message", text}}; }

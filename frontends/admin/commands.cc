@@ -6,6 +6,7 @@
 
 #include "admin/history_commands.h"
 #include "admin/purge_commands.h"
+#include "admin/receipt_json.h"
 
 #include "vexorstore/settings.h"
 #include "vexorstore/snapshot.h"
@@ -23,7 +24,7 @@ Result<json::object> user_add(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
   VEXOR_TRY(const std::string password, call.args.text("password"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.create_account(name, password, call.actor));
+  VEXOR_TRY(call.store.create_account(name, password, call.actor, &call.receipt));
   return message("added " + name);
 }
 
@@ -31,14 +32,14 @@ Result<json::object> user_passwd(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
   VEXOR_TRY(const std::string password, call.args.text("password"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.set_password(name, password, call.actor));
+  VEXOR_TRY(call.store.set_password(name, password, call.actor, &call.receipt));
   return message("changed the password of " + name);
 }
 
 Result<json::object> user_set_disabled(Call& call, bool disabled) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.set_disabled(name, disabled, call.actor));
+  VEXOR_TRY(call.store.set_disabled(name, disabled, call.actor, &call.receipt));
   return message((disabled ? "disabled " : "enabled ") + name);
 }
 Result<json::object> user_disable(Call& call) { return user_set_disabled(call, true); }
@@ -58,7 +59,7 @@ Result<json::object> key_add(Call& call) {
   VEXOR_TRY(const std::string user, call.args.text("user"));
   VEXOR_TRY(const std::string line, call.args.text("key"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(const KeyInfo key, call.store.add_key(user, line, call.actor));
+  VEXOR_TRY(const KeyInfo key, call.store.add_key(user, line, call.actor, &call.receipt));
   return message("added " + key.fingerprint + " for " + user);
 }
 
@@ -74,7 +75,7 @@ Result<json::object> key_list(Call& call) {
 Result<json::object> key_remove(Call& call) {
   VEXOR_TRY(const std::string fingerprint, call.args.text("fingerprint"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.remove_key(fingerprint, call.actor));
+  VEXOR_TRY(call.store.remove_key(fingerprint, call.actor, &call.receipt));
   return message("removed " + fingerprint);
 }
 
@@ -94,7 +95,7 @@ Result<json::object> repo_create(Call& call) {
   }
   options.default_branch = branch.value_or("main");
   options.description = description.value_or("");
-  VEXOR_TRY(call.store.create_repository(name, options, call.actor));
+  VEXOR_TRY(call.store.create_repository(name, options, call.actor, &call.receipt));
   return message("created " + name);
 }
 
@@ -102,7 +103,7 @@ Result<json::object> repo_fork(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
   VEXOR_TRY(const std::string new_name, call.args.text("new_name"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.fork_repository(name, new_name, call.actor));
+  VEXOR_TRY(call.store.fork_repository(name, new_name, call.actor, &call.receipt));
   return message("forked " + name + " to " + new_name);
 }
 
@@ -110,15 +111,32 @@ Result<json::object> repo_rename(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
   VEXOR_TRY(const std::string new_name, call.args.text("new_name"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.rename_repository(name, new_name, call.actor));
+  VEXOR_TRY(call.store.rename_repository(name, new_name, call.actor, &call.receipt));
   return message("renamed " + name + " to " + new_name);
 }
 
 Result<json::object> repo_delete(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.delete_repository(name, call.actor));
+  VEXOR_TRY(call.store.delete_repository(name, call.actor, &call.receipt));
   return message("deleted " + name + "; 'repo restore' brings it back");
+}
+
+constexpr std::pair<const char*, CopyPolicy> kCopies[] = {
+    {"cluster", CopyPolicy::kCluster}, {"two", CopyPolicy::kTwo}, {"all", CopyPolicy::kAll}, {"local", CopyPolicy::kLocal}};
+
+const char* copies_name(CopyPolicy copies) {
+  for (const auto& [name, policy] : kCopies) {
+    if (policy == copies) return name;
+  }
+  return "";
+}
+
+Result<CopyPolicy> parse_copies(const std::string& text) {
+  for (const auto& [name, policy] : kCopies) {
+    if (text == name) return policy;
+  }
+  return Error(Errc::kInvalidArgument, "copies are two, all, local or cluster");
 }
 
 Result<json::object> repo_list(Call& call) {
@@ -148,7 +166,7 @@ json::object describe(const RepositoryInfo& info) {
                       {"protect", std::move(protect)}, {"hidden_refs", json::value_from(info.hidden_refs)},
                       {"check_policy", info.check_policy}, {"pack_bytes_max", info.pack_bytes_max},
                       {"object_bytes_max", info.object_bytes_max}, {"refs_max", info.refs_max},
-                      {"bundles", json::value_from(info.bundle_lines)}};
+                      {"bundles", json::value_from(info.bundle_lines)}, {"copies", copies_name(info.copies)}};
 }
 
 Result<json::object> repo_describe(Call& call) {
@@ -181,7 +199,12 @@ Result<json::object> repo_set(Call& call) {
   VEXOR_TRY(const auto object_bytes, call.args.number("object_bytes_max"));
   VEXOR_TRY(const auto refs_max, call.args.number("refs_max"));
   VEXOR_TRY(const auto bundles, call.args.list("bundles"));
+  VEXOR_TRY(const auto copies_text, call.args.optional_text("copies"));
   VEXOR_TRY(call.args.end());
+  std::optional<CopyPolicy> copies;
+  if (copies_text) {
+    VEXOR_TRY(copies, parse_copies(*copies_text));
+  }
   if (refs_max && *refs_max > std::numeric_limits<std::uint32_t>::max()) return Error(Errc::kInvalidArgument, "refs_max is too large");
   VEXOR_TRY(find(call, name));
   const auto set = [&](RepositoryInfo& info) -> Result<void> {
@@ -193,9 +216,10 @@ Result<json::object> repo_set(Call& call) {
     if (object_bytes) info.object_bytes_max = *object_bytes;
     if (refs_max) info.refs_max = static_cast<std::uint32_t>(*refs_max);
     if (bundles) info.bundle_lines = *bundles;
+    if (copies) info.copies = *copies;
     return success();
   };
-  VEXOR_TRY(change_repository(call.store, name, set, call.actor));
+  VEXOR_TRY(change_repository(call.store, name, set, call.actor, &call.receipt));
   return message("changed " + name);
 }
 
@@ -208,7 +232,7 @@ Result<json::object> grant(Call& call) {
       {"none", Permission::kNone}, {"read", Permission::kRead}, {"write", Permission::kWrite}, {"owner", Permission::kOwner}};
   const auto found = kNames.find(permission);
   if (found == kNames.end()) return Error(Errc::kInvalidArgument, "a permission is none, read, write or owner");
-  VEXOR_TRY(call.store.grant(repository, user, found->second, call.actor));
+  VEXOR_TRY(call.store.grant(repository, user, found->second, call.actor, &call.receipt));
   return message(user + " has " + permission + " on " + repository);
 }
 
@@ -228,7 +252,7 @@ Result<json::object> protect(Call& call) {
     if (!remove.value_or(false)) info.protect.push_back({full, !allow_force.value_or(false), !allow_delete.value_or(false), only.value_or(std::vector<std::string>())});
     return success();
   };
-  VEXOR_TRY(change_repository(call.store, repository, set, call.actor));
+  VEXOR_TRY(change_repository(call.store, repository, set, call.actor, &call.receipt));
   return message(full + (remove.value_or(false) ? " is not protected any more" : " is protected"));
 }
 
@@ -245,7 +269,7 @@ Result<json::object> hide(Call& call) {
     if (!remove.value_or(false)) info.hidden_refs.push_back(pattern);
     return success();
   };
-  VEXOR_TRY(change_repository(call.store, repository, set, call.actor));
+  VEXOR_TRY(change_repository(call.store, repository, set, call.actor, &call.receipt));
   return message(pattern + (remove.value_or(false) ? " is shown again" : " is hidden"));
 }
 
@@ -409,6 +433,12 @@ std::string full_ref_name(const std::string& name) {
   return name.starts_with("refs/") || name == "HEAD" ? name : "refs/heads/" + name;
 }
 
+bool is_forwarded_to_primary(std::string_view op) {
+  static constexpr std::string_view kChanges[] = {"user.add",    "user.passwd", "user.disable", "user.enable", "key.add", "key.remove", "repo.create", "repo.fork", "repo.rename",
+                                                  "repo.delete", "repo.restore", "repo.set",     "grant",       "protect", "ref.undo",   "hide"};
+  return std::find(std::begin(kChanges), std::end(kChanges), op) != std::end(kChanges);
+}
+
 Result<json::object> run_command(Store& store, const json::object& request, const Actor& actor, const ProgressSink& progress) {
   const json::value* op = request.if_contains("op");
   if (op == nullptr || !op->is_string()) return Error(Errc::kInvalidArgument, "'op' is missing");
@@ -418,12 +448,15 @@ Result<json::object> run_command(Store& store, const json::object& request, cons
   if (found == handlers().end()) return Error(Errc::kInvalidArgument, "unknown operation");
   Arguments args(request);
   Call call{store, args, actor, progress};
-  return found->second(call);
+  VEXOR_TRY(json::object answer, found->second(call));
+  add_receipt(answer, call.receipt);
+  return answer;
 }
 
 std::string render(const json::object& answer) {
   std::string out;
   if (const json::value* text = answer.if_contains("message")) out += cell(*text) + "\n";
+  if (const std::string receipt = receipt_text_of(answer); !receipt.empty()) out += receipt + "\n";
   if (const json::value* fields = answer.if_contains("fields")) {
     std::size_t width = 0;
     for (const auto& field : fields->as_object()) width = std::max(width, field.key().size());

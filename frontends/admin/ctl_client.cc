@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/frame.h"
+#include "admin/receipt_json.h"
 #include "vexorstore/protocol/receive_pack.h"
 #include "vexorstore/sys/backends.h"
 
@@ -30,8 +31,9 @@ Result<void> write_all(int fd, Bytes bytes) {
   return success();
 }
 
-// The "ng" lines and the unpack error of a report-status answer that comes without a side band.
-Result<std::string> refusals(Bytes report) {
+// The "ng" lines and the unpack error of a report-status answer that comes without a side band. `is_short`: that error is of
+// refs that were taken (docs/protocol/replication.md, C6), and their receipt says the same.
+Result<std::string> refusals(Bytes report, bool is_short) {
   std::string out;
   bool any = false;
   while (report.size() >= 4) {
@@ -46,7 +48,7 @@ Result<std::string> refusals(Bytes report) {
     report.remove_prefix(size);
     any = true;
     if (line.starts_with("ERR ")) return Error(Errc::kRefused, std::string(line.substr(4)));
-    if (line.starts_with("unpack ") && line != "unpack ok\n") return Error(Errc::kRefused, std::string(line.substr(7)));
+    if (!is_short && line.starts_with("unpack ") && line != "unpack ok\n") return Error(Errc::kRefused, std::string(line.substr(7)));
     if (line.starts_with("ng ")) out += line.substr(3);
   }
   if (!any) return Error(Errc::kIo, "the import ended without a report");
@@ -61,7 +63,7 @@ class OfflineClient final : public CtlClient {
     return run_command(*store_, request, Actor{}, progress);
   }
 
-  Result<std::string> import(const std::string& name, const std::string& push_head, int pack, const ProgressSink& progress) override {
+  Result<ImportOutcome> import(const std::string& name, const std::string& push_head, int pack, const ProgressSink& progress) override {
     using protocol::Wants;
     VEXOR_TRY(const auto repository, store_->find_repository(name));
     if (!repository) return Error(Errc::kNotFound, name + ": no such repository");
@@ -93,7 +95,8 @@ class OfflineClient final : public CtlClient {
         case Wants::kDone: break;
       }
     }
-    return refusals(report);
+    VEXOR_TRY(std::string refused, refusals(report, false));
+    return ImportOutcome{std::move(refused), {}};
   }
 
   Result<void> export_bundle(const std::string& name, int output) override {
@@ -117,7 +120,7 @@ class SocketClient final : public CtlClient {
     return std::move(answer.at("result").as_object());
   }
 
-  Result<std::string> import(const std::string& name, const std::string& push_head, int pack, const ProgressSink& progress) override {
+  Result<ImportOutcome> import(const std::string& name, const std::string& push_head, int pack, const ProgressSink& progress) override {
     VEXOR_TRY(const UniqueFd socket, connect_unix(path_));
     int pair[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return io_error("socketpair");
@@ -158,10 +161,13 @@ class SocketClient final : public CtlClient {
         else if (count < 0 && errno != EINTR && errno != EAGAIN) ended = true;  // what it said comes next
       }
     }
-    VEXOR_TRY(receive_answer(socket.get(), nullptr));
+    VEXOR_TRY(const json::object answer, receive_answer(socket.get(), nullptr));
     // This session begins with the ref advertisement; the report is behind its flush.
     const std::size_t flush = report.find("0000");
-    return refusals(flush == std::string::npos ? Bytes() : Bytes(report).substr(advertisement_end(report)));
+    ImportOutcome out;
+    VEXOR_TRY(out.refused, refusals(flush == std::string::npos ? Bytes() : Bytes(report).substr(advertisement_end(report)), has_short_receipt(answer)));
+    if (const json::value* receipt = answer.if_contains("receipt"); receipt != nullptr && receipt->is_object()) out.receipt = receipt->get_object();
+    return out;
   }
 
   Result<void> export_bundle(const std::string& name, int output) override {

@@ -9,13 +9,19 @@
 
 namespace vexor::frontend {
 
+// What became of a push of a bundle.
+struct ImportOutcome {
+  std::string refused;   // a line for each ref that was; empty: none
+  json::object receipt;  // as of an answer, of those that were not; empty: none was told
+};
+
 class CtlClient {
  public:
   virtual ~CtlClient() = default;
   virtual Result<json::object> run(const json::object& request, const ProgressSink& progress) = 0;
   // Feeds `bundle` (its header has been read: `refs` are "ID NAME" lines) to the repository as one
-  // push; the report of refused refs, empty when all were taken.
-  virtual Result<std::string> import(const std::string& repository, const std::string& push_head, int pack, const ProgressSink& progress) = 0;
+  // push. Errors: that nothing of it was taken.
+  virtual Result<ImportOutcome> import(const std::string& repository, const std::string& push_head, int pack, const ProgressSink& progress) = 0;
   virtual Result<void> export_bundle(const std::string& repository, int output) = 0;
 };
 

@@ -15,11 +15,12 @@ Result<json::object> repo_restore(Call& call) {
   VEXOR_TRY(call.args.end());
   if (!at) {
     if (new_name) return Error(Errc::kInvalidArgument, "restoring under another name needs a moment: --at");
-    VEXOR_TRY(call.store.restore_repository(name, call.actor));
+    VEXOR_TRY(call.store.restore_repository(name, call.actor, &call.receipt));
     return message("restored " + name);
   }
   VEXOR_TRY(const Moment moment, find_moment(call.store, *at));
   VEXOR_TRY(const RestoreOutcome done, restore_repository_at(call.store, name, moment.sequence, new_name.value_or(""), call.actor));
+  call.receipt = done.receipt;
   const std::string as_of = " as of journal sequence " + std::to_string(moment.sequence);
   json::object answer = message(done.sequence == 0 ? name + " has all refs" + as_of + " already"
                                                    : "restored " + name + (new_name ? " as " + *new_name : "") + as_of + ": " + std::to_string(done.changed_refs) + " refs changed");
@@ -36,6 +37,7 @@ Result<json::object> ref_undo(Call& call) {
   VEXOR_TRY(call.args.end());
   const std::string name = full_ref_name(ref);
   VEXOR_TRY(const UndoOutcome done, undo_ref(call.store, repository, name, call.actor));
+  call.receipt = done.receipt;
   json::object answer = message(done.to.is_null() ? name + " is what it was" : name + " is " + done.to.hex() + " again");
   answer["from"] = done.from.hex();
   answer["to"] = done.to.hex();

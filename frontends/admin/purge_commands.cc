@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "admin/command_call.h"
+#include "admin/receipt_json.h"
 #include "admin/time_text.h"
 #include "common/log.h"
 
@@ -135,24 +136,30 @@ Result<json::object> answer_certificate(Store& store, const PurgeCommandOptions&
 
 Result<json::object> run_as_person(Store& store, const PurgePolicy& policy, const std::string& op, Arguments& args) {
   VEXOR_TRY(const Actor actor, person_of(store, args));
+  Receipt receipt;
   if (op == "purge.request") {
     VEXOR_TRY(const std::string name, args.text("name"));
     VEXOR_TRY(const std::string reason, args.text("reason"));
     VEXOR_TRY(args.end());
-    VEXOR_TRY(const PurgeInfo info, request_purge(store, policy, name, reason, actor));
+    VEXOR_TRY(const PurgeInfo info, request_purge(store, policy, name, reason, actor, &receipt));
     json::object answer = message("purge " + std::to_string(info.request) + " of " + name + " is asked for; another person must approve it by " + time_text(info.expires_ms));
     answer["request"] = info.request;
+    add_receipt(answer, receipt);
     return answer;
   }
   VEXOR_TRY(const std::uint64_t request, request_of(args));
   VEXOR_TRY(args.end());
   if (op == "purge.approve") {
-    VEXOR_TRY(const PurgeInfo info, approve_purge(store, policy, request, actor));
-    return message("purge " + std::to_string(request) + " of " + info.name + " is approved: " + std::to_string(info.erased_rows) +
+    VEXOR_TRY(const PurgeInfo info, approve_purge(store, policy, request, actor, &receipt));
+    json::object answer = message("purge " + std::to_string(request) + " of " + info.name + " is approved: " + std::to_string(info.erased_rows) +
                    " rows are erased, and every server empties its files; 'repo purge --certificate " + std::to_string(request) + "' tells which are done");
+    add_receipt(answer, receipt);
+    return answer;
   }
-  VEXOR_TRY(const PurgeInfo info, close_purge(store, policy, request, actor));
-  return message("purge " + std::to_string(request) + " of " + info.name + " is " + std::string(purge_status_name(info.status)));
+  VEXOR_TRY(const PurgeInfo info, close_purge(store, policy, request, actor, &receipt));
+  json::object answer = message("purge " + std::to_string(request) + " of " + info.name + " is " + std::string(purge_status_name(info.status)));
+  add_receipt(answer, receipt);
+  return answer;
 }
 
 }  // namespace

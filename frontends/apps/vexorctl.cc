@@ -1,6 +1,7 @@
 // vexorctl: administration, through a running server's socket or on a data directory at rest.
 //
-// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 conflict, 5 problems were found.
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 conflict, 5 problems were found,
+// 6 done, on fewer servers than "copies = all" asks for.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +16,7 @@
 #include "admin/ctl_client.h"
 #include "admin/drill_command.h"
 #include "admin/frame.h"
+#include "admin/receipt_json.h"
 
 namespace {
 
@@ -72,7 +74,7 @@ class ProgressLine {
 };
 
 struct Arguments {
-  std::string data, socket, name, other, user, permission, branch, format, description, policy, directory, at;
+  std::string data, socket, name, other, user, permission, branch, format, description, policy, directory, at, copies;
   std::vector<std::string> only, bundles, what;
   std::uint64_t retention_seconds = 0, pack_bytes = 0, object_bytes = 0, refs_max = 0, after = 0, count = 0;
   bool json = false, is_public = false, is_private = false, deleted = false, from_stdin = false, remove = false;
@@ -199,7 +201,7 @@ class BundleHeader {
   std::size_t refs_ = 0;
 };
 
-Result<std::string> import(CtlClient& client, const Arguments& args) {
+Result<json::object> import(CtlClient& client, const Arguments& args) {
   VEXOR_TRY(const json::object listed, client.run({{"op", "refs"}, {"repository", args.name}}, nullptr));
   std::map<std::string, std::string> now;
   for (const json::value& row : listed.at("rows").as_array()) {
@@ -213,20 +215,23 @@ Result<std::string> import(CtlClient& client, const Arguments& args) {
     VEXOR_TRY(source.finish());
     return std::move(commands).error();
   }
-  if (header.refs() == 0) return std::string("nothing to import: all refs are there already");
+  if (header.refs() == 0) return json::object{{"message", "nothing to import: all refs are there already"}};
   ProgressLine line("importing", true);
-  VEXOR_TRY(const std::string refused, client.import(args.name, commands.value(), source.fd(), std::ref(line)));
+  VEXOR_TRY(const ImportOutcome done, client.import(args.name, commands.value(), source.fd(), std::ref(line)));
   VEXOR_TRY(source.finish());
-  if (!refused.empty()) return Error(Errc::kRefused, "some refs were refused:\n" + refused);
-  return "imported " + std::to_string(header.refs()) + " refs into " + args.name;
+  json::object answer{{"message", "imported " + std::to_string(header.refs()) + " refs into " + args.name}};
+  if (!done.receipt.empty()) answer["receipt"] = done.receipt;
+  if (done.refused.empty()) return answer;
+  const std::string others = receipt_text_of(answer);
+  return Error(Errc::kRefused, "some refs were refused:\n" + done.refused + (others.empty() ? "" : "the others are " + others));
 }
 
-Result<std::string> export_to(CtlClient& client, const Arguments& args) {
+Result<json::object> export_to(CtlClient& client, const Arguments& args) {
   const std::string part = args.other + ".part";
   const UniqueFd output(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (output.get() < 0) return Error(Errc::kIo, part + ": cannot be written");
   auto done = client.export_bundle(args.name, output.get());
-  if (done.has_value() && ::fsync(output.get()) == 0 && ::rename(part.c_str(), args.other.c_str()) == 0) return "wrote " + args.other;
+  if (done.has_value() && ::fsync(output.get()) == 0 && ::rename(part.c_str(), args.other.c_str()) == 0) return json::object{{"message", "wrote " + args.other}};
   ::unlink(part.c_str());
   if (done.has_error()) return std::move(done).error();
   return Error(Errc::kIo, args.other + ": cannot be written");
@@ -292,6 +297,7 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
     if (given("--object-bytes-max")) out["object_bytes_max"] = a.object_bytes;
     if (given("--refs-max")) out["refs_max"] = a.refs_max;
     if (given("--bundle")) out["bundles"] = json::value_from(a.bundles);
+    if (given("--copies")) out["copies"] = a.copies;
   }
   if (op == "grant" || op == "protect" || op == "hide" || op == "reflog" || op == "refs") out["repository"] = a.name;
   if (op == "grant") {
@@ -342,8 +348,8 @@ int run(CtlClient& client, const CLI::App& app, const Arguments& args) {
   if (op == "import" || op == "export") {
     const auto done = op == "import" ? import(client, args) : export_to(client, args);
     if (done.has_error()) return fail(done.error());
-    print({{"message", done.value()}});
-    return 0;
+    print(done.value());
+    return has_short_receipt(done.value()) ? 6 : 0;
   }
   if (op == "archive.drill") return run_drill(client, args);
   if (op == "fsck" && args.all == !args.name.empty()) return fail(Error(Errc::kInvalidArgument, "fsck takes a repository or --all"));
@@ -354,6 +360,7 @@ int run(CtlClient& client, const CLI::App& app, const Arguments& args) {
   }
   if (answer.has_error()) return fail(answer.error());
   print(answer.value());
+  if (has_short_receipt(answer.value())) return 6;
   const json::value* problems = answer.value().if_contains("problem_count");
   return problems != nullptr && problems->to_number<std::uint64_t>() > 0 ? 5 : 0;
 }
@@ -417,6 +424,8 @@ void add_repositories(CLI::App& app, Arguments& args) {
   set->add_option("--object-bytes-max", args.object_bytes, "largest object in bytes; 0: the server's limit");
   set->add_option("--refs-max", args.refs_max, "most refs; 0: the server's limit");
   set->add_option("--bundle", args.bundles, "ID.uri=URL lines told by bundle-uri; one empty: none");
+  set->add_option("--copies", args.copies, "servers of a replica set that must have a push before it is acknowledged; cluster: as the set's record says")
+      ->check(CLI::IsMember({"two", "all", "local", "cluster"}));
   add("delete", "take it away; it can be restored");
   CLI::App* restore = add("restore", "bring back the last deleted repository of that name; with --at, all refs as they were");
   restore->add_option("--at", args.at, "a time (2026-11-27T00:25:00Z, or seconds since 1970), or a journal sequence");
@@ -485,7 +494,7 @@ using ClusterCommand = Result<std::string> (*)(const ClusterArguments&);
 
 void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_command) {
   CLI::App* cluster = app.add_subcommand("cluster", "the replica set, by its record in etcd")->require_subcommand(1);
-  cluster->add_option("--etcd", args.etcd, "HOST:PORT,... of its servers")->required();
+  cluster->add_option("--etcd", args.etcd, "HOST:PORT,... of its servers; required but for certs");
   cluster->add_option("--etcd-key", args.etcd_key, "key of the record");
   cluster->add_option("--etcd-ca-file", args.etcd_ca_file, "PEM file of the authority that signed etcd's certificate; without it only loopback addresses");
   cluster->add_option("--etcd-certificate-file", args.etcd_certificate_file, "PEM file of the certificate that etcd is shown");
@@ -499,15 +508,24 @@ void add_cluster(CLI::App& app, ClusterArguments& args, ClusterCommand& chosen_c
   init->add_option("MEMBER", args.members, "ID=HOST:PORT, or ID=HOST:PORT,off-site")->required();
   init->add_option("--copies", args.copies, "servers that must have a push before it is acknowledged; two")->check(CLI::IsMember({"two", "all", "local"}));
   init->add_option("--epoch", args.epoch, "when the record was lost: more than the epoch of any member")->check(CLI::Range(std::uint64_t{0}, kEpochMax));
+  CLI::App* certs = add("certs", "make the certificates by which members know each other", cluster_certs);
+  certs->add_option("DIRECTORY", args.certificates.directory, "for ca.pem and ca.key, made on first use, and nodeID.pem and nodeID.key")->required();
+  certs->add_option("ID", args.certificates.members, "numbers of members")->check(CLI::PositiveNumber);
+  certs->add_option("--server", args.certificates.servers, "NAME=HOST[,HOST...]: of another server, as etcd's: NAME.pem and NAME.key");
+  certs->add_option("--days", args.certificates.days, "how long they hold; 825")->check(CLI::Range(1U, 36500U));
+  certs->add_flag("--renew", args.certificates.renew, "those that are there as well; not the authority");
   add("status", "print the record", cluster_status);
   add("join", "add a member", cluster_join)->add_option("MEMBER", args.members, "ID=HOST:PORT, or ID=HOST:PORT,off-site")->required();
   add("remove", "take a member out", cluster_remove)->add_option("ID", args.node)->required();
   add("handover", "make a standby the primary, without a failed request", cluster_handover)->add_option("ID", args.node)->required();
   add("copies", "change how many servers must have a push", cluster_copies)->add_option("COPIES", args.copies, "two, all or local")->required()->check(CLI::IsMember({"two", "all", "local"}));
   CLI::App* promote = add("promote", "make any member the primary, when those in sync are gone for good", cluster_promote);
-  promote->add_option("ID", args.node)->required();
+  CLI::Option* id = promote->add_option("ID", args.node);
+  promote->add_flag("--off-site", args.off_site, "the off-site member, in place of an ID")->excludes(id);
   promote->add_flag("--accept-loss", args.accept_loss, "what this member has not is lost; those in sync are stopped and stay so");
-  promote->add_option("--health", args.monitor, "HOST:PORT of its monitor: tells what may be lost");
+  CLI::Option* health = promote->add_option("--health", args.monitor, "HOST:PORT of its monitor, which tells what may be lost");
+  promote->add_flag("--accept-loss-report", args.accept_loss, "as --accept-loss, of what the report says")->needs(health);
+  promote->add_flag("--no-report", args.no_report, "its monitor cannot be asked")->excludes(health);
   promote->add_option("--copies", args.copies, "servers that must have a push from now on; as before")->check(CLI::IsMember({"two", "all", "local"}));
 }
 

@@ -23,12 +23,19 @@ Metrics::Metrics()
       alarms_(make(prometheus::BuildCounter(), "vexor_alarms_total", "Findings that an operator must look at, by kind", registry_)),
       connections_(make(prometheus::BuildGauge(), "vexor_connections", "Open connections", registry_)),
       family_bytes_(make(prometheus::BuildGauge(), "vexor_family_bytes", "Bytes on disk of a row family, roughly", registry_)),
+      memory_bytes_(make(prometheus::BuildGauge(), "vexor_memory_bytes", "Memory that the storage keeps to be fast, by what for, roughly", registry_)),
       maintenance_(make(prometheus::BuildGauge(), "vexor_maintenance_done", "What maintenance did since the start, by figure", registry_)),
       maintenance_running_(make(prometheus::BuildGauge(), "vexor_maintenance_running", "1 while a pass runs", registry_).Add({})),
       scrubbed_pools_(make(prometheus::BuildGauge(), "vexor_scrubbed_pools", "Repositories with their forks, by what scrubbing found last", registry_)),
       oldest_verified_(make(prometheus::BuildGauge(), "vexor_verified_time_seconds", "Unix time of the oldest complete verification; 0: none yet", registry_).Add({})),
       damage_(make(prometheus::BuildGauge(), "vexor_damage_found", "Findings of damaged bytes since the start", registry_).Add({})),
       replica_damaged_(make(prometheus::BuildGauge(), "vexor_replica_damaged", "1: this member's store is damaged, and it waits for another to take over", registry_).Add({})),
+      replica_leads_(make(prometheus::BuildGauge(), "vexor_replica_leads", "1: this member is the primary of its replica set", registry_)),
+      replica_epoch_(make(prometheus::BuildGauge(), "vexor_replica_epoch", "Epoch of the primary that this member follows or is", registry_)),
+      replica_in_sync_(make(prometheus::BuildGauge(), "vexor_replica_in_sync", "1: this member is in the in-sync set, as far as it knows", registry_)),
+      replica_lag_records_(make(prometheus::BuildGauge(), "vexor_replica_lag_records", "Journal records that a member lacks", registry_)),
+      replica_lag_bytes_(make(prometheus::BuildGauge(), "vexor_replica_lag_bytes", "Bytes of the entries that a member lacks", registry_)),
+      replica_lag_seconds_(make(prometheus::BuildGauge(), "vexor_replica_lag_seconds", "Seconds since the first entry that a member lacks", registry_)),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
   for (const Errc kind : {Errc::kCollision, Errc::kCorrupt}) alarms_.Add({{"kind", std::string(errc_name(kind))}});  // seen before the first
@@ -49,7 +56,25 @@ void Metrics::login(const std::string& transport, const std::string& outcome) {
 
 void Metrics::alarm(const std::string& kind) { alarms_.Add({{"kind", kind}}).Increment(); }
 
-void Metrics::replica_damaged(bool damaged) { replica_damaged_.Set(damaged ? 1 : 0); }
+void Metrics::replica(const ReplicaFigures& now) {
+  const std::lock_guard lock(replica_mutex_);
+  replica_damaged_.Set(now.is_damaged ? 1 : 0);
+  replica_leads_.Add({}).Set(now.leads ? 1 : 0);
+  replica_epoch_.Add({}).Set(static_cast<double>(now.epoch));
+  replica_in_sync_.Add({}).Set(now.is_in_sync ? 1 : 0);
+  for (const auto& [family, gauge] : lags_) family->Remove(gauge);
+  lags_.clear();
+  for (const ReplicaLag& lag : now.lags) {
+    const auto tell = [&](prometheus::Family<prometheus::Gauge>& family, double value) {
+      prometheus::Gauge& gauge = family.Add({{"node", std::to_string(lag.node)}});
+      gauge.Set(value);
+      lags_.emplace_back(&family, &gauge);
+    };
+    tell(replica_lag_records_, static_cast<double>(lag.records));
+    if (lag.bytes) tell(replica_lag_bytes_, static_cast<double>(*lag.bytes));
+    if (lag.seconds) tell(replica_lag_seconds_, *lag.seconds);
+  }
+}
 
 void Metrics::connections(const std::string& transport, unsigned open) { connections_.Add({{"transport", transport}}).Set(open); }
 
@@ -59,6 +84,10 @@ std::string Metrics::text(Store& store) {
     const auto family = static_cast<sys::Family>(i);
     family_bytes_.Add({{"family", std::string(sys::family_name(family))}}).Set(static_cast<double>(approximate_bytes(store, family)));
   }
+  const sys::MemoryUse memory = memory_use(store);
+  memory_bytes_.Add({{"for", "cached_blocks"}}).Set(static_cast<double>(memory.cached_blocks));
+  memory_bytes_.Add({{"for", "unwritten_rows"}}).Set(static_cast<double>(memory.unwritten_rows));
+  memory_bytes_.Add({{"for", "open_files"}}).Set(static_cast<double>(memory.open_files));
   const MaintenanceStatus status = maintenance_status(store);
   maintenance_running_.Set(status.is_running ? 1 : 0);
   const std::pair<const char*, std::uint64_t> figures[] = {
@@ -73,6 +102,7 @@ std::string Metrics::text(Store& store) {
     scrubbed_pools_.Add({{"found", "damaged"}}).Set(static_cast<double>(scrubbed.value().damaged_pools));
     oldest_verified_.Set(static_cast<double>(scrubbed.value().oldest_verified_at_ms / 1000));
   }
+  const std::lock_guard lock(replica_mutex_);
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 

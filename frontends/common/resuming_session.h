@@ -27,6 +27,7 @@ class ResumingSession final : public protocol::Session {
   std::size_t drain(std::span<char> room) override;
   void take_output(std::string& out, std::size_t front) override;
   void run_work() override;
+  bool waits_for_others() const override { return may_go_on() || inner_->waits_for_others(); }
   // Not in the middle of what is repeated, which may be the middle of a packet.
   Bytes keep_alive() const override { return replaying_ ? Bytes() : inner_->keep_alive(); }
   const Error* failure() const override { return differs_ ? &*differs_ : inner_->failure(); }

@@ -39,6 +39,7 @@ class RetryingSession final : public protocol::Session {
     inner_->take_output(out, front);
   }
   void run_work() override;
+  bool waits_for_others() const override { return may_begin_again() || inner_->waits_for_others(); }
   Bytes keep_alive() const override { return inner_->keep_alive(); }
   const Error* failure() const override {
     if (broken_) return &*broken_;

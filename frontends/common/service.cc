@@ -256,6 +256,30 @@ void Service::note_failure(const Peer& peer, const GitRequest& request, const Er
 }
 
 Result<std::string> Service::run_user_command(const Principal& principal, std::string_view line, const std::string& input) {
+  if (set_ != nullptr && !line.empty() && line != "help") {
+    VEXOR_TRY(auto told, set_->run_at_primary(principal, std::string(line), input));
+    if (told) return std::move(*told);
+  }
+  return run_user_command_here(principal, line, input);
+}
+
+Result<std::optional<std::string>> Service::run_elsewhere(const std::string& request) {
+  if (set_ == nullptr) return std::optional<std::string>();
+  return set_->run_at_primary({}, request, {});
+}
+
+Result<std::string> Service::run_forwarded(const Principal& principal, const std::string& text, const std::string& input) {
+  if (set_ == nullptr) return Error(Errc::kUnavailable, "this server is no member of a replica set");
+  VEXOR_TRY(set_->before_read(GitCommand::kReceivePack));  // what it is judged by is the latest
+  if (!principal.anonymous()) return run_user_command_here(principal, text, input);
+  json::error_code failed;
+  const json::value request = json::parse(text, failed);
+  if (failed || !request.is_object()) return Error(Errc::kInvalidArgument, "a command that is no JSON object");
+  VEXOR_TRY(const json::object answer, run_command(store_, request.get_object(), Actor{}, nullptr));
+  return json::serialize(answer);
+}
+
+Result<std::string> Service::run_user_command_here(const Principal& principal, std::string_view line, const std::string& input) {
   VEXOR_TRY(const auto account, store_.find_account(principal.name));
   if (!account || account->disabled || account->id != principal.account) return Error(Errc::kRefused, "the account is disabled");
   return frontend::run_user_command(store_, *account, line, input);

@@ -68,6 +68,10 @@ class Service {
     virtual Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request) = 0;
     // Until the store here may be read from by a session of this kind. Errors: kUnavailable.
     virtual Result<void> before_read(GitCommand command) = 0;
+    // Has the primary run a command of this account (anonymous: of an operator), and returns its answer; nullopt: this server is the
+    // primary. Blocks until it is done, and before that while no primary is known, for some seconds. Errors: kUnavailable (nothing was
+    // done), kIndeterminate (it may have been), and those of the command.
+    virtual Result<std::optional<std::string>> run_at_primary(const Principal& principal, const std::string& text, const std::string& input) = 0;
     struct Moment {
       std::uint64_t epoch = 0;    // of the primary that this member follows or is
       std::uint64_t applied = 0;  // sequence of the journal, here
@@ -82,6 +86,8 @@ class Service {
     set_ = &set;
     scratch_directory_ = std::move(scratch_directory);
   }
+  // Then open_session() may wait for other servers, for seconds.
+  bool is_in_replica_set() const { return set_ != nullptr; }
 
   // A login from memory, in no time; nullopt: login_password() must tell. Errors: kUnavailable (too many failures, try later).
   Result<std::optional<Principal>> recall_login(const Peer& peer, const std::string& user, Bytes password);
@@ -98,8 +104,13 @@ class Service {
   // Logs why a session ended when that is no fault of the client: an "alarm" for a collision or damaged
   // data, else an "error".
   void note_failure(const Peer& peer, const GitRequest& request, const Error& failure);
-  // A user's own command line ("help", "repo create x"). `input`: what the client sent along.
+  // A user's own command line ("help", "repo create x"). `input`: what the client sent along. Through a member of a replica set it is the
+  // primary that runs it.
   Result<std::string> run_user_command(const Principal& principal, std::string_view line, const std::string& input);
+  // An operator's change, where it is another server that makes changes: its answer (see run_command()); nullopt: make it here.
+  Result<std::optional<std::string>> run_elsewhere(const std::string& request);
+  // What another member sent here because this server is the primary. Anonymous: an operator's, else a user's. Errors: kUnavailable (it is not).
+  Result<std::string> run_forwarded(const Principal& principal, const std::string& text, const std::string& input);
 
  private:
   std::string login_tag(const std::string& user, Bytes password) const;
@@ -107,6 +118,7 @@ class Service {
   Result<void> check_login_limits(const Peer& peer, const std::string& user);
   Result<std::unique_ptr<protocol::Session>> open_read(const Principal& principal, const GitRequest& request);
   Result<std::unique_ptr<protocol::Session>> open_once(const Principal& principal, const GitRequest& request, ReplicaSet::Moment* moment = nullptr);  // `moment`: that its reads show
+  Result<std::string> run_user_command_here(const Principal& principal, std::string_view line, const std::string& input);
   Result<std::unique_ptr<protocol::Session>> open_past(const Principal& principal, const GitRequest& request, const RepositoryInfo& repository,
                                                        Permission permission, const std::string& moment);
 

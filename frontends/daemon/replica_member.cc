@@ -64,8 +64,30 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
     // The line `request` is in the log of the server that the client speaks to: this one gave the objects, or took them.
     log_event("forwarded", {{"session", asked.session_id}, {"user", asked.account_name}, {"repository", asked.repository}, {"command", asked.is_push ? "git-receive-pack" : "git-upload-pack"}});
     return service.open_session(Principal{asked.account, asked.account_name}, request);
-  }, [&service](std::uint64_t request, const PurgeReport& report) { return vexor::report_purge(service.store(), request, report); });
+  }, [&service](std::uint64_t request, const PurgeReport& report) { return vexor::report_purge(service.store(), request, report); },
+  [&service, host = parts.host.get()](const replication::ForwardedCommand& asked) -> Result<std::string> {
+    if (!host->status().takes_pushes) return Error(Errc::kUnavailable, "this server is not the primary of its replica set");
+    auto told = service.run_forwarded({asked.account, asked.account_name}, asked.text, asked.input);
+    const auto result = told.has_value() ? std::string("ok") : std::string(errc_name(told.error().code()));
+    // What was asked is in the log of the server that it came to: this one did it. It may hold a password.
+    log_event("forwarded", {{"user", asked.account_name}, {"command", asked.account == 0 ? "admin" : "user"}, {"result", result}});
+    return told;
+  });
   return out;
+}
+
+Result<std::optional<std::string>> ReplicaMember::run_at_primary(const Principal& principal, const std::string& text, const std::string& input) {
+  for (int tries = 0; tries < kLeaderTries; ++tries) {
+    const HostStatus now = parts_->host->status();
+    if (now.takes_pushes) return std::optional<std::string>();
+    if (!now.leads && now.leader != 0 && now.leader != now.self) {
+      auto told = parts_->transport->run_command(now.leader, {principal.account, principal.name, text, input});
+      if (told.has_value()) return std::optional<std::string>(std::move(told).value());
+      if (told.error().code() != Errc::kUnavailable) return std::move(told).error();  // else it was the primary
+    }
+    std::this_thread::sleep_for(kLeaderWait);
+  }
+  return Error(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
 }
 
 Result<std::unique_ptr<protocol::Session>> ReplicaMember::forward(const Principal& principal, const GitRequest& request) {
@@ -107,7 +129,25 @@ ReplicaMember::Alarms ReplicaMember::alarms() const {
   const HostStatus now = parts_->host->status();
   return {now.alarms, now.alarm};
 }
-bool ReplicaMember::is_damaged() const { return parts_->host->status().damaged; }
+
+ReplicaFigures ReplicaMember::figures() const {
+  const HostStatus now = parts_->host->status();
+  ReplicaFigures out;
+  out.leads = now.leads && !now.stopped;
+  out.is_in_sync = now.record && now.record->record.is_in_sync(now.self);
+  out.is_damaged = now.damaged;
+  out.epoch = now.epoch;
+  const auto seconds = [](replication::Millis ms) { return static_cast<double>(ms) / 1000; };
+  if (now.leads) {
+    for (const replication::MemberStatus& other : now.others) {
+      out.lags.push_back({other.id, other.lag.records, other.lag.bytes, other.lag.ms ? std::optional<double>(seconds(*other.lag.ms)) : std::nullopt});
+    }
+  } else if (now.heard_unix_ms != 0) {
+    const bool is_behind = now.told_commit > now.applied;
+    out.lags.push_back({now.self, is_behind ? now.told_commit - now.applied : 0, now.behind_bytes, is_behind ? seconds(now.behind_ms) : 0});
+  }
+  return out;
+}
 
 std::vector<std::uint64_t> ReplicaMember::members() const {
   const HostStatus now = parts_->host->status();
@@ -148,6 +188,7 @@ std::string ReplicaMember::status() const {
       out["told_committed"] = now.told_commit;
     }
     out["lag_records"] = now.told_commit - std::min(now.told_commit, now.applied);
+    if (now.behind_bytes) out["lag_bytes"] = *now.behind_bytes;
     out["lag_seconds"] = now.told_commit <= now.applied ? 0 : static_cast<double>(now.behind_ms) / 1000;
   }
   if (const auto made = journal_time(*parts_->store, now.last); made.has_value() && made.value()) out["appended_at_ms"] = *made.value();

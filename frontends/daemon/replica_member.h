@@ -25,6 +25,7 @@ class ReplicaMember final : public Service::ReplicaSet {
   Result<void> before_read(GitCommand command) override;
   // A push, and a read if the settings say so: at the primary, waiting a while for one to be known.
   Result<std::unique_ptr<protocol::Session>> forward(const Principal& principal, const GitRequest& request) override;
+  Result<std::optional<std::string>> run_at_primary(const Principal& principal, const std::string& text, const std::string& input) override;
   Moment now() const override;
   Result<void> wait_for_epoch_after(std::uint64_t epoch) override;
   // Why the store is to be replaced by a copy; empty: it is not. Any thread.
@@ -34,8 +35,7 @@ class ReplicaMember final : public Service::ReplicaSet {
     std::string last;         // its kind; docs/operations/runbooks.md
   };
   Alarms alarms() const;  // any thread
-  // Rows of the store cannot be read. Any thread.
-  bool is_damaged() const;
+  ReplicaFigures figures() const;  // any thread
   // Numbers of all members, by the record that is known here. Any thread.
   std::vector<std::uint64_t> members() const;
   // Puts a report into the journal, here or at the primary. Errors: kUnavailable (no primary is known, or it does not answer).

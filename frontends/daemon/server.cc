@@ -152,7 +152,7 @@ class Server {
     drain_timer_.async_wait([this, rest_ms](const boost::system::error_code&) { poll_drain(rest_ms - 50); });
   }
   void set_gauges() {
-    if (replica_) service_.metrics().replica_damaged(replica_->is_damaged());
+    if (replica_) service_.metrics().replica(replica_->figures());
     if (https_) service_.metrics().connections("https", https_->connections());
     if (ssh_) service_.metrics().connections("ssh", ssh_->connections());
     service_.metrics().connections("admin", admin_->connections());

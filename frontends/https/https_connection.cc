@@ -318,6 +318,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool is_damaged = false;
     const auto credentials = parse_basic(parser.get()[http::field::authorization]);
     bool is_unknown = false;  // who asks: the password must be hashed
+    const bool may_wait = service_.is_in_replica_set();  // for a primary; the first turn is a worker's then
+    net::thread_pool& opening = may_wait ? state_->waiting_pool : pool_;
     auto open = [&] {
       if (credentials && principal_.anonymous()) {
         auto who = service_.recall_login(peer_, credentials->user, credentials->password);
@@ -336,10 +338,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
       session = std::move(made).value();
       if (!early.empty()) is_damaged = !feed(*session, early);
-      if (!is_damaged && session->wants() == protocol::Wants::kWork) run_turn(*session);
+      if (!is_damaged && !may_wait && session->wants() == protocol::Wants::kWork) run_turn(*session);
     };
     auto first = open;
-    co_await offload(pool_, std::move(first));
+    co_await offload(opening, std::move(first));
     if (is_unknown) {
       const LoginPlace place(state_->logins_waiting, options_.logins_waiting_max);
       if (!place.fits()) co_return co_await answer_busy(parser);
@@ -351,7 +353,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       };
       co_await offload(state_->login_pool, std::move(check));
     }
-    if (is_unknown && !refused) co_await offload(pool_, std::move(open));
+    if (is_unknown && !refused) co_await offload(opening, std::move(open));
     if (refused) {
       const bool login = refused->code() == Errc::kRefused && principal_.anonymous();
       if (login) {
@@ -482,22 +484,24 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Several short pieces of work, in one turn on the pool.
   static void run_turn(protocol::Session& session) {
     const auto end = std::chrono::steady_clock::now() + kTurn;
+    const bool waits = session.waits_for_others();
     do session.run_work();
-    while (session.wants() == protocol::Wants::kWork && session.keep_alive().empty() && std::chrono::steady_clock::now() < end);
+    while (session.wants() == protocol::Wants::kWork && session.keep_alive().empty() && session.waits_for_others() == waits && std::chrono::steady_clock::now() < end);
   }
 
   // Runs the session's work on the pool and keeps the client patient meanwhile. False: the client is gone.
   net::awaitable<bool> run_work(protocol::Session& session, std::string& before) {
     const std::string packet(session.keep_alive());  // the session may go to another server while it works
     set_deadline(kWorkSecondsMax);  // waiting for ourselves; not for the client
+    net::thread_pool& pool = session.waits_for_others() ? state_->waiting_pool : pool_;
     if (packet.empty()) {
       auto work = [&session] { run_turn(session); };
-      co_await offload(pool_, std::move(work));
+      co_await offload(pool, std::move(work));
       co_return true;
     }
     const auto home = co_await net::this_coro::executor;
     const auto pending = std::make_shared<Pending>(home);
-    net::post(pool_, [&session, pending, home] {
+    net::post(pool, [&session, pending, home] {
       try {
         session.run_work();
       } catch (...) {

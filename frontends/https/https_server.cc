@@ -50,6 +50,7 @@ HttpsServer::HttpsServer(net::io_context& io, Service& service, HttpsOptions opt
 
 HttpsServer::~HttpsServer() {
   shared_->login_pool.join();
+  shared_->waiting_pool.join();
   shared_->pool.join();
 }
 

@@ -13,6 +13,7 @@ struct HttpsOptions {
   std::uint16_t port = 0;                // 0: any free one
   std::filesystem::path tls_directory;   // cert.pem, key.pem
   unsigned workers = 4;                  // threads that run session work; half as many more check passwords
+  unsigned waiting_workers = 64;         // in a replica set: threads in which sessions wait for other servers
   unsigned logins_waiting_max = 256;     // passwords that are checked or wait for it
   unsigned connections_max = 2048;
   unsigned connections_per_address_max = 512;

@@ -18,7 +18,8 @@ namespace vexor::frontend {
 
 struct HttpsState {
   HttpsState(boost::asio::io_context& io_in, Service& service_in, HttpsOptions options_in)
-      : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers), login_pool(std::max(1U, options.workers / 2)) {}
+      : io(io_in), service(service_in), options(std::move(options_in)), acceptor(io), pool(options.workers), login_pool(std::max(1U, options.workers / 2)),
+        waiting_pool(service.is_in_replica_set() ? options.waiting_workers : 1) {}
   boost::asio::io_context& io;
   Service& service;
   HttpsOptions options;
@@ -26,6 +27,7 @@ struct HttpsState {
   boost::asio::thread_pool pool;
   boost::asio::thread_pool login_pool;  // hashes passwords: no number of guesses takes the workers from those who are logged in
   std::atomic<unsigned> logins_waiting{0};
+  boost::asio::thread_pool waiting_pool;  // waits for other servers: what they do not answer takes no worker
   std::mutex tls_mutex;
   std::shared_ptr<boost::asio::ssl::context> tls;  // guarded by tls_mutex
   std::atomic<unsigned> connections{0};

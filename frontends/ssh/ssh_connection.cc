@@ -75,8 +75,15 @@ class Connection {
   }
   void touch() { deadline_ms_ = clock_.monotonic_time_ms() + context_.options.idle_seconds_max * 1000; }
   void turn() {
+    const std::int64_t begun_ms = clock_.monotonic_time_ms();
     if (ssh_event_dopoll(event_, kPollMs) == SSH_ERROR) broken_ = true;
+    if (requested_) waited_ms_ += clock_.monotonic_time_ms() - begun_ms;
     check_limits();
+  }
+  // A client that sends or takes a byte now and then would hold a thread, and what a session has open, for days.
+  bool is_too_slow() const {
+    const auto seconds = static_cast<std::uint64_t>(waited_ms_ / 1000);
+    return seconds > static_cast<std::uint64_t>(context_.options.rate_grace_seconds) && (bytes_in_ + bytes_out_) / seconds < context_.options.rate_bytes_per_second_min;
   }
 
   // libssh answers requests, failed logins and what it does not know by itself, without end and whether or not the client reads:
@@ -85,7 +92,7 @@ class Connection {
     const SshOptions& limits = context_.options;
     const bool is_stranger = principal_.anonymous() && packets_.in_packets > limits.login_messages_max;
     const std::uint64_t without_data = packets_.in_packets - std::min(packets_.in_packets, data_messages_);
-    if (is_stranger || without_data > limits.control_messages_max + written_ || unsent_bytes() > limits.unsent_bytes_max) broken_ = true;
+    if (is_stranger || without_data > limits.control_messages_max + written_ || unsent_bytes() > limits.unsent_bytes_max || is_too_slow()) broken_ = true;
   }
   // At most: what a packet takes on the wire besides its payload is not told.
   std::uint64_t unsent_bytes() {
@@ -314,6 +321,7 @@ class Connection {
   std::string offered_;  // whose key was offered last, and not proven yet
   std::optional<GitCommand> git_;
   std::int64_t begun_ms_ = 0;
+  std::int64_t waited_ms_ = 0;  // for the client, since its request
   std::string git_protocol_;
   std::string session_id_;
   std::string command_;

@@ -27,6 +27,8 @@ struct SshOptions {
   std::size_t unsent_bytes_max = 2U << 20U;  // held for a client that does not read
   int login_seconds_max = 20;             // from accept to the exec request
   int idle_seconds_max = 600;             // without a byte either way
+  std::uint64_t rate_bytes_per_second_min = 256;  // both ways, averaged over the time waited for the client, behind the grace; 0: any
+  int rate_grace_seconds = 900;
   int keep_alive_ms = 5000;               // of work without a byte to the client before a keep-alive goes out
 };
 

@@ -64,9 +64,13 @@ void CopySource::close(NodeId member, std::uint64_t id) {
   if (open_ && open_->member == member && open_->offer.id == id) remove();
 }
 
+bool CopySource::has_expired(Millis now) {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock && open_ && now - open_->read_at > kCopyIdleMs;
+}
+
 void CopySource::expire(Millis now) {
-  const std::unique_lock lock(mutex_, std::try_to_lock);  // a checkpoint takes its time, and the node's thread has none
-  if (!lock) return;
+  const std::lock_guard lock(mutex_);
   if (open_ && now - open_->read_at > kCopyIdleMs) remove();
 }
 

@@ -25,7 +25,9 @@ class CopySource {
   // A piece of kCopyPieceBytesMax, or what is left. Errors: kNotFound (no such copy or file), kIo.
   Result<std::string> read(NodeId member, std::uint64_t id, const std::string& name, std::uint64_t offset, Millis now);
   void close(NodeId member, std::uint64_t id);
-  // Removes what nobody read for kCopyIdleMs.
+  // Whether there is something that nobody read for kCopyIdleMs. Does not wait: a checkpoint takes its time.
+  bool has_expired(Millis now);
+  // Removes it, which takes seconds where its files are the last links.
   void expire(Millis now);
 
  private:

@@ -1,4 +1,5 @@
-// LagBook: how far members are behind what their primary appended: in records, octets and time.
+// LagBook: how far members are behind what their primary appended, or a member behind what it has and has not applied: in records,
+// octets and time.
 //
 // Threads: one. Memory: kLagMarksMax marks of 24 octets; of entries before them, and of earlier reigns, only the number is known.
 #pragma once
@@ -33,14 +34,15 @@ class LagBook {
     while (!marks_.empty() && marks_.front().sequence <= sequence) marks_.pop_front();
   }
   void clear() { marks_.clear(); }
-  // Of a member that has the log up to `has`, of which `last` is the end.
+  // Of a member that has the log up to `has`, and should have it up to `last`.
   Lag of(Sequence has, Sequence last, Millis now) const {
     if (has >= last) return {0, 0, 0};
     Lag out;
     out.records = last - has;
     if (marks_.empty() || marks_.front().sequence > has + 1 || marks_.back().sequence < last) return out;
     const Mark& first = marks_[static_cast<std::size_t>(has + 1 - marks_.front().sequence)];
-    out.bytes = total_ - first.bytes_before;
+    const std::uint64_t end = marks_.back().sequence == last ? total_ : marks_[static_cast<std::size_t>(last + 1 - marks_.front().sequence)].bytes_before;
+    out.bytes = end - first.bytes_before;
     out.ms = now - first.at;
     return out;
   }

@@ -24,6 +24,16 @@ Millis boot_time() {
   return Millis{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
+std::optional<Copies> to_copies(CopyPolicy policy) {
+  switch (policy) {
+    case CopyPolicy::kCluster: return std::nullopt;
+    case CopyPolicy::kTwo: return Copies::kTwo;
+    case CopyPolicy::kAll: return Copies::kAll;
+    case CopyPolicy::kLocal: return Copies::kLocal;
+  }
+  return std::nullopt;
+}
+
 // For people only.
 std::int64_t unix_time() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -61,7 +71,7 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
     if (!node_) return;
     look_for_damage();
     look_for_hung_disk();
-    source_->expire(boot_time());
+    if (source_->has_expired(boot_time())) fetcher_->post([this] { source_->expire(boot_time()); });
     input([&](Millis now) { node_->tick(now); });
   });
   loop_->post([this, make_coordinator] {
@@ -130,16 +140,18 @@ void ReplicaHost::follow_leadership() {
       });
     });
     store_leads_ = store_takes_ = false;  // the promise ended it
+    ++turn_;
   }
   if (node_->takes_proposals() == store_leads_) return;
   store_leads_ = node_->takes_proposals();
   store_takes_ = false;
-  ++turns_;
+  ++leaderships_;
+  ++turn_;
   sender_->end();
   if (!store_leads_) return node_log_->end_leading();
-  node_log_->begin_leading(node_->head_epoch(), [this, turn = turns_] {
-    loop_->post([this, turn] {
-      store_takes_ = store_leads_ && turn == turns_;
+  node_log_->begin_leading(node_->head_epoch(), turn_, [this, leadership = leaderships_] {
+    loop_->post([this, leadership] {
+      store_takes_ = store_leads_ && leadership == leaderships_;
       if (store_takes_) sender_->begin(node_->head_epoch());
       publish_status();
     });
@@ -161,7 +173,23 @@ void ReplicaHost::deliver(NodeId from, Message message) {
   }
   // The node refuses those of an epoch before.
   if (auto* append = std::get_if<Append>(&message); append != nullptr && append->epoch >= node_->head_epoch()) hold_back_without_rows(from, *append);
-  input([&](Millis now) { node_->receive(now, from, message); });
+  const EntryId before = node_log_->last();
+  input([&](Millis now) {
+    node_->receive(now, from, message);
+    if (const auto* append = std::get_if<Append>(&message)) note_taken(before, *append, now);
+  });
+}
+
+// What the log took of them, for how far this member is behind. It may have cut off a tail before.
+void ReplicaHost::note_taken(const EntryId& before, const Append& append, Millis now) {
+  const EntryId last = node_log_->last();
+  if (last == before) return;
+  const bool goes_on = before.sequence == 0 || node_log_->id_at(before.sequence) == before;
+  if (!goes_on) lags_.clear();
+  for (const Entry& entry : append.entries) {
+    const bool is_new = (!goes_on || entry.id.sequence > before.sequence) && entry.id.sequence <= last.sequence;
+    if (is_new && entry.bytes != nullptr) lags_.appended(entry.id.sequence, entry.bytes->size(), now);
+  }
 }
 
 // An entry whose rows are not here yet is as if it had been lost on the way; the leader sends it again.
@@ -170,7 +198,7 @@ void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
     const Entry& entry = append.entries[i];
     if (!has_rows_apart(entry)) continue;
     const auto here = node_log_->id_at(entry.id.sequence);
-    if (here == entry.id || has_rows(entry)) continue;  // taken before, or ready
+    if (here == entry.id || has_rows(entry, append.epoch == node_->head_epoch())) continue;  // taken before, or ready
     // Numbers of a tail that is about to be cut off may be the same: first that.
     append.differs_behind = here.has_value();
     // Not before the store follows who sent it: its numbers may be another's.
@@ -181,9 +209,9 @@ void ReplicaHost::hold_back_without_rows(NodeId from, Append& append) {
 }
 
 // Rows that came before the store follows the primary of now are about to be dropped.
-bool ReplicaHost::has_rows(const Entry& entry) {
+bool ReplicaHost::has_rows(const Entry& entry, bool is_followed) {
   const auto decoded = to_log_entry(entry);
-  return followed_ == reigns_ && decoded.has_value() && log_->claim_rows(decoded.value().record);
+  return is_followed && followed_ == reigns_ && decoded.has_value() && log_->claim_rows(decoded.value().record);
 }
 
 bool ReplicaHost::are_rows_coming(const Entry& entry) {
@@ -234,6 +262,16 @@ void ReplicaHost::appended(std::vector<LogEntry> entries) {
   });
 }
 
+// As of the last turn of the node. It has the last word: what passes here and is too late there is taken back.
+Result<void> ReplicaHost::admit(CopyPolicy policy) {
+  const std::lock_guard lock(mutex_);
+  if (!status_.leads || !status_.record) return success();
+  const Copies copies = to_copies(policy).value_or(status_.record->record.copies);
+  if (copies == Copies::kAll && status_.refuses_all) return Error(Errc::kRefused, "a change here must be on all servers (copies = all), and not all of them answer; nothing was changed");
+  if (copies == Copies::kTwo && status_.refuses_two) return Error(Errc::kRefused, "a change here must be on two servers (copies = two), and no other one answers; nothing was changed");
+  return success();
+}
+
 // A disk that hangs says nothing. Counted in turns of the node's thread, which stands still with the process.
 void ReplicaHost::look_for_hung_disk() {
   const std::uint64_t begun = syncs_begun_;
@@ -249,19 +287,21 @@ void ReplicaHost::failed() {
   loop_->post([this] { input([&](Millis now) { node_->log_failed(now); }); });
 }
 
+// An entry of another turn was on its way when the node ended that, and told the store to cut it off: a hand-over that was begun and given up
+// meanwhile makes no difference.
 void ReplicaHost::propose(const LogEntry& entry) {
+  if (entry.turn != turn_) return;
   const Sequence before = node_log_->last().sequence;
   auto unpacked = unpack_entry(std::make_shared<const std::string>(pack_entry_bytes(entry)));
   if (unpacked.has_value()) {
     lags_.appended(entry.position.sequence, unpacked.value().bytes->size(), boot_time());
     node_log_->expect_local(true);
-    input([&](Millis now) { node_->propose(now, entry.position.sequence, unpacked.value()); });
+    input([&](Millis now) { node_->propose(now, entry.position.sequence, unpacked.value(), to_copies(entry.copies)); });
     node_log_->expect_local(false);
   }
-  if (node_log_->last().sequence > before || !node_->leads() || takes_back_) return;
-  // Refused, and so will be all that follows on it: the store takes it back.
-  takes_back_ = true;
-  node_log_->take_back([this] { loop_->post([this] { takes_back_ = false; }); });
+  if (node_log_->last().sequence > before || entry.turn != turn_) return;
+  // Refused, and so would be all that follows on it: the store takes all of that back, and what it appends then is of another turn.
+  node_log_->take_back(++turn_);
 }
 
 void ReplicaHost::perform(Send& output) { transport_.send(output.to, output.message); }
@@ -435,8 +475,11 @@ void ReplicaHost::publish_status() {
       all_have = std::min(all_have, member.match);
     }
     lags_.forget_to(all_have);
+    now.refuses_two = node_->refuses(Copies::kTwo);
+    now.refuses_all = node_->refuses(Copies::kAll);
   } else {
-    lags_.clear();
+    lags_.forget_to(now.applied);
+    now.behind_bytes = lags_.of(now.applied, std::max(now.applied, told_commit_), boot_time()).bytes;
     now.heard_unix_ms = heard_unix_ms_;
     now.told_commit = told_commit_;
     if (now.applied >= told_commit_) whole_at_ = boot_time();

@@ -49,7 +49,11 @@ struct HostStatus {
   std::int64_t heard_unix_ms = 0;
   Sequence told_commit = 0;    // that primary's
   Millis behind_ms = 0;        // since when less than that is applied here
+  std::optional<std::uint64_t> behind_bytes;  // of the entries that are here and should be applied; none: some are not here, or were there before this process
   std::optional<VersionedRecord> record;
+  // While it leads: too few members answer for a change of a repository that asks for two copies, or for all (C6, C7).
+  bool refuses_two = false;
+  bool refuses_all = false;
 };
 
 // What a member has beside its store. All may be left out by tests.
@@ -84,6 +88,7 @@ class ReplicaHost final : public LogSink {
   ReplicaLog& log() { return *log_; }
 
   void appended(std::vector<LogEntry> entries) override;
+  Result<void> admit(CopyPolicy copies) override;
   void failed() override;
   Result<void> confirm_head() override;
   std::unique_ptr<StagedCopies> stage(const std::string& range) override;
@@ -116,10 +121,11 @@ class ReplicaHost final : public LogSink {
   void follow_leadership();
   void propose(const LogEntry& entry);
   void deliver(NodeId from, Message message);
+  void note_taken(const EntryId& before, const Append& append, Millis now);
   void hold_back_without_rows(NodeId from, Append& append);
   void fetch_rows(NodeId from, const Entry& entry);
   void fetched(const Entry& entry, bool done);
-  bool has_rows(const Entry& entry);
+  bool has_rows(const Entry& entry, bool is_followed);  // `is_followed`: whoever sent it is
   bool are_rows_coming(const Entry& entry);  // ahead of their record, still
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
   void publish_status();
@@ -145,8 +151,8 @@ class ReplicaHost final : public LogSink {
   std::unique_ptr<CopySource> source_;
   bool store_leads_ = false;      // or will, when what was posted is done
   bool store_takes_ = false;      // changes; it has been told to lead
-  std::uint64_t turns_ = 0;       // that it was told to lead or not to
-  bool takes_back_ = false;       // entries that the node refused
+  std::uint64_t leaderships_ = 0;  // that it was told to begin or to end
+  std::uint64_t turn_ = 0;        // of the entries that the node takes: others are cut off, or will be
   std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
   Epoch seen_promise_ = 0;
   NodeId told_leader_ = 0;        // to the transport
@@ -167,7 +173,7 @@ class ReplicaHost final : public LogSink {
   std::uint64_t watched_sync_ = 0;
   Millis held_turns_ = 0;  // that the watched one has not ended for
   RequestId next_request_ = 1;
-  LagBook lags_;                  // while it leads
+  LagBook lags_;                  // of others while it leads, else of what is to be applied here
   std::int64_t heard_unix_ms_ = 0;  // as of HostStatus
   Sequence told_commit_ = 0;
   Millis whole_at_ = 0;  // when all of told_commit_ was last applied

@@ -1,6 +1,7 @@
 #include "replication/host/store_log.h"
 
 #include <charconv>
+#include <chrono>
 
 #include "replication/host/entry_codec.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr std::size_t kRecentEntriesMax = 4096;
 constexpr std::size_t kRecentBytesMax = 64U << 20U;
+constexpr std::chrono::milliseconds kReadMax{50};   // on the node's thread, which has heartbeats to send
+constexpr std::chrono::milliseconds kReadRest{10};  // after a read that took so long: the node asks for more until it gets nothing
 
 }  // namespace
 
@@ -57,6 +60,7 @@ std::vector<Entry> StoreLog::read(Sequence first, std::size_t entries_max, std::
   std::vector<Entry> out;
   std::size_t bytes = 0;
   gone_.reset();
+  const auto began = std::chrono::steady_clock::now();
   for (Sequence sequence = first; sequence <= last_.sequence && out.size() < entries_max; ++sequence) {
     const Entry* recent = !recent_.empty() && sequence >= recent_.front().id.sequence ? &recent_[sequence - recent_.front().id.sequence] : nullptr;
     // Rows that are apart may have been purged since; then nobody can have them, and the record is another form by now.
@@ -64,6 +68,8 @@ std::vector<Entry> StoreLog::read(Sequence first, std::size_t entries_max, std::
     if (recent != nullptr && !may_be_purged) {
       out.push_back(*recent);
     } else {
+      const auto now = std::chrono::steady_clock::now();
+      if (now < rests_until_ || (!out.empty() && now - began >= kReadMax)) break;  // the rest comes with a later message
       auto entry = read_stored(sequence);
       if (entry.has_error()) {  // kNotFound: swept or purged since; whoever needs it starts from a copy of the store
         if (entry.error().code() == Errc::kNotFound) gone_ = sequence;
@@ -79,6 +85,7 @@ std::vector<Entry> StoreLog::read(Sequence first, std::size_t entries_max, std::
       break;
     }
   }
+  if (const auto now = std::chrono::steady_clock::now(); now - began >= kReadMax) rests_until_ = now + kReadRest;
   return out;
 }
 
@@ -201,9 +208,9 @@ Result<void> StoreLog::follow_and_cut(Sequence last) {
   return success();
 }
 
-void StoreLog::begin_leading(Epoch epoch, std::function<void()> done) {
-  write(ticket_, [this, epoch, done = std::move(done)]() -> Result<void> {
-    VEXOR_TRY(store_.lead(epoch, sink_));
+void StoreLog::begin_leading(Epoch epoch, std::uint64_t turn, std::function<void()> done) {
+  write(ticket_, [this, epoch, turn, done = std::move(done)]() -> Result<void> {
+    VEXOR_TRY(store_.lead(epoch, sink_, turn));
     done();
     return success();
   });
@@ -224,14 +231,8 @@ void StoreLog::end_leading() {
   });
 }
 
-void StoreLog::take_back(std::function<void()> done) {
-  write(ticket_, [this, last = last_.sequence, done = std::move(done)]() -> Result<void> {
-    if (store_.last().sequence > last) {
-      VEXOR_TRY(store_.take_back(last));
-    }
-    done();
-    return success();
-  });
+void StoreLog::take_back(std::uint64_t turn) {
+  write(ticket_, [this, last = last_.sequence, turn] { return store_.take_back(last, turn); });
 }
 
 }  // namespace vexor::replication

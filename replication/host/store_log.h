@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <mutex>
 
@@ -34,6 +35,8 @@ class StoreLog final : public Log {
   EntryId base() const override { return {}; }  // journals are kept from the first record on
   EntryId last() const override { return last_; }
   std::optional<EntryId> id_at(Sequence sequence) const override;
+  // What the store must be asked for, as it is no longer in memory, takes 50 ms and an entry more at most: then fewer come, and none for
+  // 10 ms.
   std::vector<Entry> read(Sequence first, std::size_t entries_max, std::size_t bytes_max) const override;
   bool is_gone(Sequence sequence) const override { return gone_ == sequence; }
   Epoch promised_epoch() const override { return promised_; }
@@ -46,10 +49,11 @@ class StoreLog final : public Log {
 
   // To be run on the writing thread, after what was told before. All keep store and node alike:
   // what the store appended as primary and the node has not taken is cut off.
-  void begin_leading(Epoch epoch, std::function<void()> done);
+  // Entries that the store appends from then on are marked with `turn`, which no others have.
+  void begin_leading(Epoch epoch, std::uint64_t turn, std::function<void()> done);
   // Those who wait for what the node has are still told by settle() or give_up().
   void end_leading();
-  void take_back(std::function<void()> done);
+  void take_back(std::uint64_t turn);  // the same
   void run_in_order(std::function<void()> work) { writer_.post(std::move(work)); }
   void stop() { writer_.stop(); }
 
@@ -75,6 +79,7 @@ class StoreLog final : public Log {
   std::deque<Entry> recent_;  // up to last_, bounded
   std::size_t recent_bytes_ = 0;
   mutable std::optional<Sequence> gone_;  // as the last read() found
+  mutable std::chrono::steady_clock::time_point rests_until_{};  // read() gives nothing that the store must be asked for
   // What the store holds of this log: while a cut is to come, it holds other entries above.
   mutable std::mutex stored_mutex_;
   Sequence stored_ = 0;      // guarded by stored_mutex_

@@ -21,6 +21,11 @@ void WorkQueue::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+std::size_t WorkQueue::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
 void WorkQueue::run() {
   auto next_idle = std::chrono::steady_clock::now() + period_;
   std::unique_lock lock(mutex_);

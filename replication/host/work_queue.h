@@ -21,13 +21,15 @@ class WorkQueue {
   void post(std::function<void()> work);
   // Ends the thread after what it runs; drops the rest. Not from the thread itself.
   void stop();
+  // What has not begun.
+  std::size_t waiting() const;
 
  private:
   void run();
 
   std::chrono::milliseconds period_;
   std::function<void()> idle_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> queue_;  // guarded by mutex_
   bool stopping_ = false;                    // guarded by mutex_

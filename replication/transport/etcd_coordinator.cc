@@ -110,12 +110,39 @@ class EtcdCoordinator::State {
     watcher_ = std::thread([this] { watch_until_end(); });
   }
 
+  struct Change {
+    std::uint64_t expected = 0;
+    Record record;
+    std::function<void(ChangeAnswer)> done;
+  };
+  // Stale ones would be sent first when etcd is there again, each for as long as a call may take.
+  void change(Change change) {
+    std::optional<Change> replaced;
+    {
+      const std::lock_guard lock(mutex_);
+      replaced = std::exchange(next_change_, std::move(change));
+    }
+    if (replaced) return run([done = std::move(replaced->done)] { done(ChangeAnswer::kUnknown); });
+    queue.post([this] {
+      const Change next = take_change();
+      const ChangeAnswer answer = client.change(next.expected, next.record);
+      run([done = next.done, answer] { done(answer); });
+    });
+  }
+
   Run run;
   EtcdClient client;  // of the queue's thread
   WorkQueue queue;
   std::atomic<bool> is_read_queued = false;  // one at a time: while etcd is away they would keep a change waiting
 
  private:
+  Change take_change() {
+    const std::lock_guard lock(mutex_);
+    Change out = std::move(*next_change_);
+    next_change_.reset();
+    return out;
+  }
+
   void tell(const VersionedRecord& record) {
     run([changed = changed_, record] { changed(record); });
   }
@@ -167,6 +194,7 @@ class EtcdCoordinator::State {
   std::condition_variable wake_;
   grpc::ClientContext* context_ = nullptr;  // guarded by mutex_; of the watch that runs
   bool ending_ = false;                     // guarded by mutex_
+  std::optional<Change> next_change_;       // guarded by mutex_; there is one in the queue for it
   std::thread watcher_;
 };
 
@@ -184,11 +212,10 @@ void EtcdCoordinator::read(std::function<void(std::optional<VersionedRecord>)> d
 }
 
 void EtcdCoordinator::compare_and_set(std::uint64_t expected, const Record& record, std::function<void(ChangeAnswer)> done) {
-  state_->queue.post([state = state_.get(), expected, record, done = std::move(done)] {
-    const ChangeAnswer answer = state->client.change(expected, record);
-    state->run([done, answer] { done(answer); });
-  });
+  state_->change({expected, record, std::move(done)});
 }
+
+std::size_t EtcdCoordinator::waiting() const { return state_->queue.waiting(); }
 
 void EtcdCoordinator::watch(std::function<void(const VersionedRecord&)> changed) { state_->watch(std::move(changed)); }
 

@@ -1,6 +1,9 @@
 // The coordination record in etcd, under one key. Its version is etcd's own of that key, so every change is one
 // compare-and-set; data never goes through etcd.
 //
+// While etcd is silent nothing piles up: a reading that has not begun stands for later ones, and a change that has not begun gives
+// way to a later one; it is answered kUnknown, and never happens.
+//
 // Threads: one for calls, one for the watch; callbacks come through `run`.
 #pragma once
 
@@ -33,6 +36,8 @@ class EtcdCoordinator final : public Coordinator {
   void read(std::function<void(std::optional<VersionedRecord>)> done) override;
   void compare_and_set(std::uint64_t expected, const Record& record, std::function<void(ChangeAnswer)> done) override;
   void watch(std::function<void(const VersionedRecord&)> changed) override;
+  // Calls that have not begun: a reading and a change at most.
+  std::size_t waiting() const;
 
  private:
   class State;

@@ -19,6 +19,7 @@ namespace {
 // A record of a push that moves very many refs is the largest that goes in one message.
 constexpr int kMessageBytesMax = 256 << 20;
 constexpr std::chrono::seconds kReportSecondsMax{30};
+constexpr std::chrono::seconds kCommandSecondsMax{600};
 
 // An attempt to connect may take so long: TLS to the other end of the world is four ways. What gRPC calls the least backoff is just that.
 constexpr int kConnectMsMax = 2000;
@@ -86,17 +87,36 @@ class GrpcTransport::State final : public peer::Peer::Service {
     return grpc::Status(is_refused ? grpc::StatusCode::NOT_FOUND : grpc::StatusCode::UNAVAILABLE, done.error().message());
   }
 
+  grpc::Status RunCommand(grpc::ServerContext* context, const peer::Command* command, peer::CommandAnswer* answer) override {
+    if (member(*context) == 0) return stranger();
+    RunForwarded run;
+    {
+      const std::shared_lock lock(host_mutex);
+      if (host_ != nullptr) run = run_;
+    }
+    Result<std::string> told = Error(Errc::kUnavailable, "not yet");
+    if (run) told = run({command->account(), command->account_name(), command->text(), command->input()});
+    if (told.has_value()) {
+      answer->set_text(std::move(told).value());
+    } else {
+      answer->set_error(static_cast<std::uint32_t>(told.error().code()));
+      answer->set_message(told.error().message());
+    }
+    return grpc::Status::OK;
+  }
+
   // Null: no such member, or this server is ending.
   std::shared_ptr<PeerLink> link(NodeId id) {
     const std::shared_lock lock(links_mutex_);
     const auto found = links_.find(id);
     return found == links_.end() ? nullptr : found->second;
   }
-  void serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report) {
+  void serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report, RunForwarded run) {
     const std::unique_lock lock(host_mutex);
     host_ = &host;
     open_ = std::move(open);
     take_report_ = std::move(take_report);
+    run_ = std::move(run);
   }
   // Registers a call that stop() ends.
   class Call;
@@ -151,6 +171,7 @@ class GrpcTransport::State final : public peer::Peer::Service {
   ReplicaHost* host_ = nullptr;  // guarded by host_mutex
   OpenForwarded open_;           // guarded by host_mutex
   TakePurgeReport take_report_;  // guarded by host_mutex
+  RunForwarded run_;             // guarded by host_mutex
   std::shared_mutex links_mutex_;
   std::map<NodeId, std::shared_ptr<PeerLink>> links_;  // guarded by links_mutex_
   std::mutex calls_mutex_;
@@ -327,7 +348,9 @@ Result<std::unique_ptr<GrpcTransport>> GrpcTransport::start(const TransportOptio
   return out;
 }
 
-void GrpcTransport::serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report) { state_->serve(host, std::move(open), std::move(take_report)); }
+void GrpcTransport::serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report, RunForwarded run) {
+  state_->serve(host, std::move(open), std::move(take_report), std::move(run));
+}
 void GrpcTransport::stop() { state_->stop(); }
 int GrpcTransport::port() const { return state_->port; }
 
@@ -344,6 +367,26 @@ Result<std::unique_ptr<protocol::Session>> GrpcTransport::forward(NodeId member,
   context->AddMetadata("vexor-node", std::to_string(state_->options.self));
   if (request.is_push && !state_->add_push(member, context)) return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
   return make_remote_session(std::move(context), link->stub(), request);
+}
+
+Result<std::string> GrpcTransport::run_command(NodeId to, const ForwardedCommand& command) {
+  const auto link = state_->link(to);
+  if (link == nullptr) return Error(Errc::kUnavailable, "that server is not among this member's peers");
+  if (!link->is_connected()) return Error(Errc::kUnavailable, "the primary of the replica set does not answer");
+  State::Call call(*state_, to);
+  call.context.AddMetadata("vexor-node", std::to_string(state_->options.self));
+  call.context.set_deadline(std::chrono::system_clock::now() + kCommandSecondsMax);
+  peer::Command out;
+  out.set_account(command.account);
+  out.set_account_name(command.account_name);
+  out.set_text(command.text);
+  out.set_input(command.input);
+  peer::CommandAnswer told;
+  const grpc::Status status = link->stub().RunCommand(&call.context, out, &told);
+  if (status.error_code() == grpc::StatusCode::PERMISSION_DENIED) return Error(Errc::kUnavailable, status.error_message());
+  if (!status.ok()) return Error(Errc::kIndeterminate, "the connection to the primary was lost; look whether it was done");
+  if (told.error() != 0) return Error(static_cast<Errc>(told.error()), told.message());
+  return std::move(*told.mutable_text());
 }
 
 Result<void> GrpcTransport::report_purge(NodeId to, std::uint64_t request, const PurgeReport& report) {

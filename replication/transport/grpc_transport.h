@@ -40,7 +40,7 @@ class GrpcTransport final : public Transport {
   // Puts a member's report into the journal, if this server takes changes (else kUnavailable).
   using TakePurgeReport = std::function<Result<void>(std::uint64_t request, const PurgeReport& report)>;
   // From now on messages go to the host. Call stop() before the host ends.
-  void serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report = {});
+  void serve(ReplicaHost& host, OpenForwarded open, TakePurgeReport take_report = {}, RunForwarded run = {});
   // Ends all connections, and calls that are under way.
   void stop();
   int port() const;
@@ -48,6 +48,10 @@ class GrpcTransport final : public Transport {
   // A session at another member, for a client of this one. Must end before the transport. A push is ended, as if the
   // connection were lost, when `member` is not the primary any more. Errors: kUnavailable.
   Result<std::unique_ptr<protocol::Session>> forward(NodeId member, const ForwardedRequest& request);
+
+  // Has the primary `to` run a command; waits for its end. Errors: kUnavailable (nothing was done), kIndeterminate (the connection was
+  // lost, or it took too long: it may have been done), and those of the command.
+  Result<std::string> run_command(NodeId to, const ForwardedCommand& command);
 
   // Has the primary `to` put this member's report into the journal. Errors: kUnavailable.
   Result<void> report_purge(NodeId to, std::uint64_t request, const PurgeReport& report);

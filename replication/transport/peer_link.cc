@@ -44,6 +44,11 @@ void PeerLink::incoming(int change) {
   wake_.notify_all();
 }
 
+bool PeerLink::is_connected() {
+  const std::lock_guard lock(mutex_);
+  return is_greeted_ && !is_broken_ && context_ != nullptr;
+}
+
 bool PeerLink::wait(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
   return !wake_.wait_for(lock, time, [&] { return ending_; });
@@ -63,7 +68,7 @@ void PeerLink::converse() {
     const std::lock_guard lock(mutex_);
     if (ending_) return;
     context_ = &context;
-    is_broken_ = false;
+    is_broken_ = is_greeted_ = false;
     queue_.clear();
   }
   const auto stream = stub_->Deliver(&context);
@@ -72,6 +77,7 @@ void PeerLink::converse() {
     while (stream->Read(&hello)) {
       const std::lock_guard lock(mutex_);
       incarnation_ = hello.incarnation();
+      is_greeted_ = true;
     }
     const std::lock_guard lock(mutex_);
     is_broken_ = true;

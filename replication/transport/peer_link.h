@@ -26,6 +26,8 @@ class PeerLink {
   void send(peer::Envelope envelope);
   // The other one's connection to us came or ended.
   void incoming(int change);
+  // The other one has answered over the connection that there is.
+  bool is_connected();
   peer::Peer::Stub& stub() { return *stub_; }
   const std::string& address() const { return address_; }
 
@@ -47,6 +49,7 @@ class PeerLink {
   std::deque<peer::Envelope> queue_;         // guarded by mutex_
   bool ending_ = false;                      // guarded by mutex_
   bool is_broken_ = false;                   // guarded by mutex_; the connection that there is
+  bool is_greeted_ = false;                  // guarded by mutex_; over the same
   int incoming_ = 0;                         // guarded by mutex_
   Incarnation incarnation_ = 0;              // guarded by mutex_; 0: not known
   grpc::ClientContext* context_ = nullptr;   // guarded by mutex_

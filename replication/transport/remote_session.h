@@ -29,4 +29,16 @@ struct ForwardedRequest {
 // forward it again. Any thread.
 using OpenForwarded = std::function<Result<std::unique_ptr<protocol::Session>>(const ForwardedRequest&)>;
 
+// A change that an operator or a user of another member asks for, in the frontends' own words.
+struct ForwardedCommand {
+  std::uint64_t account = 0;  // 0: an operator of that member
+  std::string account_name;
+  std::string text;
+  std::string input;  // that came with it
+};
+
+// Runs it, and returns the answer; for a user, it is to check what the account may do. Any thread. Errors: kUnavailable (not the
+// primary: nothing was done), and those of the command.
+using RunForwarded = std::function<Result<std::string>(const ForwardedCommand&)>;
+
 }  // namespace vexor::replication

@@ -81,6 +81,7 @@ class RemoteSession final : public Session {
     done_ = told.done();
     if (told.error() != 0) failure_.emplace(static_cast<Errc>(told.error()), told.message());
   }
+  bool waits_for_others() const override { return true; }
   Bytes keep_alive() const override { return keep_alive_; }
   const Error* failure() const override { return failure_ ? &*failure_ : nullptr; }
 

@@ -105,6 +105,23 @@ TYPED_TEST(BackendContract, bulk_rows_are_invisible_until_ingested_and_dropped_w
   EXPECT_EQ(this->read(Family::kExtents, "z"), "(none)");
 }
 
+TYPED_TEST(BackendContract, a_bulk_writer_that_is_finished_takes_no_rows_and_is_let_in_like_any_other) {
+  auto writer = this->backend->bulk_writer(Family::kExtents).value();
+  ASSERT_TRUE(writer->put("a", "1").has_value());
+  ASSERT_TRUE(writer->finish().has_value());
+  ASSERT_TRUE(writer->finish().has_value());
+  EXPECT_TRUE(writer->put("b", "2").has_error());
+  EXPECT_EQ(this->read(Family::kExtents, "a"), "(none)");
+  auto empty = this->backend->bulk_writer(Family::kGraph).value();
+  ASSERT_TRUE(empty->finish().has_value());
+  std::vector<std::unique_ptr<BulkWriter>> writers;
+  writers.push_back(std::move(writer));
+  writers.push_back(std::move(empty));
+  ASSERT_TRUE(this->backend->ingest(std::move(writers)).has_value());
+  EXPECT_EQ(this->read(Family::kExtents, "a"), "1");
+  EXPECT_EQ(this->read(Family::kExtents, "b"), "(none)");
+}
+
 TYPED_TEST(BackendContract, a_value_stays_readable_after_its_row_is_gone) {
   Batch batch;
   batch.put(Family::kExtents, "k", std::string(100000, 'x'));

@@ -194,6 +194,7 @@ class Cluster {
     const std::size_t helper = (primary_ + 1 + pick(kServers - 1)) % kServers;
     catch_up(helper);
     if (testing::Test::HasFatalFailure()) return;
+    const std::uint64_t before = committed_;
     committed_ = std::max(committed_, matched_[helper]);
     committed_hash_ = primary().log->position(committed_).value().hash;
     for (std::size_t i = 0; i < kServers; ++i) {
@@ -203,7 +204,7 @@ class Cluster {
         ASSERT_TRUE(applied.has_value()) << applied.error().message();
       }
     }
-    primary().log->settle({committed_, 2, 3, false, false});
+    for (std::uint64_t sequence = before + 1; sequence <= committed_; ++sequence) primary().log->settle({sequence, 2, 3, false, false});
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     collect();
   }

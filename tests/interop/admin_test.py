@@ -79,6 +79,8 @@ class AdminTest(unittest.TestCase):
         return done
 
     def test_repositories_through_the_socket(self):
+        self.assertEqual(json.loads(self.ctl("--json", "repo", "create", "demo/alone")), {"message": "created demo/alone"})  # no receipt: there is no other server
+        self.assertEqual(self.ctl("repo", "set", "demo/alone", "--public"), "changed demo/alone\n")
         self.ctl("repo", "create", "demo/one", "--description", "first")
         self.assertIn("the name is taken", self.ctl("repo", "create", "demo/one", code=4))
         git("push", "-q", self.url("demo/one"), "main", "t", cwd=self.work)
@@ -89,6 +91,12 @@ class AdminTest(unittest.TestCase):
         listed = {row["name"]: row for row in json.loads(self.ctl("--json", "repo", "list"))["rows"]}
         self.assertEqual(listed["other/two"]["access"], "public")
         self.assertEqual(listed["other/two"]["default_branch"], "refs/heads/trunk")
+        copies = lambda: json.loads(self.ctl("--json", "repo", "describe", "other/two"))["fields"]["copies"]
+        self.assertEqual(copies(), "cluster")
+        for policy in ("all", "local", "two", "cluster"):
+            self.ctl("repo", "set", "other/two", "--copies", policy)
+            self.assertEqual(copies(), policy)
+        self.ctl("repo", "set", "other/two", "--copies", "three", code=2)
         self.ctl("repo", "delete", "demo/one")
         self.assertIn("not found", git("ls-remote", self.url("demo/one"), check=False).stderr)
         self.assertIn("refs/heads/main", git("ls-remote", self.url("other/two")).stdout)
@@ -195,6 +203,7 @@ class AdminTest(unittest.TestCase):
         secret = self.ssh("repo describe demo/secret", user="other", check=False).stderr
         missing = self.ssh("repo describe demo/nothing", user="other", check=False).stderr
         self.assertEqual(secret, missing)
+        self.assertIn("unknown command", self.ssh("repo set demo/mine copies local", check=False).stderr)  # an operator's
         self.ssh("grant", "demo/mine", "other", "write")
         git("push", "-q", self.url("demo/mine", "other"), "main", cwd=self.work)
         subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("second-key")], check=True)

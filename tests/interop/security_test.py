@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks on a running vexord over HTTPS and SSH; docs/security-model.md says which rule each one tries.
 Usage: security_test.py BINARY_DIRECTORY TAMPER_PROGRAM."""
-import base64, gzip, hashlib, http.client, json, os, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
+import base64, contextlib, gzip, hashlib, http.client, json, os, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
 
 TAMPER = os.path.abspath(sys.argv.pop(2))
 from https_test import BINARIES as GIVEN, HttpsTest, PASSWORD, commit, git
@@ -315,6 +315,35 @@ class SecurityTest(unittest.TestCase):
                 pass
             raw.close()
         self.assertLess(time.monotonic() - begun, 18)  # 20 are given elsewhere
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_trickle_over_ssh_ends(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("trickle"))
+        server.set("ssh", "rate_grace_seconds = 2\n")
+        server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        server.ctl("key", "add", "demo", self.path("demo-key") + ".pub")
+        server.ctl("repo", "create", "demo/private")
+        server.start()
+        command = ["ssh", "-F", "none", "-i", self.path("demo-key"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+                   "-p", str(server.ssh_port), "git@127.0.0.1", "git-receive-pack 'demo/private'"]
+        client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        begun = time.monotonic()
+        try:
+            for octet in b"00a5" + b"0" * 60:  # a command that never comes to its end
+                client.stdin.write(bytes([octet]))
+                client.stdin.flush()
+                if client.poll() is not None:
+                    break
+                time.sleep(0.5)
+        except BrokenPipeError:
+            pass
+        with contextlib.suppress(BrokenPipeError):
+            client.stdin.close()
+        self.assertNotEqual(client.wait(timeout=5), 0)
+        took = time.monotonic() - begun
+        self.assertGreater(took, 2)
+        self.assertLess(took, 20)
         self.assertEqual(server.stop(), 0)
 
     def test_one_stranger_leaves_ssh_to_others(self):

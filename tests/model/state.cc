@@ -80,7 +80,7 @@ class Steps {
     add(to);
   }
 
-  void commit(int node) {  // C1 with copies = local: the least that is asked for
+  void commit(int node) {  // C1 with copies = local: the least that is asked for, whatever policies the entries have
     const NodeState& leader = from_.nodes[node];
     if (!leader.leads) return;
     int least = length(leader.log);

@@ -1,20 +1,13 @@
-"""An authority and a certificate for each member of a replica set, as docs/operations/replication.md has them made."""
-import os, subprocess
+"""An authority and a certificate for each member of a replica set, as an operator makes them."""
+import subprocess
 
 
-def run(*command, directory):
-    subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=60)
-
-
-def make(directory, members=(1, 2, 3), etcd="127.0.0.1"):
-    """Writes ca.pem, and nodeN.pem and nodeN.key for each member; and etcd.pem and etcd.key for a server at that address."""
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    run("openssl", "req", "-x509", *key, "-days", "2", "-subj", "/CN=vexorstore replica set", "-keyout", "ca.key", "-out", "ca.pem", directory=directory)
-    for file, name in [(f"node{node}", f"DNS:node-{node}.vexor") for node in members] + [("etcd", f"IP:{etcd}")]:
-        with open(os.path.join(directory, "names"), "w") as out:
-            out.write(f"subjectAltName={name}\n")
-        run("openssl", "req", *key, "-subj", f"/CN={file}", "-keyout", f"{file}.key", "-out", f"{file}.csr", directory=directory)
-        run("openssl", "x509", "-req", "-in", f"{file}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", f"{file}.pem", "-extfile", "names", directory=directory)
+def make(binaries, directory, members=(1, 2, 3), etcd="127.0.0.1", options=()):
+    """Writes ca.pem, and nodeN.pem and nodeN.key for each member; and etcd.pem and etcd.key for a server at that address. Returns what was told."""
+    done = subprocess.run([f"{binaries}/vexorctl", "cluster", "certs", directory, *(str(node) for node in members), "--server", f"etcd={etcd},localhost", *options], capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return done.stdout
 
 
 def settings(directory, node):

@@ -48,7 +48,7 @@ class Node:
         config = os.path.join(self.cluster.directory, f"node{self.number}.toml")
         host = self.cluster.hosts[self.number]
         peers = ",".join(f"{n}={self.cluster.route(self.number, n)}" for n in self.cluster.peer_ports if n != self.number)
-        secrets = certificates.settings(self.cluster.directory, self.number) if self.cluster.network else ""
+        secrets = certificates.settings(self.cluster.directory, self.number) if self.cluster.is_secured else ""
         timers = "".join(f"{name} = {value}\n" for name, value in self.cluster.timers.items())
         with open(config, "w") as out:
             out.write(f"""[server]
@@ -103,6 +103,12 @@ etcd = "{self.cluster.etcd_address}"
         serves, told = self.health()
         return told if serves else None
 
+    def metrics(self):
+        """What /metrics says, by series."""
+        with urllib.request.urlopen(f"http://{self.cluster.hosts[self.number]}:{self.cluster.monitor_ports[self.number]}/metrics", timeout=10) as answer:
+            lines = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in lines}
+
     def role(self):
         """Also of a node that runs and does not serve."""
         return (self.health()[1] or {}).get("role")
@@ -124,6 +130,7 @@ class Cluster:
     def __init__(self, binaries, directory, timers=None, server_options="", network=None):
         """With a network, each member and "etcd" run in their namespaces of it, and members have certificates."""
         self.server_options, self.network = server_options, network
+        self.is_secured = network is not None
         self.copies = "two"
         self.hosts = {n: network.address(n) if network else "127.0.0.1" for n in (1, 2, 3)}
         self.routes = {}  # (from, to): the port, or the address, that one member calls for another, if it is not the other's own
@@ -137,7 +144,8 @@ class Cluster:
         self.ssh_ports = dict(zip((1, 2, 3), ports[11:14]))
         self.nodes = {1: Node(self, 1, "vexord"), 2: Node(self, 2, "vexord"), 3: Node(self, 3, "vexor-replicad")}
         self.etcd = None
-        self.etcd_address = f"{network.address('etcd') if network else '127.0.0.1'}:{self.etcd_port}"
+        self.host_of_etcd = network.address("etcd") if network else "127.0.0.1"
+        self.etcd_address = f"{self.host_of_etcd}:{self.etcd_port}"
 
     def enter(self, name):
         return self.network.enter(name) if self.network else []
@@ -148,8 +156,8 @@ class Cluster:
 
     def start_etcd(self):
         self.etcd_log = open(os.path.join(self.directory, "etcd.log"), "ab")
-        url, peer = f"{'https' if self.network else 'http'}://{self.etcd_address}", f"http://127.0.0.1:{self.etcd_peer_port}"
-        secrets = [f"--cert-file={self.directory}/etcd.pem", f"--key-file={self.directory}/etcd.key", f"--trusted-ca-file={self.directory}/ca.pem", "--client-cert-auth"] if self.network else []
+        url, peer = f"{'https' if self.is_secured else 'http'}://{self.etcd_address}", f"http://127.0.0.1:{self.etcd_peer_port}"
+        secrets = [f"--cert-file={self.directory}/etcd.pem", f"--key-file={self.directory}/etcd.key", f"--trusted-ca-file={self.directory}/ca.pem", "--client-cert-auth"] if self.is_secured else []
         self.etcd = subprocess.Popen([*self.enter("etcd"), "etcd", "--name", "e", "--data-dir", os.path.join(self.directory, "etcd"), "--listen-client-urls", url, "--advertise-client-urls", url,
                                       "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"e={peer}", *secrets],
                                      stdout=self.etcd_log, stderr=self.etcd_log)
@@ -165,8 +173,8 @@ class Cluster:
         return [f"{n}={self.hosts[n]}:{port}" + (",off-site" if n == 3 else "") for n, port in self.peer_ports.items()]
 
     def start(self):
-        if self.network:
-            certificates.make(self.directory, etcd=self.network.address("etcd"))
+        if self.is_secured:
+            certificates.make(self.binaries, self.directory, etcd=self.host_of_etcd)
         self.start_etcd()
         self.make_record("--copies", self.copies)
         for node in self.nodes.values():
@@ -187,7 +195,7 @@ class Cluster:
         return primary
 
     def run_ctl(self, *args):
-        secrets = [f"--etcd-ca-file={self.directory}/ca.pem", f"--etcd-certificate-file={self.directory}/node1.pem", f"--etcd-key-file={self.directory}/node1.key"] if self.network else []
+        secrets = [f"--etcd-ca-file={self.directory}/ca.pem", f"--etcd-certificate-file={self.directory}/etcd.pem", f"--etcd-key-file={self.directory}/etcd.key"] if self.is_secured else []
         return subprocess.run([f"{self.binaries}/vexorctl", "cluster", "--etcd", self.etcd_address, *secrets, *args], capture_output=True, text=True, timeout=60)
 
     def try_ctl(self, *args):

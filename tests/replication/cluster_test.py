@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Three real servers and an etcd: pushes with receipts, kill -9 of the primary, hand-over. Usage: cluster_test.py BINARIES"""
-import os, re, shutil, signal, subprocess, sys, tempfile, time, unittest
+import json, os, re, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import Cluster, wait_until
+from cluster import PASSWORD, Cluster, wait_until
 
 BINARIES = sys.argv.pop(1)
 
@@ -79,6 +79,106 @@ class ClusterTest(unittest.TestCase):
             checked = subprocess.run([f"{BINARIES}/vexorctl", "--data", node.data, "fsck", "--all"], capture_output=True, text=True, timeout=60)
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
+    def check_receipt(self, node, command):
+        """The receipt of a command, as fields, and that it is true."""
+        done = json.loads(node.ctl("--json", *command, stdin=PASSWORD + "\n"))
+        receipt = done["receipt"]
+        self.assertEqual(receipt["servers"], 3, command)
+        self.assertIn(receipt["copies"], (2, 3), command)
+        self.assertFalse(receipt["short"], command)
+        off_site = "included" if receipt["off_site"] else "follows"
+        self.assertEqual(receipt["text"], f"stored on {receipt['copies']} of 3 servers, off-site {off_site}, sequence {receipt['sequence']}", command)
+        self.assertEqual(done.get("sequence", receipt["sequence"]), receipt["sequence"], command)
+        last = json.loads(node.ctl("--json", "journal", "--after", str(receipt["sequence"] - 1)))["rows"]
+        self.assertEqual([row["sequence"] for row in last], [receipt["sequence"]], command)  # nobody else changes anything
+
+    def test_changes_by_an_operator_and_by_users_have_receipts(self):
+        primary = self.cluster.leader()
+        source, bare, key = (os.path.join(self.directory, name) for name in ("source", "source.git", "key"))
+        git("init", "-q", "-b", "main", source)
+        git("commit", "-q", "--allow-empty", "-m", "one", cwd=source)
+        git("clone", "-q", "--mirror", source, bare)
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
+        fingerprint = subprocess.run(["ssh-keygen", "-lf", key + ".pub"], capture_output=True, text=True, check=True).stdout.split()[1]
+        for command in [("user", "add", "ann", "--password-stdin"), ("user", "passwd", "ann", "--password-stdin"), ("user", "disable", "ann"), ("user", "enable", "ann"),
+                        ("key", "add", "ann", key + ".pub"),
+                        ("repo", "create", "ann/one"), ("repo", "set", "ann/one", "--public"), ("grant", "ann/one", "demo", "write"), ("protect", "ann/one", "main"), ("hide", "ann/one", "refs/pull/*"),
+                        ("import", "ann/one", bare), ("repo", "fork", "ann/one", "ann/two"), ("repo", "rename", "ann/two", "ann/three"), ("repo", "delete", "ann/three"), ("repo", "restore", "ann/three")]:
+            self.check_receipt(primary, command)
+        then = json.loads(primary.ctl("--json", "stats"))["fields"]["last_sequence"]
+        git("commit", "-q", "--allow-empty", "-m", "two", cwd=source)
+        git("remote", "update", cwd=bare)
+        for command in [("import", "ann/one", bare), ("ref", "undo", "ann/one", "main"), ("repo", "restore", "ann/one", "--at", str(then), "--as", "ann/then")]:
+            self.check_receipt(primary, command)
+        ssh = ["ssh", "-F", "none", "-i", key, *(part for option in ("IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes") for part in ("-o", option))]
+        for command in (("repo", "create", "ann/mine"), ("repo", "delete", "ann/mine"), ("key", "remove", fingerprint)):
+            told = subprocess.run([*ssh, "-p", str(self.cluster.ssh_ports[primary.number]), "git@127.0.0.1", *command], capture_output=True, text=True, timeout=60)
+            self.assertEqual(told.returncode, 0, told.stderr)
+            self.assertRegex(told.stdout, r"\nstored on [23] of 3 servers, off-site (included|follows), sequence \d+\n$")
+        self.assertRegex(primary.ctl("repo", "create", "demo/printed"), r"^created demo/printed\nstored on [23] of 3 servers, off-site (included|follows), sequence \d+\n$")
+        for command in (("repo", "list"), ("refs", "ann/one"), ("journal", "--count", "1"), ("stats",)):
+            self.assertNotIn("receipt", json.loads(primary.ctl("--json", *command)))
+
+    def check_figures(self, node, primary, lag):
+        """Health and gauges of a member are of its role, and agree; lag: of these members, none or some."""
+        health, gauges = wait_until(node.status, 60, "it serves"), node.metrics()
+        self.assertEqual(health["node"], node.number)
+        self.assertEqual(health["role"], "primary" if node is primary else "follower")
+        self.assertEqual(health["takes_pushes"], node is primary)
+        self.assertEqual(health["primary"], primary.number)
+        self.assertEqual(health["members"], 3)
+        self.assertEqual(sorted(health["in_sync"]), [1, 2])
+        self.assertFalse(health["damaged"])
+        self.assertLessEqual(health["applied"], health["committed"])
+        self.assertLessEqual(health["committed"], health["appended"])
+        self.assertGreater(health["appended_at_ms"], (time.time() - 600) * 1000)
+        self.assertEqual(gauges["vexor_replica_leads"], node is primary)
+        self.assertEqual(gauges["vexor_replica_epoch"], health["epoch"])
+        self.assertEqual(gauges["vexor_replica_in_sync"], node.number != 3)
+        self.assertEqual(gauges["vexor_replica_damaged"], 0)
+        told = {other["node"]: other for other in health["others"]} if node is primary else {node.number: health}
+        self.assertEqual(sorted(told), sorted(set(self.cluster.nodes) - {node.number}) if node is primary else [node.number])
+        self.assertEqual({name for name in gauges if name.startswith("vexor_replica_lag_")},
+                         {f'vexor_replica_lag_{what}{{node="{number}"}}' for what in ("records", "bytes", "seconds") for number in told})
+        for number, figures in told.items():
+            for what in ("records", "bytes", "seconds"):
+                both = figures[f"lag_{what}"], gauges[f'vexor_replica_lag_{what}{{node="{number}"}}']
+                (self.assertGreater if number in lag else self.assertEqual)(min(both), 0, (node.number, number, what))
+                (self.assertGreater if number in lag else self.assertEqual)(max(both), 0, (node.number, number, what))
+
+    def test_health_and_gauges_tell_of_roles_and_lag(self):
+        self.commit("one")
+        self.push(self.cluster.leader())
+        self.cluster.wait_for_all()
+        self.cluster.wait_in_sync()
+        primary = self.cluster.leader()
+        other, far = self.cluster.nodes[3 - primary.number], self.cluster.nodes[3]
+        caught_up = lambda: all(one["lag_records"] == 0 for one in (primary.status() or {}).get("others", [{"lag_records": 1}]))
+        wait_until(caught_up, 60, "the primary knows that all have all")
+        for node in self.cluster.nodes.values():
+            self.check_figures(node, primary, lag=())
+        far.process.send_signal(signal.SIGSTOP)
+        try:
+            self.commit("two")
+            self.push(primary)
+            wait_until(lambda: [one["lag_records"] for one in primary.status()["others"] if one["node"] == other.number] == [0], 60, "the standby has it")
+            self.check_figures(primary, primary, lag=(3,))
+        finally:
+            far.process.send_signal(signal.SIGCONT)
+        self.cluster.wait_for_all()
+        wait_until(caught_up, 60, "the primary knows that all have all")
+        self.check_figures(primary, primary, lag=())
+        before = primary.status()["epoch"]
+        self.cluster.hand_over(other.number)  # whose series are those of the others now; the old primary's are gone
+        primary, other = other, primary
+        self.cluster.wait_in_sync()
+        self.cluster.wait_for_all()
+        wait_until(caught_up, 60, "the primary knows that all have all")
+        wait_until(lambda: other.status()["primary"] == primary.number and far.status()["primary"] == primary.number, 60, "all follow")
+        for node in self.cluster.nodes.values():
+            self.check_figures(node, primary, lag=())
+        self.assertGreater(primary.metrics()["vexor_replica_epoch"], before)
+
     def test_a_push_to_the_standby_goes_to_the_primary(self):
         other = self.cluster.nodes[3 - self.cluster.leader().number]
         for size in (1, 9_000_000):  # the second one's rows go apart
@@ -94,6 +194,48 @@ class ClusterTest(unittest.TestCase):
         self.assertIn("non-fast-forward", self.push(other, check=False).stderr)
         self.cluster.leader().ctl("grant", "demo/r", "demo", "read")
         self.assertNotEqual(self.push(other, check=False).returncode, 0)
+
+    def test_any_member_takes_changes_of_operators_and_users(self):
+        """They are made at the primary, and are refused as there."""
+        primary = self.cluster.leader()
+        standby, off_site = self.cluster.nodes[3 - primary.number], self.cluster.nodes[3]
+        self.assertIn("added ann", standby.ctl("user", "add", "ann", "--password-stdin", stdin=PASSWORD + "\n"))
+        self.assertIn("created ann/one", off_site.ctl("repo", "create", "ann/one"))
+        standby.ctl("grant", "demo/r", "ann", "read")
+        key = os.path.join(self.directory, "key")
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
+        self.assertIn("for ann", off_site.ctl("key", "add", "ann", key + ".pub"))
+        with self.assertRaisesRegex(AssertionError, "ann"):
+            standby.ctl("user", "add", "ann", "--password-stdin", stdin=PASSWORD + "\n")
+        self.cluster.wait_for_all()
+
+        def user(*words, check=True):
+            port, host = self.cluster.ssh_ports[standby.number], self.cluster.hosts[standby.number]
+            options = ["-F", "none", "-i", key, "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]
+            done = subprocess.run(["ssh", *options, "-p", str(port), f"git@{host}", *words], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode == 0, check, (words, done.stdout, done.stderr))
+            return done.stdout + done.stderr
+
+        self.assertIn("repo create", user("help"))
+        self.assertIn("created ann/two", user("repo", "create", "ann/two"))
+        self.assertIn("ann/two", user("repo", "list"))  # made through another server a moment ago
+        self.assertIn("demo/r", user("repo", "list"))
+        user("repo", "create", "demo/mine", check=False)
+        user("repo", "delete", "demo/r", check=False)
+        self.cluster.wait_for_all()
+        told = {node.number: node.ctl("repo", "list") for node in self.cluster.nodes.values()}
+        for number, rows in told.items():
+            self.assertEqual(sorted(re.findall(r"^\S+/\S+", rows, re.M)), ["ann/one", "ann/two", "demo/r"], (number, rows))
+        self.cluster.wait_in_sync()
+        primary.stop(signal.SIGKILL)
+        wait_until(lambda: (standby.status() or {}).get("takes_pushes"), 60, "the standby leads")
+        self.assertIn("created ann/three", off_site.ctl("repo", "create", "ann/three"))
+        with open(standby.log_path) as log:
+            self.assertNotIn(PASSWORD, log.read())
+        with open(primary.log_path) as log:
+            text = log.read()
+        self.assertNotIn(PASSWORD, text)
+        self.assertIn('"event":"forwarded"', text)
 
     def test_pushes_go_on_while_primaries_die(self):
         """A client of one member: the other one dies. Of what was acknowledged nothing is missing."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The link to an off-site member 80 ms away, through a relay: what a push is told, and how long that takes. Usage: link_test.py BINARIES"""
-import os, random, re, shutil, signal, subprocess, sys, tempfile, unittest
+import json, os, random, re, shutil, signal, subprocess, sys, tempfile, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import CALM, Cluster, wait_until
@@ -127,6 +127,46 @@ class LinkTest(unittest.TestCase):
         self.start({"all_wait_ms": 20000}, "all")
         for count in range(5):
             self.cluster.until_on_all(lambda: self.push(f"all {count}"))
+
+    def try_push(self, target, text, environment={}):
+        git("commit", "-q", "--allow-empty", "-m", text, cwd=self.work)
+        return git("push", target, "HEAD:refs/heads/main", cwd=self.work, check=False, environment=environment)
+
+    def check_short(self, name, url, environment={}):
+        """A push that the off-site member has not in time: an error, of refs that have changed."""
+        git("remote", "add", name, url, cwd=self.work)
+        for count in range(3):  # a member that stood still for a second counts as away: then nothing is stored
+            done = self.try_push(name, f"{name} {count}", environment)
+            if "stored on" in done.stderr:
+                break
+            self.cluster.wait_for_all(60)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"remote: stored on 2 of 3 servers, off-site follows, sequence \d+; copies = all asks for all of them\. The change is made")
+        self.assertRegex(done.stderr, r"HEAD -> main\n")
+        self.assertNotIn("rejected", done.stderr)
+        tip = git("rev-parse", "HEAD", cwd=self.work).stdout.strip()
+        self.assertEqual(git("rev-parse", f"refs/remotes/{name}/main", cwd=self.work).stdout.strip(), tip)
+        self.assertIn(tip, git("ls-remote", url, "refs/heads/main", cwd=self.work, environment=environment).stdout)
+        again = git("push", name, "HEAD:refs/heads/main", cwd=self.work, environment=environment)
+        self.assertIn("Everything up-to-date", again.stderr)
+        self.wait_for_far(done.stderr)
+
+    def test_with_copies_all_a_push_that_is_short_is_an_error_and_its_refs_have_changed(self):
+        self.start({"all_wait_ms": 20}, round_trip_ms=SLOW_ROUND_TRIP_MS)
+        key = os.path.join(self.work, ".git", "ssh-key")
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True)
+        self.primary.ctl("key", "add", "demo", key + ".pub")
+        self.cluster.ctl("copies", "all")
+        wait_until(lambda: "copies = all" in self.try_push(self.primary.url("demo/r"), "until it knows").stderr, 60, "the primary knows that copies = all")
+        self.check_short("primary", self.primary.url("demo/r"))
+        self.check_short("standby", self.cluster.nodes[3 - self.primary.number].url("demo/r"))  # it forwards the session, once
+        self.check_short("over-ssh", self.primary.ssh_url("demo/r"),
+                         {"GIT_SSH_COMMAND": f"ssh -F none -i {key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes"})
+        for command in (("repo", "create", "demo/short"), ("import", "demo/short", os.path.join(self.work, ".git"))):
+            done = subprocess.run([f"{BINARIES}/vexorctl", "--data", self.primary.data, "--json", *command], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 6, done.stdout + done.stderr)
+            self.assertTrue(json.loads(done.stdout)["receipt"]["short"])
+            self.assertIn("copies = all asks for all of them. The change is made", json.loads(done.stdout)["receipt"]["text"])
 
 
 unittest.main()

@@ -315,6 +315,67 @@ TEST(Node, an_index_asked_for_before_reads_may_be_served_is_told_then) {
   EXPECT_EQ(answers, 1);
 }
 
+// S10: of whoever had its number before.
+TEST(Node, an_answer_from_before_a_member_was_added_again_counts_for_nothing) {
+  Primary primary;
+  const Entry entry = sim::make_entry(4, {}, {1, {}});
+  primary.node.propose(2, 71, entry);
+  primary.sync(2);
+  VersionedRecord without = *primary.node.record();
+  ++without.version;
+  std::erase_if(without.record.members, [](const Member& member) { return member.id == kLeader; });
+  without.record.in_sync = {kSelf};
+  primary.node.record_seen(100, without);
+  VersionedRecord again = without;
+  ++again.version;
+  again.record.members.push_back({kLeader, Role::kStandby});
+  primary.node.record_seen(200, again);
+  const auto match = [&] {
+    for (const Progress& member : *primary.node.members())
+      if (member.id == kLeader) return member.match;
+    return Sequence{99};
+  };
+  primary.node.take_outputs();
+  primary.node.receive(201, kLeader, AppendAnswer{4, 11, entry.id, {}, 199, true});
+  EXPECT_EQ(match(), 0U);
+  EXPECT_EQ(find<ChangeRecord>(primary.node.take_outputs()), nullptr);
+  primary.node.receive(202, kLeader, AppendAnswer{4, 12, entry.id, {}, 200, true});
+  EXPECT_EQ(match(), entry.id.sequence);
+}
+
+// After a promotion: the member has what was lost.
+TEST(Node, an_index_below_what_is_applied_here_is_divergence_and_grants_nothing) {
+  Standby follower;
+  const Entry first = sim::make_entry(3, {}, {1, {}});
+  const Entry second = sim::make_entry(3, first.id, {2, {}});
+  follower.node.receive(1, kLeader, follower.append({}, {first, second}, 2));
+  follower.sync(2);
+  follower.node.applied(2, 2);
+  follower.node.take_outputs();
+  const auto ask = [&](Millis now, RequestId request) {
+    follower.node.read(now, request, ReadLevel::kLinearizable, 0);
+    follower.node.tick(now);
+    std::uint64_t round = 0;
+    for (const Output& output : follower.node.take_outputs()) {
+      const auto* send = std::get_if<Send>(&output);
+      if (const auto* asked = send == nullptr ? nullptr : std::get_if<ReadIndex>(&send->message)) round = asked->round;
+    }
+    return round;
+  };
+  const auto round = ask(200, 5);
+  follower.node.receive(201, kLeader, ReadIndexAnswer{20, round, 2});
+  auto outputs = follower.node.take_outputs();
+  ASSERT_NE(find<ReadOutcome>(outputs), nullptr);
+  EXPECT_TRUE(find<ReadOutcome>(outputs)->granted);
+  const auto later = ask(400, 6);
+  follower.node.receive(401, kLeader, ReadIndexAnswer{20, later, 1});
+  outputs = follower.node.take_outputs();
+  EXPECT_EQ(find<ReadOutcome>(outputs), nullptr);
+  ASSERT_NE(find<Alarm>(outputs), nullptr);
+  EXPECT_EQ(find<Alarm>(outputs)->kind, AlarmKind::kDivergence);
+  EXPECT_TRUE(follower.node.stopped());
+}
+
 TEST(Node, a_head_that_nobody_confirms_is_told_so) {
   Primary primary;
   primary.node.propose(2, 71, sim::make_entry(4, {}, {1, {}}));

@@ -131,18 +131,31 @@ TEST(ReadQueue, a_round_serves_only_reads_that_began_before_it) {
   ReadQueue reads;
   std::vector<Output> outputs;
   reads.add(1, true, 0, 1000);
-  const auto round = reads.begin_round();
+  const auto round = reads.begin_round(0);
   reads.add(2, true, 0, 1000);
   reads.index_round(round, 5);
   reads.complete(5, 0, outputs);
   ASSERT_EQ(outputs.size(), 1U);
   EXPECT_EQ(std::get<ReadOutcome>(outputs[0]).request, 1U);
   EXPECT_TRUE(reads.wants_index());
-  reads.index_round(reads.begin_round(), 6);
+  reads.index_round(reads.begin_round(0), 6);
   reads.complete(5, 0, outputs);
   EXPECT_EQ(outputs.size(), 1U);  // not applied yet
   reads.complete(5, 1000, outputs);
   EXPECT_FALSE(std::get<ReadOutcome>(outputs.at(1)).granted);
+}
+
+TEST(ReadQueue, an_index_below_what_was_applied_when_its_round_began_is_noticed) {
+  ReadQueue reads;
+  const auto first = reads.begin_round(7);
+  const auto second = reads.begin_round(9);
+  EXPECT_FALSE(reads.exceeds(first, 7));
+  EXPECT_TRUE(reads.exceeds(first, 6));
+  EXPECT_TRUE(reads.exceeds(second, 8));
+  EXPECT_FALSE(reads.exceeds(second, 9));
+  EXPECT_FALSE(reads.exceeds(second + 1, 0));  // no such round
+  for (std::size_t i = 0; i < kRoundsKept; ++i) reads.begin_round(10);
+  EXPECT_FALSE(reads.exceeds(second, 0));  // forgotten
 }
 
 TEST(ReadQueue, is_bounded) {

@@ -51,28 +51,36 @@ class PromotionTest(unittest.TestCase):
         for node in self.cluster.nodes.values():
             node.start()
 
-    def promote(self):
-        """Members 1 and 2 are gone; the off-site one gets frontends, and leads. Returns it."""
+    def promote(self, *how):
+        """Members 1 and 2 are gone; the off-site one gets frontends, and leads. `how`: the operator's words; by its number, without a report, if there are none. Returns it."""
         for number in (1, 2):
             self.cluster.nodes[number].stop(signal.SIGKILL)
         third = self.cluster.nodes[3]
         third.stop()
         third.program = "vexord"
         third.start()
-        self.assertIn("--accept-loss", self.fails("promote", "3"))
         monitor = f"127.0.0.1:{self.cluster.monitor_ports[3]}"
+        for words in (("3",), ("3", "--accept-loss"), ("--off-site", "--accept-loss")):  # what may be lost is told, or explicitly is not
+            self.assertRegex(self.fails("promote", *words), "give --health HOST:PORT of the monitor of member 3.*--no-report")
+        self.assertIn("--accept-loss", self.fails("promote", "3", "--no-report"))
+        self.assertIn("Give its ID, or --off-site", self.fails("promote", "--no-report", "--accept-loss"))
+        self.assertIn("--health", self.fails("promote", "--off-site", "--accept-loss-report"))
+        for words in (("3", "--off-site", "--accept-loss", "--no-report"), ("3", "--accept-loss", "--no-report", "--health", monitor)):
+            self.assertIn("excludes", self.fails("promote", *words))
         self.assertIn("monitor of member 3", self.fails("promote", "2", "--health", monitor, "--accept-loss"))
         report = self.fails("promote", "3", "--health", monitor)
         self.assertRegex(report, r"member 3 has the journal up to record \d+, made at 20\S+Z\nit has heard no primary since it was started")
         self.assertIn("--accept-loss", report)
-        self.assertIn("no such member", self.fails("promote", "9", "--accept-loss"))
-        self.cluster.ctl("promote", "3", "--accept-loss", "--copies", "local")
+        self.assertIn("no such member", self.fails("promote", "9", "--accept-loss", "--no-report"))
+        told = self.cluster.ctl("promote", *(how or ("3", "--accept-loss", "--no-report")), "--copies", "local", *(("--health", monitor) if how else ()))
+        self.assertIn("member 3 is to lead", told)
+        (self.assertIn if how else self.assertNotIn)("member 3 has the journal up to record", told)
         wait_until(lambda: (third.status() or {}).get("takes_pushes"), 60, "the off-site member leads")
         return third
 
     def test_the_off_site_member_is_promoted_and_hands_back(self):
         self.push_to_all(self.primary, "before")
-        third = self.promote()
+        third = self.promote("--off-site", "--accept-loss-report")
         self.assertEqual(self.tip(third), self.head())
         self.assertRegex(self.push(third, "after"), r"stored on 1 of 3 servers")
         self.assertEqual(self.tip(third), self.head())

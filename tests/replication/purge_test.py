@@ -278,7 +278,7 @@ class PurgeTest(unittest.TestCase):
             self.assert_found(planted, node.data)
         primary.ctl("repo", "delete", "demo/r")
         request = ask(primary, "demo/r")
-        purge(primary, "--approve", request, person="bob")
+        self.assertRegex(purge(primary, "--approve", request, person="bob"), r"is approved: .*\nstored on [23] of 3 servers, off-site \w+, sequence \d+\n$")
         done = wait_until(lambda: (lambda told: told if told["complete"] else None)(certificate(primary, request)), 90, "all members are rid of it")
         self.assertEqual([server["member"] for server in done["servers"]], [1, 2, 3])
         cluster.wait_for_all()

@@ -49,6 +49,8 @@ void Clients::act(std::size_t client) {
 Operation Clients::make(const Client& client) {
   Operation operation;
   operation.id = ++operations_;
+  // Of three repositories one has a policy of its own.
+  if (world_.random.chance(400)) operation.copies = static_cast<replication::Copies>(world_.random.below(3));
   const std::size_t first = world_.random.below(kRefs);
   const std::size_t count = world_.random.chance(300) ? 2 + world_.random.below(2) : 1;
   for (std::size_t i = 0; i < count; ++i) {

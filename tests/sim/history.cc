@@ -42,6 +42,14 @@ void History::committed(const replication::Entry& entry) {
   if (never_.contains(operation.id)) violate("an update that was told not started is committed");
 }
 
+void History::has_copies(const EntryId& entry, replication::Copies copies, const std::vector<replication::Member>& members, const Stores& stores) const {
+  // Who lost it since, or all that it had, counted when it answered.
+  const auto has = std::count_if(members.begin(), members.end(), [&](const replication::Member& member) {
+    return stores.holds(member.id, entry) || stores.destroyed(member.id) || stores.lost(member.id, entry);
+  });
+  if (static_cast<std::size_t>(has) < copies_min(copies)) violate("C1: committed " + text(entry) + ", which has too few copies");
+}
+
 void History::applied(const Machine& machine) const {
   if (at(machine.at, "I3, state").refs != machine.refs) violate("I3: state differs from the log");
 }
@@ -59,22 +67,26 @@ void History::refused(const Start& start, const Operation& operation, const Entr
   if (start.generation != generation_) return;
   const Committed& state = at(head, "Q4, refused at");
   if (applicable(state.refs, operation)) violate("I2: refused an update that was possible");
-  if (head.sequence < floor(start)) violate("I2: refused by an old state");
+  if (head.sequence < floor(start) && !may_be_stale_) violate("I2: refused by an old state");
   seen_ = std::max(seen_, head.sequence);
 }
 
 void History::was_read(const Start& start, const Machine& machine, Sequence token) {
   if (start.generation != generation_) return;
   if (at(machine.at, "I2, read").refs != machine.refs) violate("I2: read what never was");
-  if (machine.at.sequence < floor(start))
+  if (machine.at.sequence < floor(start) && !may_be_stale_)
     violate("I2: a read of " + text(machine.at) + " after " + std::to_string(floor(start)) +
             " was told");
   if (machine.at.sequence < token) violate("Q3: a read before its token");
   seen_ = std::max(seen_, machine.at.sequence);
 }
 
-void History::told_outcome(OperationId operation, const replication::ProposalOutcome& outcome,
+void History::told_outcome(OperationId operation, replication::Copies copies, const replication::ProposalOutcome& outcome,
                            const Stores& stores) {
+  using replication::Copies;
+  if (outcome.fate == Fate::kCommitted && copies == Copies::kAll && !outcome.receipt.all) violate("C6: told committed, and not all have it");
+  if (outcome.fate == Fate::kShort && copies != Copies::kAll) violate("C6: told short, and nobody asked for all");
+  if (outcome.reason == replication::Reason::kMemberAway && copies == Copies::kLocal) violate("C7: refused for want of members, and it needs none");
   if (outcome.fate == Fate::kNotStarted) {
     if (where_.contains(operation)) violate("told not started, but committed");
     never_[operation] = true;

@@ -23,6 +23,8 @@ class History {
  public:
   // A server knows `entry` to be committed. In order of sequence for each server.
   void committed(const replication::Entry& entry);
+  // A leader that knows of `members` committed an entry of its own reign, whose policy is `copies` (C1).
+  void has_copies(const EntryId& entry, replication::Copies copies, const std::vector<replication::Member>& members, const Stores& stores) const;
   // A server has applied up to `machine.at`.
   void applied(const Machine& machine) const;
 
@@ -36,19 +38,23 @@ class History {
   void refused(const Start& start, const Operation& operation, const EntryId& head);
   void was_read(const Start& start, const Machine& machine, Sequence token);
 
-  // --- what servers say, at the moment they say it.
-  void told_outcome(OperationId operation, const replication::ProposalOutcome& outcome,
+  // --- what servers say, at the moment they say it. `copies`: the policy that counts, by the record that the server knows.
+  void told_outcome(OperationId operation, replication::Copies copies, const replication::ProposalOutcome& outcome,
                     const Stores& stores);
   void told_fate(const EntryId& entry, bool committed) const;
 
   // An operator promoted a store whose log ends with `entries`: what it has not is lost.
   void promoted(const std::vector<EntryId>& ids, Sequence base, const Stores& stores);
 
+  // Reads and refusals may be of an old state from now on: a promise of one member is over at another's time.
+  void clocks_jump() { may_be_stale_ = true; }
+
   Sequence length() const { return entries_.size(); }
   std::uint64_t acknowledged_count() const { return acknowledged_; }
   std::string text(const EntryId& entry) const;
 
  private:
+  bool may_be_stale_ = false;
   struct Committed {
     EntryId id;
     OperationId operation;

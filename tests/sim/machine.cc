@@ -24,6 +24,7 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
 std::string encode(const Operation& operation) {
   std::string out;
   put(out, operation.id);
+  put(out, operation.copies ? 1 + static_cast<std::uint64_t>(*operation.copies) : 0);
   for (const RefUpdate& update : operation.updates) {
     put(out, update.ref);
     put(out, update.old_value);
@@ -36,6 +37,7 @@ Operation decode(const std::string& bytes) {
   std::size_t at = 0;
   Operation operation;
   operation.id = get(bytes, at);
+  if (const std::uint64_t copies = get(bytes, at); copies > 0) operation.copies = static_cast<replication::Copies>(copies - 1);
   while (at < bytes.size()) {
     RefUpdate update;
     update.ref = static_cast<std::uint8_t>(get(bytes, at));

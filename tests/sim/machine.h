@@ -1,7 +1,7 @@
 // What the simulated servers replicate: a handful of refs, changed by conditional updates.
 #pragma once
 
-#include "replication/types.h"
+#include "replication/record.h"
 
 #include <array>
 #include <cstdint>
@@ -28,6 +28,7 @@ struct RefUpdate {
 struct Operation {
   OperationId id = 0;
   std::vector<RefUpdate> updates;
+  std::optional<replication::Copies> copies{};  // the policy of its repository; none: the record's
 };
 
 std::string encode(const Operation& operation);

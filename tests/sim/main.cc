@@ -1,5 +1,5 @@
 // Runs the simulator.
-//   vexor_sim --seeds N [--first S] [--profile races|storms|deposed|mixed] [--trace]
+//   vexor_sim --seeds N [--first S] [--profile races|storms|deposed|jumps|mixed] [--trace]
 //                                               N runs; a failing one prints its seed
 //   vexor_sim --canary NAME --seeds N             with a rule broken: succeeds if a run notices
 //   vexor_sim --days N [--first S]                one long run, N days
@@ -34,6 +34,7 @@ const std::map<std::string, bool Faults::*> kCanaries = {
     {"count_unsynced", &Faults::count_unsynced},
     {"keep_old_incarnations", &Faults::keep_old_incarnations},
     {"ignore_mark", &Faults::ignore_mark},
+    {"commit_past_others", &Faults::commit_past_others},
 };
 
 struct Arguments {
@@ -62,12 +63,21 @@ std::string run(std::uint64_t seed, const Faults& faults, const Arguments& argum
                                 days ? 60'000'000 : world.random.between(10'000, 150'000));
     vexor::sim::Scenario scenario(world, clients);
     if (days) {
+      long settled_kib = 0;
+      long settled_entries = 0;
       for (std::uint64_t day = 0; day < arguments.days; ++day) {
         scenario.run_day();
         rusage usage{};
         getrusage(RUSAGE_SELF, &usage);
         std::printf("day %llu: %llu entries, %ld KiB\n", static_cast<unsigned long long>(day + 1),
                     static_cast<unsigned long long>(world.history.length()), usage.ru_maxrss);
+        const auto entries = static_cast<long>(world.history.length());
+        if (day == 1) {
+          settled_kib = usage.ru_maxrss;
+          settled_entries = entries;
+        }
+        // The checker itself keeps less than a KiB of each push.
+        if (day > 1 && usage.ru_maxrss > settled_kib + settled_kib / 4 + (entries - settled_entries)) return "memory grows from day to day";
       }
     } else {
       scenario.run(12'000'000, arguments.profile);
@@ -140,6 +150,7 @@ int main(int argc, char** argv) {
       arguments.profile = std::strcmp(value, "races") == 0    ? Profile::kRaces
                           : std::strcmp(value, "storms") == 0 ? Profile::kStorms
                           : std::strcmp(value, "deposed") == 0 ? Profile::kDeposed
+                          : std::strcmp(value, "jumps") == 0   ? Profile::kJumps
                                                               : Profile::kMixed;
       continue;
     }

@@ -31,6 +31,10 @@ void Scenario::choose_faults(Profile profile) {
       kinds_ = only(kPause, kOneWay, kBadNetwork, kHandover);
       pause_us_ = random.between(50'000, 300'000);
       return;
+    case static_cast<std::size_t>(Profile::kJumps):  // what no promise holds against: no push may be lost for it
+      clocks_jump_ = true;
+      world_.history.clocks_jump();
+      [[fallthrough]];
     default:
       kinds_ = static_cast<unsigned>(random.next()) &
                static_cast<unsigned>(random.next() | random.next());
@@ -52,6 +56,7 @@ void Scenario::schedule() {
     if (healed_) return;
     const auto kind = static_cast<Kind>(world_.random.below(kKinds));
     if (kinds_ >> kind & 1) strike(kind);
+    if (clocks_jump_ && world_.random.chance(300)) any_server().jump_clock(world_.random.skewed(100'000, 3'600'000'000));
     schedule();
   });
 }

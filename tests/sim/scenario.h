@@ -6,7 +6,7 @@
 
 namespace vexor::sim {
 
-enum class Profile : std::uint8_t { kRaces, kStorms, kMixed, kDrawn, kDeposed };
+enum class Profile : std::uint8_t { kRaces, kStorms, kMixed, kDrawn, kDeposed, kJumps };
 
 class Scenario {
  public:
@@ -68,6 +68,7 @@ class Scenario {
   World& world_;
   Clients& clients_;
   unsigned kinds_ = 0;
+  bool clocks_jump_ = false;
   std::int64_t pause_us_ = 500'000;  // between faults, on average
   bool healed_ = false;
   struct Gone {

@@ -33,6 +33,7 @@ void Server::run_node() {
   paused_ = false;
   disk_full_ = false;
   head_ = machine_;
+  judged_ = 0;
   node_ =
       std::make_unique<replication::Node>(replication::Identity{id_, incarnation_}, world_.options,
                                           log_, machine_.at.sequence, now(), world_.faults);
@@ -172,8 +173,19 @@ void Server::perform(const replication::Apply& output) {
   for (Sequence at = std::max(machine_.at.sequence, log_.base().sequence) + 1;
        at <= output.sequence; ++at)
     world_.history.committed(log_.entry(at));
+  judge(output.sequence);
   const Sequence sequence = output.sequence;
   later(world_.random.skewed(50, world_.apply_us_max), [this, sequence] { apply_to(sequence); });
+}
+
+// In the input in which it was committed: who has it is as it was then.
+void Server::judge(Sequence sequence) {
+  for (Sequence at = std::max({judged_, machine_.at.sequence, log_.base().sequence}) + 1; node_->leads() && at <= sequence; ++at) {
+    const replication::Entry& entry = log_.entry(at);
+    const replication::Record& record = node_->record()->record;
+    if (entry.epoch == node_->head_epoch()) world_.history.has_copies(entry.id, decode(*entry.bytes).copies.value_or(record.copies), record.members, world_);
+  }
+  judged_ = std::max(judged_, sequence);
 }
 
 void Server::apply_to(Sequence sequence) {
@@ -235,7 +247,7 @@ void Server::update(const Operation& operation, Reply reply) {
       return;
     }
     const replication::Entry entry = make_entry(node_->head_epoch(), end, operation);
-    node_->propose(now(), request, entry);
+    node_->propose(now(), request, entry, operation.copies);
     if (node_->head() == entry.id) {
       update_refs(head_.refs, operation);
       head_.at = entry.id;
@@ -255,10 +267,11 @@ void Server::perform(const replication::ProposalOutcome& output) {
   const auto node = waiting_.extract(output.request);
   VEXOR_CHECK(!node.empty());
   const Waiting& waiting = node.mapped();
-  world_.history.told_outcome(waiting.operation.id, output, world_);
+  const replication::Copies record = node_->record() ? node_->record()->record.copies : replication::Copies::kTwo;
+  world_.history.told_outcome(waiting.operation.id, waiting.operation.copies.value_or(record), output, world_);
   static constexpr Answer::Kind kKinds[] = {Answer::Kind::kDone, Answer::Kind::kShort,
                                             Answer::Kind::kUnknown, Answer::Kind::kNotStarted};
-  world_.trace("outcome", id_, static_cast<int>(output.fate), "at", output.entry.sequence, "copies",
+  world_.trace("outcome", id_, static_cast<int>(output.fate), "at", output.entry.sequence, "members",
                output.receipt.members);
   waiting.reply({kKinds[static_cast<int>(output.fate)], output.entry, {}, output.retry_at});
 }

@@ -68,6 +68,8 @@ class Server {
   const SimLog& log() const { return log_; }
   const Machine& machine() const { return machine_; }
   void set_clock(std::int64_t rate_ppm, std::int64_t offset_us);
+  // Forward: the clock that members go by is never set back.
+  void jump_clock(std::int64_t by_us) { offset_us_ += by_us; }
   replication::Millis now() const;
 
  private:
@@ -86,6 +88,7 @@ class Server {
   void perform(const replication::Alarm& output);
   void sync_log();
   void apply_to(Sequence sequence);
+  void judge(Sequence sequence);
   void install_snapshot(NodeId from, const EntryId& at_least);
   const Refs& head();
   // --- a copy of the leader's store: copy.cc
@@ -116,6 +119,7 @@ class Server {
   std::unordered_map<replication::RequestId, Waiting> waiting_;
   replication::RequestId next_request_ = 1;
   Machine head_;  // state as of the log's end
+  Sequence judged_ = 0;  // of what it committed: up to here the copies were counted
   bool syncing_ = false;
   bool given_up_ = false;  // noted on the disk
   Sequence forgot_ = 0;

@@ -2,8 +2,13 @@
 // only what was synced, with all that came before it. For tests; both are memory backends.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
+#include <thread>
+#include <utility>
 
 #include "vexorstore/sys/backends.h"
 
@@ -19,7 +24,18 @@ class DurableBackend final : public sys::StorageBackend {
     const std::lock_guard lock(mutex_);
     is_off_ = true;
   }
+  // Called once, by the next synced commit, before it writes anything.
+  void on_synced_commit(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    on_synced_commit_ = std::move(work);
+  }
+  // While it is set, commits that are not synced wait: those of records that are applied.
+  std::atomic<bool> holds_unsynced = false;
   Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
+    while (durability != sys::Durability::kSynced && holds_unsynced) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (durability == sys::Durability::kSynced) {
+      if (const auto pause = take_pause()) pause();
+    }
     const std::lock_guard lock(mutex_);
     if (is_off_) return Error(Errc::kIo, "no power");
     VEXOR_TRY(live_.commit(batch, durability));
@@ -65,6 +81,7 @@ class DurableBackend final : public sys::StorageBackend {
       all.emplace_back(key, value);
       return success();
     }
+    Result<void> finish() override { return success(); }
     sys::Family family() const override { return family_; }
     std::uint64_t rows() const override { return all.size(); }
     std::uint64_t bytes() const override { return all.size(); }
@@ -73,6 +90,10 @@ class DurableBackend final : public sys::StorageBackend {
    private:
     sys::Family family_;
   };
+  std::function<void()> take_pause() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(on_synced_commit_, nullptr);
+  }
   Result<void> sync() {
     VEXOR_TRY(durable_.commit(unsynced_, sys::Durability::kSynced));
     unsynced_ = sys::Batch();
@@ -81,6 +102,7 @@ class DurableBackend final : public sys::StorageBackend {
   sys::StorageBackend& live_;
   sys::StorageBackend& durable_;
   std::mutex mutex_;
+  std::function<void()> on_synced_commit_;  // guarded by mutex_
   bool is_off_ = false;
   sys::Batch unsynced_;
 };

@@ -23,6 +23,11 @@ class CollectingSink final : public LogSink {
   }
   void failed() override { ++failures; }
   std::atomic<int> failures = 0;
+  Result<void> admit(CopyPolicy copies) override {
+    if (refused.load() == copies) return Error(Errc::kRefused, "too few servers");
+    return success();
+  }
+  std::atomic<std::optional<CopyPolicy>> refused{std::optional<CopyPolicy>()};
   Result<void> confirm_head() override {
     ++confirmations;
     if (!confirms) return Error(Errc::kUnavailable, "not the primary any more");
@@ -38,6 +43,15 @@ class CollectingSink final : public LogSink {
     EXPECT_TRUE(wake_.wait_for(lock, std::chrono::seconds(30), [&] { return find(sequence) != nullptr; }));
     const LogEntry* entry = find(sequence);
     return entry != nullptr ? *entry : LogEntry();
+  }
+  // The last one that was given of it.
+  LogEntry latest(std::uint64_t sequence) {
+    const std::lock_guard lock(mutex_);
+    LogEntry out;
+    for (const LogEntry& entry : entries_) {
+      if (entry.position.sequence == sequence) out = entry;
+    }
+    return out;
   }
 
  private:

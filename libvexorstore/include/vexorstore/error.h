@@ -5,6 +5,7 @@
 #pragma once
 
 #include <boost/assert/source_location.hpp>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,17 +42,21 @@ class [[nodiscard]] Error {
   Errc code() const noexcept { return rep_->code; }
   const std::string& message() const noexcept { return rep_->message; }
   const boost::source_location& where() const noexcept { return rep_->where; }
+  // The journal record that the error is about; of kIndeterminate, the one that the change is if it was committed. 0: none is known.
+  std::uint64_t sequence() const noexcept { return rep_->sequence; }
   // "limit_exceeded: object bytes 9 over 8 (ingest.cc:120)"; for logs, not for clients.
   std::string describe() const;
   // Prepends "context: " to the message.
   Error with_context(std::string_view context) &&;
-  Error clone() const { return Error(rep_->code, rep_->message, rep_->where); }
+  Error with_sequence(std::uint64_t sequence) &&;
+  Error clone() const { return Error(rep_->code, rep_->message, rep_->where).with_sequence(rep_->sequence); }
 
  private:
   struct Rep {
     Errc code;
     std::string message;
     boost::source_location where;
+    std::uint64_t sequence = 0;
   };
   std::unique_ptr<Rep> rep_;
 };

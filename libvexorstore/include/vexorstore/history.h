@@ -51,6 +51,7 @@ Result<bool> existed_at(Store& store, RepositoryId repository, JournalSequence s
 struct RestoreOutcome {
   RepositoryInfo repository;         // as it is now
   JournalSequence sequence = 0;      // of the record that did it; 0: nothing had to change
+  Receipt receipt;                   // of that record
   std::uint64_t changed_refs = 0;
 };
 
@@ -66,6 +67,7 @@ Result<RestoreOutcome> restore_repository_at(Store& store, const std::string& na
 struct UndoOutcome {
   ObjectId from, to;  // null: there was no such ref; for symrefs too
   JournalSequence sequence = 0;
+  Receipt receipt;  // of that record
 };
 // Puts a ref back to what it was before its last update: a push, a forced one, a deletion, another undo. `ref`: its full
 // name. Protection does not count: owners may. Errors: kNotFound (no such ref ever, or objects past the retention),

@@ -48,6 +48,8 @@ struct StoreStats {
 Result<StoreStats> store_stats(Store& store);
 // On disk, roughly; cheap.
 std::uint64_t approximate_bytes(Store& store, sys::Family family);
+// What the backend keeps in memory, roughly; cheap.
+sys::MemoryUse memory_use(Store& store);
 
 struct RepositoryStats {
   std::uint64_t refs = 0;

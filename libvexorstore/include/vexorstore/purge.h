@@ -53,14 +53,14 @@ struct PurgeInfo {
   std::vector<PurgeReport> reports;  // that the journal has, by member
 };
 
-// `actor`: an account, one of the persons. The last deleted repository of that name. Errors: kNotFound (no deleted
-// repository of that name), kRefused (not one of the persons), kInvalidArgument (no reason), kConflict (a request is open).
-Result<PurgeInfo> request_purge(Store& store, const PurgePolicy& policy, const std::string& name, const std::string& reason, const Actor& actor);
+// `actor`: an account, one of the persons. `receipt`: as of the methods of Store. The last deleted repository of that name. Errors: kNotFound (no
+// deleted repository of that name), kRefused (not one of the persons), kInvalidArgument (no reason), kConflict (a request is open).
+Result<PurgeInfo> request_purge(Store& store, const PurgePolicy& policy, const std::string& name, const std::string& reason, const Actor& actor, Receipt* receipt = nullptr);
 // Erases the rows. Errors: kNotFound, kRefused (not one of the persons; his own request; expired), kConflict (decided already,
 // or the repository is not deleted as it was).
-Result<PurgeInfo> approve_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor);
+Result<PurgeInfo> approve_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor, Receipt* receipt = nullptr);
 // By who asked: withdrawn; by another person: refused. Errors: as above.
-Result<PurgeInfo> close_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor);
+Result<PurgeInfo> close_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor, Receipt* receipt = nullptr);
 Result<std::vector<PurgeInfo>> list_purges(Store& store);
 // Errors: kNotFound.
 Result<PurgeInfo> find_purge(Store& store, std::uint64_t request);

@@ -36,6 +36,10 @@ struct LogEntry {
   // whoever appends the entry must have taken them before, by RowsReader and RowsWriter.
   std::string rows;
   bool rows_apart = false;
+  // As of lead() or take_back() at the primary that appended it; nothing to any other server.
+  std::uint64_t turn = 0;
+  // Of the record's repository; for LogSink::appended() only, no part of the entry.
+  CopyPolicy copies = CopyPolicy::kCluster;
 };
 
 // Copies of the rows of a large push that members keep for its record. Destruction: the record was appended, or never
@@ -52,6 +56,9 @@ class LogSink {
   // Entries that are durable here, in order of sequence. Called by a thread that pushes wait for: must not
   // block.
   virtual void appended(std::vector<LogEntry> entries) = 0;
+  // Whether a record with that policy may be appended now (C6, C7). Called with a lock of the store held: must not block,
+  // nor call the store. Errors: kRefused (a plain sentence: too few servers answer).
+  virtual Result<void> admit(CopyPolicy copies) = 0;
   // A write failed: the store takes no change any more until it is opened again, and must not stay the primary. Called as appended() is.
   virtual void failed() = 0;
   // A change was refused because of what is appended. Blocks until that is committed, and nobody else can have
@@ -80,7 +87,8 @@ class RowsWriter {
   virtual ~RowsWriter() = default;
   // Errors: kProtocol (not the rows of that record), kIo.
   virtual Result<void> add(Bytes piece) = 0;
-  // The rows are durable; the entry can be appended.
+  // The rows are durable; the entry can be appended. Errors: as of add(), and kNotFound (deltas upon objects of records that are
+  // not here: whoever asked for the rows asks again).
   virtual Result<void> finish() = 0;
 };
 
@@ -94,8 +102,9 @@ class ReplicaLog {
   virtual Result<LogPosition> position(std::uint64_t sequence) const = 0;
 
   // The store takes changes and gives them to `sink`, which must outlive the call of follow() that ends this.
-  // What was appended before and not applied stays and comes first. `epoch`: not below that of any record.
-  virtual Result<void> lead(std::uint64_t epoch, LogSink& sink) = 0;
+  // What was appended before and not applied stays and comes first. `epoch`: not below that of any record. `turn`: what entries are marked
+  // with from now on: the sink may get one after the caller had the store cut it off, and tells by that.
+  virtual Result<void> lead(std::uint64_t epoch, LogSink& sink, std::uint64_t turn = 0) = 0;
   // The store takes no more changes: who comes with one is told that this is not the primary (kUnavailable). So
   // are those whose records come after `sent`: these were given to nobody, and the caller cuts them off. The
   // others go on waiting for settle() or give_up(); without `sent` they are told that the outcome is not known
@@ -103,17 +112,18 @@ class ReplicaLog {
   // are dropped.
   virtual Result<void> follow(std::optional<std::uint64_t> sent = std::nullopt) = 0;
   // Of the primary: removes the records after `sequence`, which were given to nobody; who waits for them is told
-  // that nothing changed (kUnavailable).
-  virtual Result<void> take_back(std::uint64_t sequence) = 0;
+  // that nothing changed (kUnavailable). What is appended from then on is marked with `turn`.
+  virtual Result<void> take_back(std::uint64_t sequence, std::uint64_t turn = 0) = 0;
 
   // Of a follower. Errors: kConflict (does not follow on last(); nothing changed), kNotFound (rows_apart,
-  // and the rows are not here), kProtocol (malformed), kIo.
+  // and the rows are not here; or there are deltas upon objects of records that are not here), kProtocol (malformed), kIo.
   virtual Result<void> append(const std::vector<LogEntry>& entries) = 0;
   // Removes all records after `sequence`, with their rows. Errors: kInvalidArgument (it is applied).
   virtual Result<void> cut(std::uint64_t sequence) = 0;
   // Applies all up to `sequence`, which must have been appended. Those who wait go on waiting for settle().
   virtual Result<void> apply(std::uint64_t sequence) = 0;
-  // Of the primary: tells all who wait for records up to receipt.sequence what was reached.
+  // Of the primary: tells who waits for record receipt.sequence what was reached. Others wait on, also for earlier ones: their
+  // repositories may ask for more.
   virtual void settle(const Receipt& receipt) = 0;
   // Of the primary: whoever waits for the record is told that its outcome is not known (kIndeterminate).
   virtual void give_up(std::uint64_t sequence) = 0;

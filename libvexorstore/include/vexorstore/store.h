@@ -12,6 +12,7 @@
 
 #include "vexorstore/limits.h"
 #include "vexorstore/object.h"
+#include "vexorstore/receipt.h"
 #include "vexorstore/sys/clock.h"
 #include "vexorstore/sys/damage.h"
 #include "vexorstore/sys/storage_backend.h"
@@ -89,6 +90,7 @@ struct RepositoryInfo {
   std::uint64_t object_bytes_max = 0;
   std::uint32_t refs_max = 0;
   std::vector<std::string> bundle_lines;  // "ID.KEY=VALUE", told by the bundle-uri command
+  CopyPolicy copies = CopyPolicy::kCluster;  // means nothing in a store that is no member of a replica set
 };
 
 // Whether `hidden_refs` has the ref (a full name): clients are not to learn of it.
@@ -131,28 +133,30 @@ class Store {
                                              StoreOptions options);
   ~Store();
 
+  // `receipt` of what changes something, if not null, is set once that is committed: its journal record, and on how many servers it is.
+
   // Names: OWNER/NAME of letters, digits, '.', '_' and '-', no leading '.' or '-', at most 100
   // characters each, NAME without ".git". Errors: kInvalidArgument, kConflict (name taken).
   Result<RepositoryInfo> create_repository(const std::string& name, const CreateOptions& options,
-                                           const Actor& actor);
-  // Shares the source's storage and none of its later objects. O(refs of the source).
+                                           const Actor& actor, Receipt* receipt = nullptr);
+  // Shares the source's storage and none of its later objects; its copies are the cluster's. O(refs of the source).
   Result<RepositoryInfo> fork_repository(const std::string& source, const std::string& name,
-                                         const Actor& actor);
+                                         const Actor& actor, Receipt* receipt = nullptr);
   Result<void> rename_repository(const std::string& name, const std::string& new_name,
-                                 const Actor& actor);
+                                 const Actor& actor, Receipt* receipt = nullptr);
   // Frees the name; the repository can be restored until it is purged, or its objects are past the retention.
-  Result<void> delete_repository(const std::string& name, const Actor& actor);
+  Result<void> delete_repository(const std::string& name, const Actor& actor, Receipt* receipt = nullptr);
   // Brings back the most recently deleted repository of that name. kConflict: the name is taken. kNotFound: also when
   // objects are past the retention.
-  Result<RepositoryInfo> restore_repository(const std::string& name, const Actor& actor);
+  Result<RepositoryInfo> restore_repository(const std::string& name, const Actor& actor, Receipt* receipt = nullptr);
   // Removes the most recently deleted repository of that name for good: its refs, their history, and,
   // when no other repository shares its storage, its objects at once. Errors: kNotFound.
-  Result<void> purge_repository(const std::string& name, const Actor& actor);
+  Result<void> purge_repository(const std::string& name, const Actor& actor, Receipt* receipt = nullptr);
   Result<std::optional<RepositoryInfo>> find_repository(const std::string& name) const;
   Result<std::vector<RepositoryInfo>> list_repositories(bool deleted = false) const;
-  // Changes description, visibility, protection, hidden refs, check policy, limits, bundles and
+  // Changes description, visibility, protection, hidden refs, check policy, limits, bundles, copies and
   // default branch.
-  Result<void> update_repository(const RepositoryInfo& info, const Actor& actor);
+  Result<void> update_repository(const RepositoryInfo& info, const Actor& actor, Receipt* receipt = nullptr);
 
   // Ref names in byte order. Hidden refs are included.
   Result<std::vector<RefInfo>> list_refs(RepositoryId repository) const;
@@ -162,20 +166,20 @@ class Store {
   Result<std::string> read_object(RepositoryId repository, const ObjectId& id,
                                   ObjectType* type) const;
 
-  Result<AccountInfo> create_account(const std::string& name, Bytes password, const Actor& actor);
-  Result<void> set_password(const std::string& name, Bytes password, const Actor& actor);
-  Result<void> set_disabled(const std::string& name, bool disabled, const Actor& actor);
+  Result<AccountInfo> create_account(const std::string& name, Bytes password, const Actor& actor, Receipt* receipt = nullptr);
+  Result<void> set_password(const std::string& name, Bytes password, const Actor& actor, Receipt* receipt = nullptr);
+  Result<void> set_disabled(const std::string& name, bool disabled, const Actor& actor, Receipt* receipt = nullptr);
   Result<std::optional<AccountInfo>> find_account(const std::string& name) const;
   Result<std::vector<AccountInfo>> list_accounts() const;
   // False for an unknown or disabled account or a wrong password; takes the same time for each.
   Result<std::optional<AccountInfo>> check_password(const std::string& name, Bytes password) const;
   Result<KeyInfo> add_key(const std::string& account, const std::string& key_line,
-                          const Actor& actor);
-  Result<void> remove_key(const std::string& fingerprint, const Actor& actor);
+                          const Actor& actor, Receipt* receipt = nullptr);
+  Result<void> remove_key(const std::string& fingerprint, const Actor& actor, Receipt* receipt = nullptr);
   Result<std::vector<KeyInfo>> list_keys(const std::string& account) const;
   Result<std::optional<AccountInfo>> find_key(Bytes key_blob) const;
   Result<void> grant(const std::string& repository, const std::string& account,
-                     Permission permission, const Actor& actor);
+                     Permission permission, const Actor& actor, Receipt* receipt = nullptr);
   // account 0 = anonymous. Public repositories give kRead to everybody.
   Result<Permission> permission_of(const RepositoryInfo& repository, std::uint64_t account) const;
 

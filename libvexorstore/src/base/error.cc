@@ -21,7 +21,7 @@ std::string_view errc_name(Errc code) noexcept {
 }
 
 Error::Error(Errc code, std::string message, boost::source_location where)
-    : rep_(new Rep{code, std::move(message), where}) {}
+    : rep_(new Rep{code, std::move(message), where, 0}) {}
 
 std::string Error::describe() const {
   std::string_view file(rep_->where.file_name());
@@ -32,6 +32,11 @@ std::string Error::describe() const {
 
 Error Error::with_context(std::string_view context) && {
   rep_->message = std::string(context) + ": " + rep_->message;
+  return std::move(*this);
+}
+
+Error Error::with_sequence(std::uint64_t sequence) && {
+  rep_->sequence = sequence;
   return std::move(*this);
 }
 

@@ -65,4 +65,36 @@ Result<std::uint64_t> decode_applied_row(Bytes value) {
   return sequence;
 }
 
+Result<ObjectNumber> number_of_late_key(Bytes key) {
+  if (key.empty()) return Error(Errc::kCorrupt, "late row: its key");
+  return number_of_key(key.substr(1));
+}
+
+std::string encode_late_row(const LateRow& row) {
+  std::string out;
+  put_u8(out, kVersion);
+  put_varint(out, row.sequence);
+  put_varint(out, row.object_count);
+  return out;
+}
+
+Result<LateRow> decode_late_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kVersion) return Error(Errc::kCorrupt, "late row: unknown version");
+  LateRow row;
+  VEXOR_TRY(row.sequence, reader.varint());
+  VEXOR_TRY(const std::uint64_t count, reader.varint());
+  if (row.sequence == 0 || count == 0 || count > kObjectNumberMax) return Error(Errc::kCorrupt, "late row: a number out of range");
+  row.object_count = static_cast<std::uint32_t>(count);
+  VEXOR_TRY(reader.end());
+  return row;
+}
+
+std::string encode_late_rows_row() {
+  std::string out;
+  put_u8(out, kVersion);
+  return out;
+}
+
 }  // namespace vexor::format

@@ -1,5 +1,5 @@
-// Rows that travel with a journal record, and the row that says how far the journal is applied. Spec:
-// docs/format/log-rows.md, meta.md.
+// Rows that travel with a journal record, and what a member of a replica set notes of its journal: how far it is applied, and
+// which records come after later numbers. Spec: docs/format/log-rows.md, meta.md.
 #pragma once
 
 #include "format/keys.h"
@@ -25,5 +25,20 @@ std::string encode_applied_row(std::uint64_t sequence);
 Result<std::uint64_t> decode_applied_row(Bytes value);
 // meta, key 's': what replication keeps; opaque.
 inline std::string replication_state_key() { return "s"; }
+
+// meta, key 'o' pool first-number: a record that comes after one of its pool with higher numbers. In members of replica sets only.
+struct LateRow {
+  std::uint64_t sequence = 0;
+  std::uint32_t object_count = 0;  // numbers first-number and on; at least 1
+};
+inline std::string late_prefix(PoolId pool) { return "o" + pool_key(pool); }
+inline std::string late_key(PoolId pool, ObjectNumber first) { return "o" + number_key(pool, first); }
+// Errors: kCorrupt (not a key of such a row).
+Result<ObjectNumber> number_of_late_key(Bytes key);
+std::string encode_late_row(const LateRow& row);
+Result<LateRow> decode_late_row(Bytes value);
+// meta, key 'o' alone: the rows above are there of the whole journal.
+inline std::string late_rows_key() { return "o"; }
+std::string encode_late_rows_row();
 
 }  // namespace vexor::format

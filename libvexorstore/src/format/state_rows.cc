@@ -4,6 +4,7 @@ namespace vexor::format {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersionWithCopies = 2;  // of a repository row
 
 Result<void> check_version(ByteReader& reader, const char* what) {
   VEXOR_TRY(const std::uint8_t version, reader.u8());
@@ -100,9 +101,11 @@ Result<ReflogRow> decode_reflog_row(Bytes value) {
   return row;
 }
 
+// A row without a policy of its own stays as it ever was: preconditions compare octets.
 std::string encode_repository_row(const RepositoryRow& row) {
+  const bool has_copies = row.copies != CopyPolicy::kCluster;
   std::string out;
-  put_u8(out, kVersion);
+  put_u8(out, has_copies ? kVersionWithCopies : kVersion);
   put_u64be(out, row.number);
   put_u64be(out, row.pool);
   put_u8(out, static_cast<std::uint8_t>(row.algorithm));
@@ -124,12 +127,14 @@ std::string encode_repository_row(const RepositoryRow& row) {
   put_varint(out, row.object_bytes_max);
   put_list(out, row.bundles);
   put_varint(out, row.refs_max);
+  if (has_copies) put_u8(out, static_cast<std::uint8_t>(row.copies));
   return out;
 }
 
 Result<RepositoryRow> decode_repository_row(Bytes value) {
   ByteReader reader(value);
-  VEXOR_TRY(check_version(reader, "repository row"));
+  VEXOR_TRY(const std::uint8_t version, reader.u8());
+  if (version != kVersion && version != kVersionWithCopies) return Error(Errc::kCorrupt, "repository row: unknown version");
   RepositoryRow row;
   VEXOR_TRY(row.number, reader.u64be());
   VEXOR_TRY(row.pool, reader.u64be());
@@ -163,6 +168,11 @@ Result<RepositoryRow> decode_repository_row(Bytes value) {
   VEXOR_TRY(const std::uint64_t refs_max, reader.varint());
   if (refs_max > 0xFFFFFFFFU) return Error(Errc::kCorrupt, "repository row: refs_max");
   row.refs_max = static_cast<std::uint32_t>(refs_max);
+  if (version == kVersionWithCopies) {
+    VEXOR_TRY(const std::uint8_t copies, reader.u8());
+    if (copies == 0 || copies > static_cast<std::uint8_t>(CopyPolicy::kLocal)) return Error(Errc::kCorrupt, "repository row: copies");
+    row.copies = static_cast<CopyPolicy>(copies);
+  }
   VEXOR_TRY(reader.end());
   return row;
 }

@@ -1,5 +1,5 @@
 // Values of the state families: refs, reflog, repositories. Spec: docs/format/refs.md, repositories.md.
-// Each value starts with a version byte; fields follow in the order declared here.
+// Each value starts with a version byte; fields follow in the order declared here, but for what a later version added.
 #pragma once
 
 #include <optional>
@@ -7,6 +7,7 @@
 
 #include "format/keys.h"
 #include "vexorstore/object_id.h"
+#include "vexorstore/receipt.h"
 
 namespace vexor::format {
 
@@ -56,7 +57,8 @@ struct RepositoryRow {
   std::uint64_t pack_bytes_max = 0;    // 0: the global limit
   std::uint64_t object_bytes_max = 0;
   std::vector<std::string> bundles;    // "ID.KEY=VALUE" lines of the bundle-uri command
-  std::uint32_t refs_max = 0;          // 0: the global limit; written only when it is not 0
+  std::uint32_t refs_max = 0;          // 0: the global limit
+  CopyPolicy copies = CopyPolicy::kCluster;  // another one makes it a row of version 2
 };
 std::string encode_repository_row(const RepositoryRow& row);
 Result<RepositoryRow> decode_repository_row(Bytes value);

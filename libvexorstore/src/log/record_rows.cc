@@ -39,6 +39,7 @@ Result<void> RecordRows::add_extent(Bytes key, Bytes value) {
     if (object.is_absent) return Error(Errc::kProtocol, "an extent that lacks objects");
     ids_.append(object.id.raw());
     commits_ += object.type == ObjectType::kCommit ? 1 : 0;
+    if (object.is_delta && (object.base < record_.first_object || object.base - record_.first_object >= record_.object_count)) outside_bases_.add(object.base);
   }
   const std::uint64_t here = value.size() - header.header_bytes;
   if (here > header.payload_bytes || (here < header.payload_bytes && header.objects.size() != 1)) return Error(Errc::kProtocol, "an extent of another size than it says");

@@ -22,6 +22,8 @@ class RecordRows {
   // All of the range was there, the ids are those that the record names, and each commit has its graph row.
   // Bitmaps are not counted: tips have them. Errors: kProtocol.
   Result<void> check() const;
+  // Of deltas, those that are not of the record's range: they must be here (BaseCheck).
+  const Roaring& outside_bases() const { return outside_bases_; }
   // In order of keys. Only after check().
   Result<void> write(const std::function<Result<void>(Bytes key, Bytes value)>& put);
 
@@ -36,6 +38,7 @@ class RecordRows {
   std::uint64_t commits_ = 0;
   std::uint64_t graph_rows_ = 0;
   std::uint64_t shapes_ = 0;
+  Roaring outside_bases_;
 };
 
 }  // namespace vexor::log

@@ -4,6 +4,8 @@
 #include <set>
 
 #include "format/log_rows.h"
+#include "log/base_check.h"
+#include "log/pool_algorithms.h"
 #include "log/rows_reader.h"
 #include "log/rows_writer.h"
 #include "store/journal.h"
@@ -25,9 +27,9 @@ class StoreLog final : public ReplicaLog {
   LogPosition last() const override { return core_.committer->last_position(); }
   std::uint64_t applied() const override { return core_.committer->last_sequence(); }
   Result<LogPosition> position(std::uint64_t sequence) const override;
-  Result<void> lead(std::uint64_t epoch, LogSink& sink) override;
+  Result<void> lead(std::uint64_t epoch, LogSink& sink, std::uint64_t turn) override;
   Result<void> follow(std::optional<std::uint64_t> sent) override;
-  Result<void> take_back(std::uint64_t sequence) override;
+  Result<void> take_back(std::uint64_t sequence, std::uint64_t turn) override;
   Result<void> append(const std::vector<LogEntry>& entries) override;
   Result<void> cut(std::uint64_t sequence) override;
   Result<void> apply(std::uint64_t sequence) override { return core_.committer->apply(sequence); }
@@ -49,13 +51,15 @@ class StoreLog final : public ReplicaLog {
  private:
   Result<std::string> encoded_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) const;
   Result<std::unique_ptr<RowsReader>> rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const;
+  Result<std::optional<JournalRecord>> purged_meanwhile(const sys::StorageSnapshot& snapshot, const JournalRecord& record, const std::string& hash) const;
   Result<void> raise_ids() const;
   Result<void> forget_staged();
   log::Staged::iterator find_staged(const JournalRecord& record);  // with mutex_ held
-  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges);
+  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges, log::BaseCheck& bases);
   std::optional<log::StagedRows> begin_append(const JournalRecord& record, std::vector<std::string>& ranges);
   Result<void> write_in_turn(std::uint64_t reign, const JournalRecord& record, const std::function<Result<void>()>& work);
-  Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const;
+  Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch, log::BaseCheck& bases) const;
+  log::BaseCheck make_base_check();
   Result<bool> has_record_of(format::PoolId pool, format::ObjectNumber first) const;  // with mutex_ held
   Result<void> erase_record(std::uint64_t sequence) const;
   Result<void> erase_after(std::uint64_t sequence) const;
@@ -68,6 +72,7 @@ class StoreLog final : public ReplicaLog {
   std::set<std::string> writing_;                  // guarded by mutex_; ranges at which a writer is at work
   std::set<std::string> appending_;                // guarded by mutex_; ranges of records that are being appended
   std::condition_variable idle_;                   // one of `writing_` less
+  mutable log::PoolAlgorithms algorithms_;
 };
 
 Result<std::string> StoreLog::encoded_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence) const {
@@ -101,13 +106,13 @@ Result<void> StoreLog::raise_ids() const {
   return success();
 }
 
-Result<void> StoreLog::lead(std::uint64_t epoch, LogSink& sink) {
+Result<void> StoreLog::lead(std::uint64_t epoch, LogSink& sink, std::uint64_t turn) {
   VEXOR_TRY(forget_staged());
   // In the same reign no number is given out twice: members may hold rows of a push that came to nothing.
   if (epoch != led_epoch_) core_.numbers.reset();
   led_epoch_ = epoch;
   VEXOR_TRY(raise_ids());
-  return core_.committer->lead_set(epoch, sink);
+  return core_.committer->lead_set(epoch, sink, turn);
 }
 
 Result<void> StoreLog::follow(std::optional<std::uint64_t> sent) {
@@ -121,8 +126,11 @@ Result<void> StoreLog::forget_staged() {
   std::unique_lock lock(mutex_);
   ++primaries_;  // no writer begins any more
   idle_.wait(lock, [this] { return writing_.empty(); });
+  // A takeover waits for this: what is large is not read again.
+  std::set<std::string> unindexed = core_.committer->staged_ranges();
+  for (const auto& [range, rows] : staged_) unindexed.insert(range);
   staged_.clear();
-  return core_.sweep_quarantine();
+  return core_.sweep_quarantine(unindexed);
 }
 
 // What writers of rows write is in quarantine, and a range whose record is here must not be again: of one range there is either a
@@ -132,9 +140,10 @@ Result<void> StoreLog::append(const std::vector<LogEntry>& entries) {
   LogPosition to = from;
   sys::Batch batch;
   std::vector<std::string> ranges;
+  log::BaseCheck bases = make_base_check();
   const auto append = [&]() -> Result<void> {
     for (const LogEntry& entry : entries) {
-      VEXOR_TRY(add_entry(entry, to, batch, ranges));
+      VEXOR_TRY(add_entry(entry, to, batch, ranges, bases));
     }
     return core_.committer->append_replica(batch, from, to);
   };
@@ -158,7 +167,14 @@ std::optional<log::StagedRows> StoreLog::begin_append(const JournalRecord& recor
   return out;
 }
 
-Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges) {
+log::BaseCheck StoreLog::make_base_check() {
+  return log::BaseCheck(core_, [this](const std::string& range) {
+    const std::lock_guard lock(mutex_);
+    return staged_.contains(range);
+  });
+}
+
+Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges, log::BaseCheck& bases) {
   auto decoded = format::decode_journal_record(entry.record);
   if (decoded.has_error()) return Error(Errc::kProtocol, decoded.error().message());
   const JournalRecord& record = decoded.value();
@@ -171,19 +187,24 @@ Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::
   batch.put(Family::kJournal, format::journal_key(record.sequence), entry.record);
   if (record.object_count == 0) return success();
   auto staged = begin_append(record, ranges);
+  VEXOR_TRY(const store::SnapshotPtr now, bases.snapshot());
+  VEXOR_TRY(core_.committer->number_order().load(*now, record.pool));
+  core_.committer->number_order().note(record, batch);
   if (!entry.rows_apart) {
     // They came ahead as well, maybe in other extents: those go.
     if (staged) store::erase_rows_of_range(record.pool, record.first_object, record.object_count, batch);
-    return add_rows(record, entry, batch);
+    return add_rows(record, entry, batch, bases);
   }
   if (!staged) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
+  VEXOR_TRY(bases.check(record, staged->outside_bases));
+  bases.add(record);
   // Rows in files: the index goes in now.
   std::vector<std::unique_ptr<sys::BulkWriter>> files;
   files.push_back(std::move(staged->index));
   return core_.backend->ingest(std::move(files));
 }
 
-Result<void> StoreLog::add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch) const {
+Result<void> StoreLog::add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch, log::BaseCheck& bases) const {
   auto rows = format::decode_log_rows(entry.rows);
   if (rows.has_error()) return Error(Errc::kProtocol, rows.error().message());
   const HashAlgorithm algorithm = rows.value().algorithm;
@@ -192,6 +213,8 @@ Result<void> StoreLog::add_rows(const JournalRecord& record, const LogEntry& ent
     VEXOR_TRY(index.add(op.family, op.key, op.value));
   }
   VEXOR_TRY(index.check());
+  VEXOR_TRY(bases.check(record, index.outside_bases()));
+  bases.add(record);
   VEXOR_TRY(index.write([&](Bytes key, Bytes value) -> Result<void> {
     batch.put(Family::kIndex, key, value);
     return success();
@@ -207,6 +230,7 @@ Result<void> StoreLog::erase_record(std::uint64_t sequence) const {
   VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
   sys::Batch batch;
   batch.erase(Family::kJournal, format::journal_key(sequence));
+  store::erase_late_row(record, batch);
   if (record.object_count > 0) {
     const std::string key = format::number_key(record.pool, record.first_object);
     VEXOR_TRY(const auto quarantine, snapshot->get(Family::kQuarantine, key));
@@ -229,30 +253,14 @@ Result<void> StoreLog::cut(std::uint64_t sequence) {
   return core_.committer->cut([&] { return erase_after(sequence); }, to);
 }
 
-Result<void> StoreLog::take_back(std::uint64_t sequence) {
+Result<void> StoreLog::take_back(std::uint64_t sequence, std::uint64_t turn) {
   VEXOR_TRY(const LogPosition to, position(sequence));
-  return core_.committer->take_back([&] { return erase_after(sequence); }, to);
-}
-
-// Of the record's pool; nullopt: nobody has the pool any more.
-Result<std::optional<HashAlgorithm>> algorithm_of(const sys::StorageSnapshot& snapshot, const JournalRecord& record) {
-  VEXOR_TRY(const auto own, snapshot.get(Family::kRepositories, "r" + format::pool_key(record.repository)));
-  if (own) {
-    VEXOR_TRY(const format::RepositoryRow row, format::decode_repository_row(own->bytes()));
-    return std::optional(row.algorithm);
-  }
-  const auto cursor = snapshot.cursor(Family::kRepositories);
-  for (cursor->seek("r"); cursor->valid() && cursor->key()[0] == 'r'; cursor->next()) {
-    VEXOR_TRY(const format::RepositoryRow row, format::decode_repository_row(cursor->value()));
-    if (row.pool == record.pool) return std::optional(row.algorithm);
-  }
-  VEXOR_TRY(cursor->status());
-  return std::optional<HashAlgorithm>();
+  return core_.committer->take_back([&] { return erase_after(sequence); }, to, turn);
 }
 
 // A record whose objects a purge has erased, before PurgeWork came to it: as it will be. Nullopt: no purge did.
-Result<std::optional<JournalRecord>> purged_meanwhile(const sys::StorageSnapshot& snapshot, const JournalRecord& record, const std::string& hash) {
-  VEXOR_TRY(const auto algorithm, algorithm_of(snapshot, record));
+Result<std::optional<JournalRecord>> StoreLog::purged_meanwhile(const sys::StorageSnapshot& snapshot, const JournalRecord& record, const std::string& hash) const {
+  VEXOR_TRY(const auto algorithm, algorithms_.of(snapshot, record));
   if (algorithm) return std::optional<JournalRecord>();
   VEXOR_TRY(const auto purges, store::read_purges(snapshot));
   for (const format::PurgeRow& row : purges) {
@@ -269,11 +277,11 @@ Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& 
     VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(quarantine->bytes()));
     algorithm = row.algorithm;
   } else {
-    VEXOR_TRY(const auto found, algorithm_of(*snapshot, record));
+    VEXOR_TRY(const auto found, algorithms_.of(*snapshot, record));
     if (!found) return Error(Errc::kNotFound, "the repository of journal record " + std::to_string(record.sequence) + " was purged");
     algorithm = *found;
   }
-  return std::unique_ptr<RowsReader>(std::make_unique<log::StoredRowsReader>(snapshot, std::move(record), algorithm, core_.options.limits));
+  return std::unique_ptr<RowsReader>(std::make_unique<log::StoredRowsReader>(snapshot, std::move(record), algorithm, core_.options.limits, quarantine.has_value()));
 }
 
 Result<std::unique_ptr<RowsReader>> StoreLog::read_rows(std::uint64_t sequence) const {
@@ -353,7 +361,8 @@ Result<std::unique_ptr<RowsWriter>> StoreLog::write_rows(Bytes encoded, std::opt
     const std::lock_guard lock(mutex_);
     staged_.emplace(range, std::move(rows));
   };
-  return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), log::StoredRowsWriter::Place{in_turn, is_staged, stage}));
+  const auto check_bases = [this](const JournalRecord& of, const Roaring& bases) { return make_base_check().check(of, bases); };
+  return std::unique_ptr<RowsWriter>(std::make_unique<log::StoredRowsWriter>(core_, std::move(record).value(), log::StoredRowsWriter::Place{in_turn, is_staged, stage, check_bases}));
 }
 
 // Lets others go on meanwhile: what the work writes may take the disk for seconds.

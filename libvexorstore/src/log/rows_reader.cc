@@ -7,8 +7,9 @@ namespace vexor::log {
 
 using sys::Family;
 
-StoredRowsReader::StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits)
-    : snapshot_(std::move(snapshot)), record_(std::move(record)), algorithm_(algorithm), reader_(snapshot_, record_.pool, algorithm, limits),
+StoredRowsReader::StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits, bool is_original)
+    : snapshot_(std::move(snapshot)), record_(std::move(record)), algorithm_(algorithm), is_original_(is_original),
+      reader_(snapshot_, record_.pool, algorithm, limits), late_(*snapshot_, record_.pool),
       packer_(record_.pool, record_.first_object, [this](const std::string& key, const std::string& value) { emit(Family::kExtents, key, value); }) {}
 
 void StoredRowsReader::emit(Family family, Bytes key, Bytes value) { piece_.put(family, key, value); }
@@ -114,7 +115,9 @@ Result<bool> StoredRowsReader::extent_step() {
   VEXOR_TRY(const format::ExtentHeader header, format::decode_extent_header(first, algorithm_, cursor_->value()));
   bool is_whole = !header.is_cold && first >= record_.first_object && first + header.objects.size() <= end();
   for (const format::ExtentObject& object : header.objects) {
-    is_whole = is_whole && !object.is_absent && !(object.is_delta && object.base >= end());
+    if (!is_whole) break;
+    VEXOR_TRY(const bool early, is_early(object));
+    is_whole = !object.is_absent && !early;
   }
   was_taken_apart_ = !is_whole;
   if (!is_whole) {
@@ -127,19 +130,30 @@ Result<bool> StoredRowsReader::extent_step() {
   return true;
 }
 
+// A base below the range is of an earlier record, unless a row says that its record came after this one. What is above the range is
+// taken for later: it may be earlier, but then another record has the row. The name of a range that has been applied meanwhile tells no sequence:
+// then every record that has a row counts as later.
+Result<bool> StoredRowsReader::is_early(const format::ExtentObject& object) {
+  if (!object.is_delta) return false;
+  if (object.base >= end()) return true;
+  if (object.base >= record_.first_object || is_original_) return false;
+  VEXOR_TRY(const std::uint64_t sequence, late_.sequence_of(object.base));
+  return sequence > record_.sequence;
+}
+
 Result<void> StoredRowsReader::take_apart(const pack::LoadedExtent& extent) {
   for (std::size_t i = 0; i < extent.header.objects.size(); ++i) {
     const auto number = static_cast<ObjectNumber>(extent.first + i);
     if (number < record_.first_object || number >= end()) continue;
     format::ExtentObject object = extent.header.objects[i];
     if (object.is_absent) return Error(Errc::kNotFound, "objects of journal record " + std::to_string(record_.sequence) + " were swept");
-    const bool is_early = object.is_delta && object.base >= end();
-    if (!is_early && !extent.header.is_cold) {
+    VEXOR_TRY(const bool early, is_early(object));
+    if (!early && !extent.header.is_cold) {
       packer_.add(object, extent.payload(i));
       continue;
     }
     std::string payload;
-    if (is_early) {
+    if (early) {
       VEXOR_TRY(const auto content, reader_.read(number));
       payload = compress::deflate(*content, pack::kWholeLevel);
       object.is_delta = false;

@@ -5,6 +5,7 @@
 #include "format/journal_record.h"
 #include "maintenance/pool_extents.h"
 #include "pack/object_reader.h"
+#include "store/number_order.h"
 #include "vexorstore/replica_log.h"
 
 namespace vexor::log {
@@ -12,10 +13,11 @@ namespace vexor::log {
 using format::ObjectNumber;
 
 // Extents that maintenance merged with those of other records are taken apart again, and cold ones deflated; a delta upon
-// a later object becomes a whole one, as the reader does not have that yet.
+// an object of a later record becomes a whole one, as the reader does not have that yet.
 class StoredRowsReader final : public RowsReader {
  public:
-  StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits);
+  // `is_original`: the range is in quarantine, where maintenance changes nothing: what its push leaned on was there before.
+  StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits, bool is_original);
   Result<std::string> next() override;
 
  private:
@@ -26,13 +28,16 @@ class StoredRowsReader final : public RowsReader {
   Result<bool> row_step(sys::Family family);
   Result<void> add_shapes();
   Result<void> take_apart(const pack::LoadedExtent& extent);
+  Result<bool> is_early(const format::ExtentObject& object);  // upon an object that the reader may not have
   void emit(sys::Family family, Bytes key, Bytes value);
   std::uint64_t end() const { return std::uint64_t{record_.first_object} + record_.object_count; }
 
   store::SnapshotPtr snapshot_;
   format::JournalRecord record_;
   HashAlgorithm algorithm_;
+  const bool is_original_;
   pack::ObjectReader reader_;
+  store::LateRecords late_;
   Phase phase_ = Phase::kExtents;
   std::unique_ptr<sys::Cursor> cursor_;
   maintenance::ExtentPacker packer_;

@@ -47,10 +47,18 @@ Result<void> StoredRowsWriter::add_row(Family family, Bytes key, Bytes value) {
 Result<void> StoredRowsWriter::finish() {
   if (!index_) return Error(Errc::kProtocol, "log rows: none");
   VEXOR_TRY(index_->check());
+  if (record_.sequence != 0) {
+    VEXOR_TRY(place_.check_bases(record_, index_->outside_bases()));
+  }
   StagedRows staged;
   staged.objects_digest = record_.objects_digest;
+  staged.outside_bases = index_->outside_bases();
   VEXOR_TRY(staged.index, core_.backend->bulk_writer(Family::kIndex));
   VEXOR_TRY(index_->write([&](Bytes key, Bytes value) { return staged.index->put(key, value); }));
+  for (const auto& file : files_) {
+    VEXOR_TRY(file->finish());
+  }
+  VEXOR_TRY(staged.index->finish());  // its turn is that of the record: members append one after the other
   return place_.in_turn([&]() -> Result<void> {
     const std::string key = format::number_key(record_.pool, record_.first_object);
     if (place_.is_staged(key)) return success();  // another transfer was faster; its extents may be others than these

@@ -13,6 +13,7 @@ namespace vexor::log {
 struct StagedRows {
   std::string objects_digest;
   std::unique_ptr<sys::BulkWriter> index;
+  Roaring outside_bases;    // as of RecordRows: to be there when the record is appended
   bool is_claimed = false;  // a record that is about to be appended has them
 };
 
@@ -26,6 +27,9 @@ class StoredRowsWriter final : public RowsWriter {
     std::function<Result<void>(const std::function<Result<void>()>& work)> in_turn;
     std::function<bool(const std::string& range)> is_staged;
     std::function<void(const std::string& range, StagedRows rows)> stage;
+    // Of a record that is known: rows that it can not be appended with are to be asked for again. Rows that come ahead may lean on
+    // records that come before theirs and are on their way still.
+    std::function<Result<void>(const format::JournalRecord& record, const Roaring& bases)> check_bases;
   };
   StoredRowsWriter(store::StoreCore& core, format::JournalRecord record, Place place) : core_(core), record_(std::move(record)), place_(std::move(place)) {}
   Result<void> add(Bytes piece) override;

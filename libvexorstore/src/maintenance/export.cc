@@ -55,6 +55,8 @@ Result<StoreStats> store_stats(Store& store) {
   return out;
 }
 
+sys::MemoryUse memory_use(Store& store) { return store.core().backend->memory_use(); }
+
 std::uint64_t approximate_bytes(Store& store, Family family) { return store.core().backend->approximate_bytes(family); }
 
 Result<RepositoryStats> repository_stats(Store& store, RepositoryId id) {

@@ -24,9 +24,11 @@ class QuarantinedRanges {
  public:
   static Result<QuarantinedRanges> read(const sys::StorageSnapshot& snapshot, PoolId pool);
   bool overlaps(ObjectNumber first, std::uint64_t count) const;
+  // First and end of each, in order.
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>>& ranges() const { return ranges_; }
 
  private:
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges_;  // first, end
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges_;
 };
 
 // One pass over the extents of a pool. The snapshot must outlive it.

@@ -1,10 +1,16 @@
 // Making derived rows anew. Extents and refs are the truth; everything here follows from them.
+//
+// Ranges of records that are appended and not applied may still be cut off, and no ref shows their objects yet. They keep the graph
+// rows and bitmaps that their pushes made; shapes and index are made anew, each within its range, and nothing that is applied
+// names an object of them.
 #include <algorithm>
 #include <set>
 
 #include "format/object_parse.h"
+#include "maintenance/pool_extents.h"
 #include "pack/kept_sets.h"
 #include "pack/push.h"
+#include "store/journal.h"
 #include "vexorstore/maintenance.h"
 
 namespace vexor {
@@ -25,9 +31,11 @@ class PoolRebuild {
       : core_(core), pool_(pool), algorithm_(algorithm), report_(report), progress_(progress) {}
 
   Result<void> run(const std::vector<format::RepositoryRow>& users) {
-    for (const Family family : {Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes}) {
+    VEXOR_TRY(read_tail());
+    for (const Family family : {Family::kIndex, Family::kShapes}) {
       batch_.erase_range(family, format::pool_key(pool_), format::pool_key(pool_ + 1));
     }
+    for (const Family family : {Family::kGraph, Family::kBitmaps}) erase_outside_quarantine(family);
     VEXOR_TRY(flush());
     VEXOR_TRY(scan_extents());
     VEXOR_TRY(write_graph());
@@ -60,6 +68,57 @@ class PoolRebuild {
   }
   Result<void> flush_if_large() { return batch_.bytes() > kBatchBytes ? flush() : success(); }
 
+  // What is in quarantine, whether a record has it, and which tips its bitmaps stand on: these must have theirs when it is applied.
+  Result<void> read_tail() {
+    VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+    VEXOR_TRY(quarantined_, maintenance::QuarantinedRanges::read(*snapshot, pool_));
+    for (const auto& [first, end] : quarantined_.ranges()) {
+      borders_.insert(first);
+      borders_.insert(end);
+      const auto cursor = snapshot->cursor(Family::kBitmaps);
+      const std::string end_key = format::number_key(pool_, static_cast<ObjectNumber>(end));
+      for (cursor->seek(format::number_key(pool_, static_cast<ObjectNumber>(first))); cursor->valid() && cursor->key() < Bytes(end_key); cursor->next()) {
+        VEXOR_TRY(need_base_of(cursor->value()));
+      }
+      VEXOR_TRY(cursor->status());
+    }
+    VEXOR_TRY(const std::uint64_t applied, store::applied_sequence(*snapshot));
+    const std::string prefix = format::pool_key(pool_);
+    const auto cursor = snapshot->cursor(Family::kJournal);
+    for (cursor->seek(format::journal_key(applied + 1)); cursor->valid(); cursor->next()) {
+      VEXOR_TRY(const format::JournalRecord record, format::decode_journal_record(cursor->value()));
+      if (record.pool == pool_ && record.object_count > 0) appended_.insert(record.first_object);
+      for (const format::RowChange& change : record.changes) {
+        if (change.family != Family::kBitmaps || !change.value || !change.key.starts_with(prefix)) continue;
+        VEXOR_TRY(need_base_of(*change.value));
+      }
+    }
+    return cursor->status();
+  }
+  Result<void> need_base_of(Bytes row) {
+    VEXOR_TRY(const pack::BitmapRow decoded, pack::decode_bitmap_row(row));
+    if (decoded.base != kNoObject && !quarantined_.overlaps(decoded.base, 1)) needed_tips_.insert(decoded.base);
+    return success();
+  }
+  void erase_outside_quarantine(Family family) {
+    std::string from = format::pool_key(pool_);
+    for (const auto& [first, end] : quarantined_.ranges()) {
+      const std::string to = format::number_key(pool_, static_cast<ObjectNumber>(first));
+      if (from < to) batch_.erase_range(family, from, to);
+      from = format::number_key(pool_, static_cast<ObjectNumber>(end));
+    }
+    batch_.erase_range(family, from, format::pool_key(pool_ + 1));
+  }
+  // The range in quarantine that holds the number is of a record that is appended.
+  bool is_of_appended(ObjectNumber number) const {
+    const auto after = appended_.upper_bound(number);
+    return after != appended_.begin() && quarantined_.overlaps(number, 1) && !has_border_between(*std::prev(after), number);
+  }
+  bool has_border_between(ObjectNumber first, ObjectNumber number) const {
+    const auto border = borders_.upper_bound(first);
+    return border != borders_.end() && *border <= number;
+  }
+
   Result<void> scan_extents() {
     VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
     const auto cursor = snapshot->cursor(Family::kExtents);
@@ -74,12 +133,14 @@ class PoolRebuild {
       if (!format::has_extent_header(cursor->key())) continue;  // a later chunk of a large object
       VEXOR_TRY(ObjectNumber number, format::number_of_key(cursor->key()));
       VEXOR_TRY(const auto header, format::decode_extent_header(number, algorithm_, cursor->value()));
+      const bool is_in_quarantine = quarantined_.overlaps(number, header.objects.size());  // no row holds objects of both
+      const bool is_indexed = !is_in_quarantine || is_of_appended(number);
       for (const format::ExtentObject& object : header.objects) {
-        if (!object.is_absent) batch_.put(Family::kIndex, format::index_key(pool_, object.id), format::encode_index_row(number));
-        if (shapes.size() >= kShapesPerRow || number != shapes_first + shapes.size()) end_shapes();
+        if (!object.is_absent && is_indexed) batch_.put(Family::kIndex, format::index_key(pool_, object.id), format::encode_index_row(number));
+        if (shapes.size() >= kShapesPerRow || number != shapes_first + shapes.size() || borders_.contains(number)) end_shapes();
         if (shapes.empty()) shapes_first = number;
         shapes.push_back(static_cast<char>(format::object_shape(object.type, object.object_bytes)));
-        if (!object.is_absent && object.type == ObjectType::kCommit) commits_.push_back(number);
+        if (!object.is_absent && !is_in_quarantine && object.type == ObjectType::kCommit) commits_.push_back(number);
         ++number;
         (object.is_absent ? absent_ : report_.objects) += 1;
       }
@@ -97,6 +158,12 @@ class PoolRebuild {
     return flush();
   }
 
+  // A number in quarantine may be another object's tomorrow.
+  Result<ObjectNumber> find_applied(pack::ObjectReader& reader, const ObjectId& id) const {
+    VEXOR_TRY(const auto number, reader.find(id));
+    return number && !quarantined_.overlaps(*number, 1) ? *number : kNoObject;
+  }
+
   Result<void> write_graph() {
     VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
     pack::ObjectReader reader(snapshot, pool_, algorithm_, core_.options.limits);
@@ -107,11 +174,10 @@ class PoolRebuild {
       pack::GraphRow row;
       row.commit_time = view.commit_time;
       row.generation = 0;  // not known yet
-      VEXOR_TRY(const auto tree, reader.find(view.tree));
-      row.tree = tree.value_or(kNoObject);
+      VEXOR_TRY(row.tree, find_applied(reader, view.tree));
       for (const ObjectId& parent : view.parents) {
-        VEXOR_TRY(const auto number, reader.find(parent));
-        row.parents.push_back(number.value_or(kNoObject));
+        VEXOR_TRY(const ObjectNumber number, find_applied(reader, parent));
+        row.parents.push_back(number);
       }
       rows.emplace(commit, std::move(row));
     }
@@ -157,17 +223,28 @@ class PoolRebuild {
     pack::StoreSource stored(core_, reader);
     std::set<std::pair<std::int64_t, ObjectNumber>> tips;
     std::vector<ObjectNumber> tags;
-    for (const store::NamedRef& ref : refs) {
-      if (!ref.row.symref_target.empty()) continue;
-      const ObjectNumber peeled = ref.row.peeled ? ref.row.peeled_number : ref.row.number;
-      VEXOR_TRY(const ObjectType type, stored.type(peeled));
+    const auto add = [&](ObjectNumber tip) -> Result<void> {
+      VEXOR_TRY(const ObjectType type, stored.type(tip));
       std::int64_t time = 0;
       if (type == ObjectType::kCommit) {
-        VEXOR_TRY(const pack::GraphRow row, stored.graph(peeled));
+        VEXOR_TRY(const pack::GraphRow row, stored.graph(tip));
         time = row.commit_time;
       }
-      tips.emplace(time, peeled);
+      tips.emplace(time, tip);
+      return success();
+    };
+    for (const store::NamedRef& ref : refs) {
+      if (!ref.row.symref_target.empty()) continue;
+      VEXOR_TRY(add(ref.row.peeled ? ref.row.peeled_number : ref.row.number));
       if (ref.row.peeled) tags.push_back(ref.row.number);
+    }
+    for (const ObjectNumber tip : needed_tips_) {
+      VEXOR_TRY(const ObjectType type, stored.type(tip));
+      if (type == ObjectType::kTag) {
+        tags.push_back(tip);
+      } else {
+        VEXOR_TRY(add(tip));
+      }
     }
     std::vector<ObjectNumber> order;
     for (const auto& [time, number] : tips) order.push_back(number);
@@ -202,6 +279,10 @@ class PoolRebuild {
   RebuildReport& report_;
   const ProgressSink& progress_;
   sys::Batch batch_;
+  maintenance::QuarantinedRanges quarantined_;
+  std::set<std::uint64_t> borders_;      // of its ranges
+  std::set<ObjectNumber> appended_;      // first numbers of those that have a record
+  std::set<ObjectNumber> needed_tips_;
   std::vector<ObjectNumber> commits_;
   std::uint64_t absent_ = 0;
 };

@@ -411,10 +411,11 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       return outcome;
     }
     // These are told before any index row went in: nobody has seen the range.
-    if (done.error().code() == Errc::kConflict || done.error().code() == Errc::kUnavailable || done.error().code() == Errc::kLimitExceeded) range.drop();
+    const Errc code = done.error().code();
+    if (code == Errc::kConflict || code == Errc::kUnavailable || code == Errc::kLimitExceeded || code == Errc::kRefused) range.drop();
     else range.keep();
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
-    core.committer->wait_applied();
+    (void)core.committer->wait_applied();  // if not, the preconditions refuse the next try too
   }
 }
 

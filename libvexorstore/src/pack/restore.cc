@@ -97,6 +97,7 @@ RepositoryRow new_row_of(store::StoreCore& core, const RepositoryRow& source, co
   row.protect.clear();
   row.bundles.clear();
   row.is_public = false;
+  row.copies = CopyPolicy::kCluster;  // as of a fork
   return row;
 }
 
@@ -112,7 +113,7 @@ class Restoration {
     for (int attempt = 0;; ++attempt) {
       auto done = attempt_once(attempt >= kAttemptsTogether);
       if (done.has_value() || done.error().code() != Errc::kConflict || attempt + 1 == kAttemptsMax) return done;
-      core_.committer->wait_applied();
+      (void)core_.committer->wait_applied();  // if not, the preconditions refuse the next try too
     }
   }
 
@@ -160,8 +161,8 @@ class Restoration {
       return out;
     }
     VEXOR_TRY(add_bitmaps(core_, now, reader, reached, tips, change));
-    VEXOR_TRY(const Receipt receipt, store::submit_named(core_, std::move(change), new_name_.empty() ? name_ : new_name_));
-    out.sequence = receipt.sequence;
+    VEXOR_TRY(out.receipt, store::submit_named(core_, std::move(change), new_name_.empty() ? name_ : new_name_));
+    out.sequence = out.receipt.sequence;
     VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
     out.repository = store::to_info(*snapshot, after);
     return out;
@@ -221,8 +222,8 @@ Result<UndoOutcome> undo_once(store::StoreCore& core, const std::string& reposit
   UndoOutcome out;
   VEXOR_TRY(out.from, id_of(now.row.algorithm, event->new_row));
   VEXOR_TRY(out.to, id_of(now.row.algorithm, event->old_row));
-  VEXOR_TRY(const Receipt receipt, core.committer->submit(std::move(change)));
-  out.sequence = receipt.sequence;
+  VEXOR_TRY(out.receipt, core.committer->submit(std::move(change)));
+  out.sequence = out.receipt.sequence;
   return out;
 }
 
@@ -243,11 +244,11 @@ Result<UndoOutcome> undo_ref(Store& store, const std::string& repository, const 
   for (int attempt = 0;; ++attempt) {
     auto done = undo_once(store.core(), repository, ref, actor, attempt >= kAttemptsTogether);
     if (done.has_value() || done.error().code() != Errc::kConflict || attempt + 1 == kAttemptsMax) return done;
-    store.core().committer->wait_applied();
+    (void)store.core().committer->wait_applied();  // if not, the preconditions refuse the next try too
   }
 }
 
-Result<RepositoryInfo> Store::restore_repository(const std::string& name, const Actor& actor) {
+Result<RepositoryInfo> Store::restore_repository(const std::string& name, const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(const auto first, core_->backend->snapshot());
   VEXOR_TRY(const auto found, store::find_deleted(*first, name));
   const store::PoolGate::Pass pass(core_->gate(found.pool), false);
@@ -268,7 +269,7 @@ Result<RepositoryInfo> Store::restore_repository(const std::string& name, const 
   VEXOR_TRY(pack::reach_past(*core_, reader, tips));
   Change change = store::begin_change(OperationKind::kRepositoryRestore, actor, now.row.number, name);
   const RepositoryRow after = store::undelete(change, now.row);
-  VEXOR_TRY(store::submit_named(*core_, std::move(change), name));
+  VEXOR_TRY(store::submit_named(*core_, std::move(change), name, receipt));
   return store::to_info(*now.snapshot, after);
 }
 

@@ -12,15 +12,10 @@ namespace vexor::protocol {
 
 namespace {
 
-std::string receipt_text(const Receipt& receipt) {
-  std::string text = "stored on " + std::to_string(receipt.copies) + " of " + std::to_string(receipt.servers) + " servers";
-  if (receipt.has_off_site) text += receipt.off_site ? ", off-site included" : ", off-site follows";
-  return text + ", sequence " + std::to_string(receipt.sequence);
-}
-
 using format::PktLine;
 
 constexpr std::size_t kAdvertisementPieceBytes = 256 * 1024;
+constexpr std::uint32_t kSmallPushObjects = 1000;
 constexpr std::string_view kAgent = "agent=vexorstore/0.1";
 
 class ReceivePack final : public SessionBase {
@@ -48,17 +43,32 @@ class ReceivePack final : public SessionBase {
     return sideband_ && report_ && at_work && has_work_ ? kKeepAlive : Bytes();
   }
 
+  // Small pushes only: others make their rows in that turn.
+  bool waits_for_others() const override {
+    const bool is_small = !receiver_ || receiver_->object_count() <= kSmallPushObjects;
+    return state_ == State::kCommit && is_small && core_.committer->role() == store::Committer::Role::kPrimary;
+  }
+
  private:
   enum class State { kAdvertise, kCommands, kPushOptions, kPack, kResolve, kCommit, kSkip };
 
-  static std::string client_text(const Error& error) {
+  std::string client_text(const Error& error) const {
+    if (options_.may_be_done_after) return unknown_text(error);  // U3: whatever the repetition failed of
     switch (error.code()) {
       case Errc::kProtocol: case Errc::kInvalidArgument: case Errc::kLimitExceeded: case Errc::kRefused:
       case Errc::kNotFound: case Errc::kCollision: case Errc::kUnavailable: return error.message();
       case Errc::kConflict: return "the repository changed meanwhile; try again";
-      case Errc::kIndeterminate: return "it is not known whether the push was stored; fetch to see";
+      case Errc::kIndeterminate: return unknown_text(error);
       default: return "internal error";
     }
+  }
+
+  // With where to look. Of a repetition the record may be that of an earlier run, and only where these begin is known.
+  std::string unknown_text(const Error& error) const {
+    std::string where;
+    if (options_.may_be_done_after) where = ", behind journal sequence " + std::to_string(*options_.may_be_done_after);
+    else if (error.sequence() != 0) where = ", its journal sequence is " + std::to_string(error.sequence());
+    return "it is not known whether the push was stored" + (where.empty() ? "; " : "; if it was" + where + ": ") + "fetch to see";
   }
 
   Result<void> work() {
@@ -256,7 +266,7 @@ class ReceivePack final : public SessionBase {
                 pack::commit_push(core_, repository_.row.number, receiver_.get(), commands_, atomic_, options_.actor));
       tell_receipt(outcome.receipt, commands_);
     }
-    report("ok");
+    report(shortfall_.empty() || sideband_ ? "ok" : shortfall_);
     receiver_.reset();
     finish();
     return success();
@@ -264,7 +274,12 @@ class ReceivePack final : public SessionBase {
 
   void tell_receipt(const Receipt& receipt, const std::vector<pack::RefCommand>& commands) {
     const bool any = std::any_of(commands.begin(), commands.end(), [](const pack::RefCommand& command) { return command.refusal.empty(); });
-    if (any) progress(receipt_text(receipt) + "\n");
+    if (!any) return;
+    if (options_.after_commit) options_.after_commit(receipt);
+    if (receipt.is_short) shortfall_ = receipt_text(receipt);
+    Receipt plain = receipt;
+    plain.is_short = false;  // told on its own, behind the report
+    progress(receipt_text(plain) + "\n");
   }
 
   // The other run may still be going on at this server. Whichever commits second is refused for that, so who is
@@ -304,7 +319,15 @@ class ReceivePack final : public SessionBase {
   }
 
   void report(const std::string& unpack) {
-    if (!report_) return;
+    if (report_) report_refs(unpack);
+    if (!sideband_) return;
+    // C6. The refs have changed, and the report said so: what fails is the conversation, behind it. Band 3 ends that with a
+    // sentence that clients show.
+    if (!shortfall_.empty()) format::append_sideband(output_, 3, cut(shortfall_), kPktLineBytesMax);
+    else if (report_) format::append_flush(output_);
+  }
+
+  void report_refs(const std::string& unpack) {
     std::string lines;
     format::append_pkt_line(lines, cut("unpack " + unpack) + "\n");
     for (const pack::RefCommand& command : commands_) {
@@ -315,12 +338,8 @@ class ReceivePack final : public SessionBase {
       }
     }
     format::append_flush(lines);
-    if (sideband_) {
-      format::append_sideband(output_, 1, lines, kPktLineBytesMax);
-      format::append_flush(output_);
-    } else {
-      output_.append(lines);
-    }
+    if (sideband_) format::append_sideband(output_, 1, lines, kPktLineBytesMax);
+    else output_.append(lines);
   }
 
   store::StoreCore& core_;
@@ -343,6 +362,7 @@ class ReceivePack final : public SessionBase {
   std::vector<std::string> push_options_;
   std::uint32_t shallow_lines_ = 0;
   std::uint32_t slices_ = 0;
+  std::string shortfall_;  // what to tell of a receipt that is short
 };
 
 }  // namespace

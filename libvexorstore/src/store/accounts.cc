@@ -85,7 +85,7 @@ AccountInfo store::to_info(const StoreCore& core, const AccountRow& row) {
   return {row.id, row.name, row.disabled, reader.u64be().value()};
 }
 
-Result<AccountInfo> Store::create_account(const std::string& name, Bytes password, const Actor& actor) {
+Result<AccountInfo> Store::create_account(const std::string& name, Bytes password, const Actor& actor, Receipt* receipt) {
   const bool fine = !name.empty() && name.size() <= 64 && name[0] != '-' && name[0] != '.' &&
                     name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string::npos;
   if (!fine) return Error(Errc::kInvalidArgument, "an account name has letters, digits, '.', '_' and '-'");
@@ -100,14 +100,14 @@ Result<AccountInfo> Store::create_account(const std::string& name, Bytes passwor
   change.record.changes.push_back({Family::kAccounts, "a" + format::pool_key(row.id), encode_account_row(row)});
   change.record.changes.push_back({Family::kAccounts, "n" + name, format::pool_key(row.id)});
   change.record.changes.push_back({Family::kRepositories, "i", format::pool_key(row.id + 1)});
-  auto done = core_->committer->submit(std::move(change));
+  auto done = core_->committer->submit(std::move(change), receipt);
   if (done.has_error() && done.error().code() == Errc::kConflict) return Error(Errc::kConflict, name + ": the name is taken");
   if (done.has_error()) return std::move(done).error();
   return store::to_info(*core_, row);
 }
 
 namespace {
-Result<void> change_account(store::StoreCore& core, const std::string& name, const std::string& what, const Actor& actor,
+Result<void> change_account(store::StoreCore& core, const std::string& name, const std::string& what, const Actor& actor, Receipt* receipt,
                             const std::function<Result<void>(AccountRow&)>& edit) {
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
   VEXOR_TRY(auto row, find_row(*snapshot, name));
@@ -117,20 +117,20 @@ Result<void> change_account(store::StoreCore& core, const std::string& name, con
   change.preconditions.push_back({Family::kAccounts, key, encode_account_row(*row)});
   VEXOR_TRY(edit(*row));
   change.record.changes.push_back({Family::kAccounts, key, encode_account_row(*row)});
-  VEXOR_TRY(core.committer->submit(std::move(change)));
+  VEXOR_TRY(core.committer->submit(std::move(change), receipt));
   return success();
 }
 }  // namespace
 
-Result<void> Store::set_password(const std::string& name, Bytes password, const Actor& actor) {
-  return change_account(*core_, name, "password", actor, [&](AccountRow& row) -> Result<void> {
+Result<void> Store::set_password(const std::string& name, Bytes password, const Actor& actor, Receipt* receipt) {
+  return change_account(*core_, name, "password", actor, receipt, [&](AccountRow& row) -> Result<void> {
     VEXOR_TRY(row.password_hash, hash_password(password));
     return success();
   });
 }
 
-Result<void> Store::set_disabled(const std::string& name, bool disabled, const Actor& actor) {
-  return change_account(*core_, name, disabled ? "disable" : "enable", actor, [&](AccountRow& row) -> Result<void> {
+Result<void> Store::set_disabled(const std::string& name, bool disabled, const Actor& actor, Receipt* receipt) {
+  return change_account(*core_, name, disabled ? "disable" : "enable", actor, receipt, [&](AccountRow& row) -> Result<void> {
     row.disabled = disabled;
     return success();
   });
@@ -163,7 +163,7 @@ Result<std::optional<AccountInfo>> Store::check_password(const std::string& name
   return std::optional<AccountInfo>(store::to_info(*core_, *row));
 }
 
-Result<void> Store::grant(const std::string& repository, const std::string& account, Permission permission, const Actor& actor) {
+Result<void> Store::grant(const std::string& repository, const std::string& account, Permission permission, const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   VEXOR_TRY(const auto row, store::find_repository_row(*snapshot, repository));
   if (!row) return Error(Errc::kNotFound, repository + ": no such repository");
@@ -178,7 +178,7 @@ Result<void> Store::grant(const std::string& repository, const std::string& acco
   } else {
     change.record.changes.push_back({Family::kGrants, key, format::encode_grant_row(static_cast<std::uint8_t>(permission))});
   }
-  VEXOR_TRY(core_->committer->submit(std::move(change)));
+  VEXOR_TRY(core_->committer->submit(std::move(change), receipt));
   return success();
 }
 

@@ -85,12 +85,25 @@ std::vector<Committer::Waiter*> Committer::take_group() {
   return group;
 }
 
-Result<Receipt> Committer::submit(Change change) {
+Result<void> Change::finish_files() const {
+  for (const auto& file : bulk) {
+    VEXOR_TRY(file->finish());
+  }
+  return success();
+}
+
+Result<Receipt> Committer::submit(Change change, Receipt* told) {
   const bool is_recorded = change.is_recorded;
+  if (is_recorded) {
+    VEXOR_TRY(change.copies, copies_of(change));
+    VEXOR_TRY(await_members(change.copies));
+  }
+  VEXOR_TRY(change.finish_files());
   auto outcome = submit_once(std::move(change));
   if (is_recorded && outcome.has_error() && outcome.error().code() == Errc::kConflict) {
     VEXOR_TRY(confirm_refusal());
   }
+  if (told != nullptr && outcome.has_value()) *told = outcome.value();
   return outcome;
 }
 
@@ -161,7 +174,14 @@ Result<void> Committer::prepare(Change& change, const sys::StorageSnapshot& snap
   if (change.withdrawals && *change.withdrawals != withdrawals()) return Error(Errc::kConflict, "records that were appended are taken back");
   VEXOR_TRY(check(change, snapshot));
   VEXOR_TRY(raise_counter(change, snapshot));
+  if (role_ != Role::kAlone && change.record.object_count > 0) {
+    VEXOR_TRY(order_.load(snapshot, change.record.pool));
+  }
   if (!change.bulk.empty()) {
+    {
+      const std::lock_guard lock(mutex_);
+      staged_ranges_.erase(format::number_key(change.record.pool, change.record.first_object));
+    }
     VEXOR_TRY(backend_.ingest(std::move(change.bulk)));
   }
   return success();
@@ -170,7 +190,10 @@ Result<void> Committer::prepare(Change& change, const sys::StorageSnapshot& snap
 namespace {
 
 LogEntry log_entry(const Change& change, const LogPosition& position, std::string encoded) {
-  LogEntry entry{position, std::move(encoded), {}, false};
+  LogEntry entry;
+  entry.position = position;
+  entry.record = std::move(encoded);
+  entry.copies = change.copies;
   if (change.quarantine_row.empty()) return entry;
   entry.rows_apart = is_bulk(change) || change.rows.bytes() > kLogRowsBytesMax;
   if (!entry.rows_apart) entry.rows = format::encode_log_rows(static_cast<HashAlgorithm>(change.quarantine_row[0]), change.rows);
@@ -198,7 +221,9 @@ void Committer::append(Change& change, LogPosition& last, sys::Batch& batch, std
     if (is_bulk(change) && !change.quarantine_row.empty()) batch.erase(sys::Family::kQuarantine, quarantine_key);
   } else {
     entries.push_back(log_entry(change, last, std::move(encoded)));
+    entries.back().turn = turn_;
     if (!change.quarantine_row.empty()) batch.put(sys::Family::kQuarantine, quarantine_key, change.quarantine_row);
+    if (record.object_count > 0) order_.note(record, batch);
   }
   batch.append(std::move(change.rows));
 }
@@ -236,7 +261,8 @@ void Committer::lead(std::vector<Waiter*>& group) {
     if (auto done = backend_.commit(batch, sys::Durability::kSynced); done.has_error()) {
       broken = true;
       for (const Written& one : written) {
-        outcomes.emplace_back(one.waiter, Error(Errc::kIndeterminate, "the write failed: " + done.error().message()));
+        const std::uint64_t sequence = one.waiter->change.is_recorded ? one.sequence : 0;
+        outcomes.emplace_back(one.waiter, Error(Errc::kIndeterminate, "the write failed: " + done.error().message()).with_sequence(sequence));
       }
     }
   }
@@ -251,7 +277,7 @@ void Committer::finish(const std::vector<Written>& written, const LogPosition& l
   if (broken) {
     broken_ = true;
     refuse_queue(kBroken);
-    for (const Written& one : appended_) one.waiter->outcome = Error(Errc::kIndeterminate, kUnknown + std::to_string(one.sequence));
+    for (const Written& one : appended_) one.waiter->outcome = Error(Errc::kIndeterminate, kUnknown + std::to_string(one.sequence)).with_sequence(one.sequence);
     appended_.clear();
     applied_wake_.notify_all();
   } else {

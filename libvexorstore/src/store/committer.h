@@ -10,13 +10,16 @@
 // leader holds neither.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "format/journal_record.h"
+#include "store/number_order.h"
 #include "store/pending_rows.h"
 #include "vexorstore/replica_log.h"
 #include "vexorstore/sys/clock.h"
@@ -39,6 +42,8 @@ struct Change {
   std::uint64_t reign = 0;
   // As Committer::withdrawals() was before what the change leans on was read; nullopt: it leans on rows of its preconditions only. Another one since: kConflict.
   std::optional<std::uint64_t> withdrawals;
+  // Of the record's repository, as the record leaves it. Filled in.
+  CopyPolicy copies = CopyPolicy::kCluster;
   // The quarantine row of the record's objects; empty: it has none. Written before when `bulk` is not empty.
   std::string quarantine_row;
   // Files that become visible just before the batch (bulk pushes).
@@ -51,7 +56,13 @@ struct Change {
   // sequence; goes alone, so that its preconditions see all that came before it. In a replica set each
   // member makes its own.
   bool is_recorded = true;
+
+  // Has the files on the disk. To be done before a turn in which nobody else writes: it may take seconds. Errors: kIo.
+  Result<void> finish_files() const;
 };
+
+// The policy of the record's repository, as the record leaves it. Errors: kCorrupt.
+Result<CopyPolicy> copies_of(const Change& change);
 
 class Committer {
  public:
@@ -61,16 +72,19 @@ class Committer {
                                                  const sys::Clock& clock);
 
   // Errors: kConflict (a precondition failed; nothing changed), kUnavailable (not the primary; nothing
-  // changed), kIo before the write, kIndeterminate when the write itself failed or the record was appended
+  // changed), kRefused (too few servers answer for what its repository asks for; nothing changed), kIo before the write, kIndeterminate when the write itself failed or the record was appended
   // and this server stopped being the primary. A primary tells a conflict once what it was judged by is
   // committed (kUnavailable: it is not the primary any more). After an indeterminate write the committer refuses all
   // further changes (kUnavailable): reopen the store. The receipt of a change without record has the
-  // sequence of the last.
-  Result<Receipt> submit(Change change);
+  // sequence of the last. `told`: the receipt again, for a caller far away; null: for nobody.
+  Result<Receipt> submit(Change change, Receipt* told = nullptr);
 
-  // Waits until all that is appended now is applied, or will not be by this server: after a conflict, what
-  // conflicted can then be read.
-  void wait_applied();
+  // Waits until all that is appended now is applied, or will not be by this server. False: it is not, within the time that is waited: whoever
+  // judges by what it reads then, and has no precondition for it, must not go on. After a conflict, what conflicted can
+  // be read; if not yet, the preconditions of the next try say so again.
+  [[nodiscard]] bool wait_applied();
+  // For tests. Before threads come.
+  void set_applied_wait(std::chrono::milliseconds wait) { applied_wait_ = wait; }
   // Changes whenever the store begins to follow or to lead. Then rows without a record are swept, and numbers that were
   // reserved may be given out again: whoever writes under a number has asked before it was reserved.
   std::uint64_t reign() const;
@@ -81,11 +95,14 @@ class Committer {
   Result<void> put_quarantine(Bytes key, Bytes row, std::uint64_t reign);
   // Of a large push at a primary: lets its rows in but for the index, and has the members take them, so that its
   // record finds them there. To be kept until submit() has returned. Null: nothing of that is needed. If nothing
-  // changed (kConflict, kUnavailable), drop_staged() takes the rows out again. Errors: kUnavailable, kIo, kIndeterminate.
+  // changed (kConflict, kUnavailable, kRefused), drop_staged() takes the rows out again. Errors: kUnavailable, kRefused, kIo, kIndeterminate.
   Result<std::unique_ptr<StagedCopies>> stage(Change& change);
   // What put_quarantine() and stage() wrote; `range` has the pool and the numbers. In another reign: nothing, it was
   // swept.
   Result<void> drop_staged(const format::JournalRecord& range, std::uint64_t reign);
+
+  // Keys of the ranges that stage() let in and submit() has not taken over since, nor drop_staged() taken out: their index rows are not in.
+  std::set<std::string> staged_ranges() const;
 
   std::uint64_t index_generation(format::PoolId pool) const;
   std::uint64_t last_sequence() const;  // that is applied: what readers see
@@ -93,9 +110,9 @@ class Committer {
 
   // For ReplicaLog, which says what each does.
   Result<void> join();
-  Result<void> lead_set(std::uint64_t epoch, LogSink& sink);
+  Result<void> lead_set(std::uint64_t epoch, LogSink& sink, std::uint64_t turn);
   void follow(std::optional<std::uint64_t> sent);
-  Result<void> take_back(const std::function<Result<void>()>& erase, const LogPosition& to);
+  Result<void> take_back(const std::function<Result<void>()>& erase, const LogPosition& to, std::uint64_t turn);
   // `batch` holds the records and their rows. Waits for a write of the primary that this was.
   Result<void> append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to);
   Result<void> cut(const std::function<Result<void>()>& erase, const LogPosition& to);
@@ -103,6 +120,7 @@ class Committer {
   void settle(const Receipt& receipt);
   void give_up(std::uint64_t sequence);
   LogPosition last_position() const;
+  NumberOrder& number_order() { return order_; }  // of a member of a replica set
 
  private:
   Committer(sys::StorageBackend& backend, const sys::Clock& clock)
@@ -140,6 +158,7 @@ class Committer {
   Result<void> replay_tail();
   Result<Receipt> submit_once(Change change);
   Result<void> confirm_refusal();
+  Result<void> await_members(CopyPolicy copies);
   void refuse_queue(const char* why);
   Result<void> check_reign(std::uint64_t reign) const;
   void refuse_appended_after(std::uint64_t sequence);
@@ -158,13 +177,17 @@ class Committer {
   bool broken_ = false;                  // guarded by mutex_
   Role role_ = Role::kAlone;             // guarded by mutex_; changes while nobody writes
   std::uint64_t epoch_ = 0;              // guarded by mutex_; of the primary
+  std::uint64_t turn_ = 0;               // guarded by mutex_; changes while nobody writes: what entries are marked with
   std::uint64_t reign_ = 0;              // guarded by mutex_; changes while nobody writes
   std::uint64_t withdrawals_ = 0;        // guarded by mutex_; changes while nobody writes
   LogSink* sink_ = nullptr;              // guarded by mutex_; of the primary
+  std::set<std::string> staged_ranges_;  // guarded by mutex_
   unsigned asking_ = 0;                  // guarded by mutex_; threads inside sink_->confirm_head()
   LogPosition last_;                     // guarded by mutex_
   std::uint64_t applied_ = 0;            // guarded by mutex_
   PendingRows pending_;                  // the leader's alone
+  NumberOrder order_;                    // of whoever writes records
+  std::chrono::milliseconds applied_wait_{60'000};  // nobody may answer the primary
   std::unordered_map<format::PoolId, std::uint64_t> generations_;  // guarded by mutex_
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "format/log_rows.h"
+#include "format/state_rows.h"
 #include "store/store_core.h"
 
 namespace vexor::store {
@@ -17,7 +18,9 @@ namespace {
 
 constexpr std::size_t kApplyRecordsMax = 256;  // in one batch
 constexpr std::size_t kApplyBytesMax = 16U << 20U;
-constexpr std::chrono::seconds kAppliedWaitMax{60};  // nobody may answer the primary; whoever waits looks again
+// How long a change waits for servers to answer before it is refused: who stood still for a moment is heard again by then.
+constexpr std::chrono::milliseconds kMembersPause{100};
+constexpr int kMembersPauses = 10;
 constexpr const char* kNotPrimary = "this server is not the primary of its replica set";
 
 Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence, std::size_t* bytes = nullptr) {
@@ -29,10 +32,26 @@ Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, 
 
 Error unknown_outcome(std::uint64_t sequence, std::uint64_t epoch) {
   return Error(Errc::kIndeterminate, "not enough servers have answered; whether journal record " + std::to_string(sequence) + " of epoch " +
-                                         std::to_string(epoch) + " is kept is not known yet");
+                                         std::to_string(epoch) + " is kept is not known yet")
+      .with_sequence(sequence);
 }
 
 }  // namespace
+
+Result<CopyPolicy> copies_of(const Change& change) {
+  if (change.record.repository == 0) return CopyPolicy::kCluster;
+  const std::string key = "r" + format::pool_key(change.record.repository);
+  const std::string* row = nullptr;
+  for (const Precondition& want : change.preconditions) {
+    if (want.family == Family::kRepositories && want.expected && want.key == key) row = &*want.expected;
+  }
+  for (const format::RowChange& made : change.record.changes) {
+    if (made.family == Family::kRepositories && made.value && made.key == key) row = &*made.value;
+  }
+  if (row == nullptr) return CopyPolicy::kCluster;
+  VEXOR_TRY(const RepositoryRow decoded, format::decode_repository_row(*row));
+  return decoded.copies;
+}
 
 void Committer::take_writing() {
   std::unique_lock lock(mutex_);
@@ -58,10 +77,15 @@ LogPosition Committer::last_position() const {
 
 Result<void> Committer::join() {
   const WritingTurn turn(*this);
-  if (role() != Role::kAlone) return success();
   sys::Batch batch;
+  if (role() != Role::kAlone) {
+    VEXOR_TRY(const auto snapshot, backend_.snapshot());
+    VEXOR_TRY(const auto noted, snapshot->get(Family::kMeta, format::late_rows_key()));
+    if (noted) return success();
+    return note_whole_journal(backend_, std::move(batch));  // it became a member before there were such rows
+  }
   batch.put(Family::kMeta, format::applied_key(), format::encode_applied_row(last_sequence()));
-  VEXOR_TRY(backend_.commit(batch, sys::Durability::kSynced));
+  VEXOR_TRY(note_whole_journal(backend_, std::move(batch)));
   const std::lock_guard lock(mutex_);
   role_ = Role::kReplica;
   ++reign_;
@@ -70,10 +94,12 @@ Result<void> Committer::join() {
   return success();
 }
 
-void Committer::wait_applied() {
+bool Committer::wait_applied() {
   std::unique_lock lock(mutex_);
   const std::uint64_t until = last_.sequence;
-  applied_wake_.wait_for(lock, kAppliedWaitMax, [&] { return broken_ || role_ != Role::kPrimary || applied_ >= until || last_.sequence < until; });
+  const auto is_applied = [&] { return applied_ >= std::min(until, last_.sequence); };  // what was taken back will never be
+  applied_wake_.wait_for(lock, applied_wait_, [&] { return broken_ || role_ != Role::kPrimary || is_applied(); });
+  return !broken_ && is_applied();
 }
 
 std::uint64_t Committer::reign() const {
@@ -104,6 +130,9 @@ Result<void> Committer::put_quarantine(Bytes key, Bytes row, std::uint64_t reign
 Result<std::unique_ptr<StagedCopies>> Committer::stage(Change& change) {
   std::unique_ptr<StagedCopies> out;
   if (role() == Role::kAlone || change.record.object_count == 0) return out;
+  VEXOR_TRY(const CopyPolicy copies, copies_of(change));
+  VEXOR_TRY(await_members(copies));  // before anything is sent for it
+  VEXOR_TRY(change.finish_files());
   LogSink* sink = nullptr;
   {
     const WritingTurn turn(*this);
@@ -115,6 +144,7 @@ Result<std::unique_ptr<StagedCopies>> Committer::stage(Change& change) {
     VEXOR_TRY(backend_.ingest(std::move(files)));
     VEXOR_TRY(backend_.commit(change.rows, sys::Durability::kSynced));
     const std::lock_guard lock(mutex_);
+    staged_ranges_.insert(format::number_key(change.record.pool, change.record.first_object));
     sink = sink_;
     ++asking_;
   }
@@ -130,7 +160,15 @@ Result<void> Committer::drop_staged(const format::JournalRecord& range, std::uin
   if (role() == Role::kReplica || reign != this->reign()) return success();  // whoever follows has swept it
   sys::Batch batch;
   erase_rows_of_range(range.pool, range.first_object, range.object_count, batch);
-  return backend_.commit(batch, sys::Durability::kBuffered);
+  VEXOR_TRY(backend_.commit(batch, sys::Durability::kBuffered));
+  const std::lock_guard lock(mutex_);
+  staged_ranges_.erase(format::number_key(range.pool, range.first_object));
+  return success();
+}
+
+std::set<std::string> Committer::staged_ranges() const {
+  const std::lock_guard lock(mutex_);
+  return staged_ranges_;
 }
 
 // What the tail will make of the rows: new changes are checked against it.
@@ -147,8 +185,8 @@ Result<void> Committer::replay_tail() {
   return success();
 }
 
-Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
-  const WritingTurn turn(*this);
+Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink, std::uint64_t turn) {
+  const WritingTurn writing(*this);
   if (role() != Role::kReplica) return Error(Errc::kInvalidArgument, "the store leads already, or is no member of a set");
   if (epoch < last_position().epoch) return Error(Errc::kInvalidArgument, "the epoch is below that of the last record");
   VEXOR_TRY(replay_tail());
@@ -158,6 +196,7 @@ Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink) {
   ++reign_;
   ++withdrawals_;
   epoch_ = epoch;
+  turn_ = turn;
   sink_ = &sink;
   return success();
 }
@@ -170,8 +209,8 @@ void Committer::refuse_appended_after(std::uint64_t sequence) {
   }
 }
 
-Result<void> Committer::take_back(const std::function<Result<void>()>& erase, const LogPosition& to) {
-  const WritingTurn turn(*this);
+Result<void> Committer::take_back(const std::function<Result<void>()>& erase, const LogPosition& to, std::uint64_t turn) {
+  const WritingTurn writing(*this);
   {
     const std::lock_guard apply_lock(apply_mutex_);
     {
@@ -186,7 +225,9 @@ Result<void> Committer::take_back(const std::function<Result<void>()>& erase, co
       return std::move(done).error();
     }
     ++withdrawals_;
+    turn_ = turn;
     last_ = to;
+    order_.forget();
     refuse_appended_after(to.sequence);
     applied_wake_.notify_all();
   }
@@ -230,6 +271,21 @@ Result<void> Committer::confirm_refusal() {
   return confirmed;
 }
 
+// C6, C7: before the record has a place in the log, where those behind it would have to be taken back with it.
+Result<void> Committer::await_members(CopyPolicy copies) {
+  std::unique_lock lock(mutex_);
+  Result<void> admitted = success();
+  const auto may_go_on = [&] {
+    admitted = success();
+    if (role_ == Role::kPrimary && !broken_) admitted = sink_->admit(copies);  // else the turn says what is wrong
+    return admitted.has_value();
+  };
+  for (int pauses = 0; pauses < kMembersPauses; ++pauses) {
+    if (wake_.wait_for(lock, kMembersPause, may_go_on)) break;
+  }
+  return admitted;
+}
+
 Result<void> Committer::append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to) {
   const WritingTurn turn(*this);
   {
@@ -263,6 +319,7 @@ Result<void> Committer::cut(const std::function<Result<void>()>& erase, const Lo
     return std::move(done).error();
   }
   last_ = to;
+  order_.forget();
   return success();
 }
 
@@ -303,12 +360,10 @@ void Committer::give_up(std::uint64_t sequence) {
 
 void Committer::settle(const Receipt& receipt) {
   const std::lock_guard lock(mutex_);
-  while (!appended_.empty() && appended_.front().sequence <= receipt.sequence) {
-    Receipt own = receipt;
-    own.sequence = appended_.front().sequence;
-    appended_.front().waiter->outcome = own;
-    appended_.pop_front();
-  }
+  const auto found = std::lower_bound(appended_.begin(), appended_.end(), receipt.sequence, [](const Written& one, std::uint64_t sequence) { return one.sequence < sequence; });
+  if (found == appended_.end() || found->sequence != receipt.sequence) return;
+  found->waiter->outcome = receipt;
+  appended_.erase(found);
   wake_.notify_all();
 }
 

@@ -74,7 +74,7 @@ std::string fingerprint_of(Bytes digest) { return "SHA256:" + base64(digest, fal
 
 }  // namespace
 
-Result<KeyInfo> Store::add_key(const std::string& account, const std::string& key_line, const Actor& actor) {
+Result<KeyInfo> Store::add_key(const std::string& account, const std::string& key_line, const Actor& actor, Receipt* receipt) {
   if (key_line.size() > kKeyLineBytesMax) return Error(Errc::kLimitExceeded, "the key line is too long");
   std::string_view rest(key_line);
   while (!rest.empty() && (rest.back() == '\n' || rest.back() == '\r' || rest.back() == ' ')) rest.remove_suffix(1);
@@ -99,13 +99,13 @@ Result<KeyInfo> Store::add_key(const std::string& account, const std::string& ke
   change.record.subject = "add " + fingerprint_of(digest) + " to " + account;
   change.preconditions.push_back({Family::kKeys, "f" + digest, std::nullopt});
   change.record.changes.push_back({Family::kKeys, "f" + digest, encode_key_row(row)});
-  auto done = core_->committer->submit(std::move(change));
+  auto done = core_->committer->submit(std::move(change), receipt);
   if (done.has_error() && done.error().code() == Errc::kConflict) return Error(Errc::kConflict, "the key is in use already");
   if (done.has_error()) return std::move(done).error();
   return KeyInfo{fingerprint_of(digest), row.type, row.comment, row.account};
 }
 
-Result<void> Store::remove_key(const std::string& fingerprint, const Actor& actor) {
+Result<void> Store::remove_key(const std::string& fingerprint, const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   const auto cursor = snapshot->cursor(Family::kKeys);
   for (cursor->seek("f"); cursor->valid() && cursor->key()[0] == 'f'; cursor->next()) {
@@ -116,7 +116,7 @@ Result<void> Store::remove_key(const std::string& fingerprint, const Actor& acto
     change.record.actor_name = actor.name;
     change.record.subject = "remove " + fingerprint;
     change.record.changes.push_back({Family::kKeys, std::string(cursor->key()), std::nullopt});
-    VEXOR_TRY(core_->committer->submit(std::move(change)));
+    VEXOR_TRY(core_->committer->submit(std::move(change), receipt));
     return success();
   }
   return Error(Errc::kNotFound, "no such key");

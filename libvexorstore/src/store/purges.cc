@@ -115,9 +115,9 @@ Result<PurgeInfo> to_info(StoreCore& core, const sys::StorageSnapshot& snapshot,
   return out;
 }
 
-Result<PurgeInfo> submit_row(StoreCore& core, store::Change change, const PurgeRow& row) {
+Result<PurgeInfo> submit_row(StoreCore& core, store::Change change, const PurgeRow& row, Receipt* receipt) {
   store::put_row(change, Family::kRepositories, format::purge_key(row.request), format::encode_purge_row(row));
-  VEXOR_TRY(store::submit_named(core, std::move(change), text_of(row.request)));
+  VEXOR_TRY(store::submit_named(core, std::move(change), text_of(row.request), receipt));
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
   return to_info(core, *snapshot, row);
 }
@@ -156,7 +156,7 @@ std::string_view purge_status_name(PurgeStatus status) {
   return "unknown";
 }
 
-Result<PurgeInfo> request_purge(Store& store, const PurgePolicy& policy, const std::string& name, const std::string& reason, const Actor& actor) {
+Result<PurgeInfo> request_purge(Store& store, const PurgePolicy& policy, const std::string& name, const std::string& reason, const Actor& actor, Receipt* receipt) {
   StoreCore& core = store.core();
   VEXOR_TRY(check_person(policy, actor));
   VEXOR_TRY(check_reason(reason));
@@ -185,17 +185,19 @@ Result<PurgeInfo> request_purge(Store& store, const PurgePolicy& policy, const s
   store::expect_row(change, repository);
   change.preconditions.push_back({Family::kRepositories, format::purge_key(row.request), std::nullopt});
   store::put_row(change, Family::kRepositories, "i", format::pool_key(row.request + 1));
-  return submit_row(core, std::move(change), row);
+  return submit_row(core, std::move(change), row, receipt);
 }
 
-Result<PurgeInfo> approve_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor) {
+Result<PurgeInfo> approve_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor, Receipt* receipt) {
   StoreCore& core = store.core();
   VEXOR_TRY(check_person(policy, actor));
   VEXOR_TRY(const auto first_look, core.backend->snapshot());
   VEXOR_TRY(const PurgeRow asked, must_find(*first_look, request));
   // Nobody makes a fork, or restores one, between the look at who uses the pool and the commit.
   const store::PoolGate::Pass pass(core.gate(asked.pool), true);
-  core.committer->wait_applied();  // also one whose outcome nobody knew in time
+  if (!core.committer->wait_applied()) {  // also one whose outcome nobody knew in time
+    return Error(Errc::kUnavailable, text_of(request) + ": changes that came before are not committed yet, and one of them may need the objects; try again");
+  }
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
   VEXOR_TRY(PurgeRow row, must_find(*snapshot, request));
   const std::int64_t now_ms = core.clock.wall_time_ms();
@@ -214,10 +216,10 @@ Result<PurgeInfo> approve_purge(Store& store, const PurgePolicy& policy, std::ui
   decide(row, PurgeState::kApproved, actor, now_ms);
   // The records that raised the counter may be purged ones: no number is given out again.
   store::put_row(change, Family::kRepositories, "i", format::pool_key(row.request + 1));
-  return submit_row(core, std::move(change), row);
+  return submit_row(core, std::move(change), row, receipt);
 }
 
-Result<PurgeInfo> close_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor) {
+Result<PurgeInfo> close_purge(Store& store, const PurgePolicy& policy, std::uint64_t request, const Actor& actor, Receipt* receipt) {
   StoreCore& core = store.core();
   VEXOR_TRY(check_person(policy, actor));
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
@@ -228,7 +230,7 @@ Result<PurgeInfo> close_purge(Store& store, const PurgePolicy& policy, std::uint
   store::Change change = store::begin_change(OperationKind::kPurgeRequest, actor, 0, text_of(request) + " of " + row.name + (is_own ? " withdrawn" : " refused"));
   expect_request(change, row);
   decide(row, is_own ? PurgeState::kWithdrawn : PurgeState::kRefused, actor, now_ms);
-  return submit_row(core, std::move(change), row);
+  return submit_row(core, std::move(change), row, receipt);
 }
 
 Result<std::vector<PurgeInfo>> list_purges(Store& store) {

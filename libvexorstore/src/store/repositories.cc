@@ -1,6 +1,7 @@
 // Store: repositories and refs.
 #include <algorithm>
 
+#include "format/log_rows.h"
 #include "format/ref_name.h"
 #include "store/purges.h"
 #include "vexorstore/settings.h"
@@ -48,8 +49,8 @@ Result<RepositoryRow> must_find(StoreCore& core, const std::string& name) {
   return std::move(*row);
 }
 
-Result<void> submit_done(StoreCore& core, Change change, const std::string& name) {
-  VEXOR_TRY(submit_named(core, std::move(change), name));
+Result<void> submit_done(StoreCore& core, Change change, const std::string& name, Receipt* receipt) {
+  VEXOR_TRY(submit_named(core, std::move(change), name, receipt));
   return success();
 }
 
@@ -78,8 +79,8 @@ Change begin_change(OperationKind kind, const Actor& actor, RepositoryId reposit
   return change;
 }
 
-Result<Receipt> submit_named(StoreCore& core, Change change, const std::string& name) {
-  auto done = core.committer->submit(std::move(change));
+Result<Receipt> submit_named(StoreCore& core, Change change, const std::string& name, Receipt* told) {
+  auto done = core.committer->submit(std::move(change), told);
   if (done.has_value()) return done;
   if (done.error().code() == Errc::kConflict) {
     return Error(Errc::kConflict, name + ": the name is taken or was changed meanwhile");
@@ -126,6 +127,7 @@ void erase_repository(Change& change, const RepositoryRow& row, bool keeps_objec
   for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes, Family::kQuarantine}) {
     change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});
   }
+  change.record.erasures.push_back({Family::kMeta, format::late_prefix(row.pool), format::late_prefix(row.pool + 1)});
   change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});
   change.record.changes.push_back({Family::kMeta, format::scrub_key(row.pool), std::nullopt});
 }
@@ -176,7 +178,7 @@ Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<sys::StorageBackend> 
 }
 
 Result<RepositoryInfo> Store::create_repository(const std::string& name, const CreateOptions& options,
-                                                const Actor& actor) {
+                                                const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(check_repository_name(name));
   const std::string branch = "refs/heads/" + options.default_branch;
   if (!format::is_valid_ref_name(branch)) {
@@ -192,13 +194,13 @@ Result<RepositoryInfo> Store::create_repository(const std::string& name, const C
   Change change = begin_change(OperationKind::kRepositoryCreate, actor, row.number, name);
   new_rows(change, row);
   change.record.refs.push_back({"HEAD", {}, head_row(branch)});
-  VEXOR_TRY(submit_named(*core_, std::move(change), name));
+  VEXOR_TRY(submit_named(*core_, std::move(change), name, receipt));
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   return to_info(*snapshot, row);
 }
 
 Result<RepositoryInfo> Store::fork_repository(const std::string& source, const std::string& name,
-                                              const Actor& actor) {
+                                              const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(check_repository_name(name));
   VEXOR_TRY(RepositoryRow row, must_find(*core_, source));
   // No sweep between reading the refs and the commit: see maintenance/sweep.h.
@@ -211,6 +213,7 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
   row.number = core_->next_id();
   row.name = name;
   row.protect.clear();
+  row.copies = CopyPolicy::kCluster;  // an operator's to set, and who forks need not be one
   Change change = begin_change(OperationKind::kRepositoryFork, actor, row.number, source + " to " + name);
   expect_row(change, source_row);
   new_rows(change, row);
@@ -220,13 +223,13 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
     copy.sequence = 0;
     change.record.refs.push_back({ref.name, {}, format::encode_ref_row(copy)});
   }
-  VEXOR_TRY(submit_named(*core_, std::move(change), name));
+  VEXOR_TRY(submit_named(*core_, std::move(change), name, receipt));
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   return to_info(*snapshot, row);
 }
 
 Result<void> Store::rename_repository(const std::string& name, const std::string& new_name,
-                                      const Actor& actor) {
+                                      const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(check_repository_name(new_name));
   VEXOR_TRY(const RepositoryRow before, must_find(*core_, name));
   RepositoryRow after = before;
@@ -236,10 +239,10 @@ Result<void> Store::rename_repository(const std::string& name, const std::string
   replace_row(change, before, after);
   change.record.changes.push_back({Family::kRepositories, "n" + name, std::nullopt});
   put_row(change, Family::kRepositories, "n" + new_name, id_value(before.number));
-  return submit_done(*core_, std::move(change), new_name);
+  return submit_done(*core_, std::move(change), new_name, receipt);
 }
 
-Result<void> Store::delete_repository(const std::string& name, const Actor& actor) {
+Result<void> Store::delete_repository(const std::string& name, const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(const RepositoryRow before, must_find(*core_, name));
   RepositoryRow after = before;
   after.deleted_at_ms = core_->clock.wall_time_ms();
@@ -248,21 +251,24 @@ Result<void> Store::delete_repository(const std::string& name, const Actor& acto
   Change change = begin_change(OperationKind::kRepositoryDelete, actor, before.number, name);
   replace_row(change, before, after);
   change.record.changes.push_back({Family::kRepositories, "n" + name, std::nullopt});
-  return submit_done(*core_, std::move(change), name);
+  return submit_done(*core_, std::move(change), name, receipt);
 }
 
-Result<void> Store::purge_repository(const std::string& name, const Actor& actor) {
+Result<void> Store::purge_repository(const std::string& name, const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(const auto first_look, core_->backend->snapshot());
   VEXOR_TRY(const RepositoryRow asked, find_deleted(*first_look, name));
   // Nobody restores it as another one, which shares its pool, between the look at who uses the pool and the commit.
   const PoolGate::Pass pass(core_->gate(asked.pool), true);
+  if (!core_->committer->wait_applied()) {  // such a restoration may be appended, and not known to be committed
+    return Error(Errc::kUnavailable, name + ": changes that came before are not committed yet, and one of them may need the objects; try again");
+  }
   VEXOR_TRY(const auto snapshot, core_->backend->snapshot());
   VEXOR_TRY(const RepositoryRow found, find_deleted(*snapshot, name));
   if (found.pool != asked.pool) return Error(Errc::kConflict, name + ": another repository of that name was deleted meanwhile");
   VEXOR_TRY(const bool keeps_objects, is_pool_shared(*snapshot, found));
   Change change = begin_change(OperationKind::kRepositoryPurge, actor, found.number, name);
   erase_repository(change, found, keeps_objects);
-  return submit_done(*core_, std::move(change), name);
+  return submit_done(*core_, std::move(change), name, receipt);
 }
 
 Result<std::optional<RepositoryInfo>> Store::find_repository(const std::string& name) const {
@@ -287,7 +293,7 @@ Result<std::vector<RepositoryInfo>> Store::list_repositories(bool deleted) const
 namespace {
 
 // `before`: the row that the settings take the place of. Errors: kConflict (it is another by now).
-Result<void> replace_settings(store::StoreCore& core, const RepositoryRow& before, const RepositoryInfo& info, const Actor& actor) {
+Result<void> replace_settings(store::StoreCore& core, const RepositoryRow& before, const RepositoryInfo& info, const Actor& actor, Receipt* receipt) {
   std::size_t longest = std::max({info.hidden_refs.size(), info.bundle_lines.size(), info.protect.size()});
   for (const RefProtection& rule : info.protect) longest = std::max(longest, rule.only_users.size());
   if (longest > format::kRowListMax) {
@@ -303,6 +309,7 @@ Result<void> replace_settings(store::StoreCore& core, const RepositoryRow& befor
   after.object_bytes_max = info.object_bytes_max;
   after.refs_max = info.refs_max;
   after.bundles = info.bundle_lines;
+  after.copies = info.copies;
   after.protect.clear();
   for (const RefProtection& rule : info.protect) {
     after.protect.push_back({rule.pattern, rule.no_force, rule.no_delete, rule.only_users});
@@ -317,17 +324,17 @@ Result<void> replace_settings(store::StoreCore& core, const RepositoryRow& befor
     change.record.refs.push_back({"HEAD", head->encoded, head_row(info.default_branch)});
     change.preconditions.push_back({Family::kRefs, format::ref_key(before.number, "HEAD"), head->encoded});
   }
-  return submit_done(core, std::move(change), before.name);
+  return submit_done(core, std::move(change), before.name, receipt);
 }
 
 }  // namespace
 
-Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& actor) {
+Result<void> Store::update_repository(const RepositoryInfo& info, const Actor& actor, Receipt* receipt) {
   VEXOR_TRY(const RepositoryRow before, must_find(*core_, info.name));
-  return replace_settings(*core_, before, info, actor);
+  return replace_settings(*core_, before, info, actor, receipt);
 }
 
-Result<void> change_repository(Store& store, const std::string& name, const std::function<Result<void>(RepositoryInfo&)>& change, const Actor& actor) {
+Result<void> change_repository(Store& store, const std::string& name, const std::function<Result<void>(RepositoryInfo&)>& change, const Actor& actor, Receipt* receipt) {
   for (int tries = 1;; ++tries) {
     VEXOR_TRY(const RepositoryRow before, must_find(store.core(), name));
     RepositoryInfo info;
@@ -336,7 +343,7 @@ Result<void> change_repository(Store& store, const std::string& name, const std:
       info = to_info(*snapshot, before);
     }
     VEXOR_TRY(change(info));
-    auto done = replace_settings(store.core(), before, info, actor);
+    auto done = replace_settings(store.core(), before, info, actor, receipt);
     const bool was_overtaken = done.has_error() && done.error().code() == Errc::kConflict;
     if (!was_overtaken || tries == kSettingsTriesMax) return done;
   }

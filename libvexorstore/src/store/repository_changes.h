@@ -17,8 +17,8 @@ void replace_row(Change& change, const RepositoryRow& before, const RepositoryRo
 void new_rows(Change& change, const RepositoryRow& row);
 // Takes a deletion back: the repository has the name it had, which must be free. Returns its row as it becomes.
 RepositoryRow undelete(Change& change, const RepositoryRow& before);
-// A conflict is told with the name.
-Result<Receipt> submit_named(StoreCore& core, Change change, const std::string& name);
+// A conflict is told with the name. `told`: as of Committer::submit.
+Result<Receipt> submit_named(StoreCore& core, Change change, const std::string& name, Receipt* told = nullptr);
 
 // The most recently deleted repository of that name. Errors: kNotFound.
 Result<RepositoryRow> find_deleted(const sys::StorageSnapshot& snapshot, const std::string& name);

@@ -27,31 +27,36 @@ Result<std::uint64_t> end_of_extents(const sys::StorageSnapshot& snapshot, PoolI
 
 }  // namespace
 
+// The highest number in use is that of the last shape, or of what is in quarantine. After a repair that was broken off
+// there may be extents without shapes.
+Result<std::uint64_t> end_of_numbers(const sys::StorageSnapshot& snapshot, PoolId pool) {
+  std::uint64_t end = 0;
+  const auto shapes = snapshot.cursor(Family::kShapes);
+  shapes->seek_for_prev(format::number_key(pool, kNoObject));
+  VEXOR_TRY(shapes->status());
+  if (shapes->valid() && shapes->key().substr(0, 8) == format::pool_key(pool)) {
+    VEXOR_TRY(const ObjectNumber first, format::number_of_key(shapes->key()));
+    end = first + shapes->value().size();
+  }
+  VEXOR_TRY(const std::uint64_t extents, end_of_extents(snapshot, pool));
+  end = std::max(end, extents);
+  const std::string prefix = format::pool_key(pool);
+  const auto quarantine = snapshot.cursor(Family::kQuarantine);
+  for (quarantine->seek(prefix); quarantine->valid() && quarantine->key().starts_with(prefix); quarantine->next()) {
+    VEXOR_TRY(const ObjectNumber first, format::number_of_key(quarantine->key()));
+    VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(quarantine->value()));
+    end = std::max(end, std::uint64_t{first} + row.object_count);
+  }
+  VEXOR_TRY(quarantine->status());
+  return end;
+}
+
 Result<ObjectNumber> NumberAllocator::reserve(StoreCore& core, PoolId pool, std::uint32_t count) {
   const std::lock_guard lock(mutex_);
   auto found = next_.find(pool);
   if (found == next_.end()) {
-    // The highest number in use is that of the last shape, or of what is in quarantine. After a repair that was broken off
-    // there may be extents without shapes.
     VEXOR_TRY(const auto snapshot, core.backend->snapshot());
-    std::uint64_t next = 0;
-    const auto shapes = snapshot->cursor(Family::kShapes);
-    shapes->seek_for_prev(format::number_key(pool, kNoObject));
-    VEXOR_TRY(shapes->status());
-    if (shapes->valid() && shapes->key().substr(0, 8) == format::pool_key(pool)) {
-      VEXOR_TRY(const ObjectNumber first, format::number_of_key(shapes->key()));
-      next = first + shapes->value().size();
-    }
-    VEXOR_TRY(const std::uint64_t extents, end_of_extents(*snapshot, pool));
-    next = std::max(next, extents);
-    const std::string prefix = format::pool_key(pool);
-    const auto quarantine = snapshot->cursor(Family::kQuarantine);
-    for (quarantine->seek(prefix); quarantine->valid() && quarantine->key().starts_with(prefix); quarantine->next()) {
-      VEXOR_TRY(const ObjectNumber first, format::number_of_key(quarantine->key()));
-      VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(quarantine->value()));
-      next = std::max(next, std::uint64_t{first} + row.object_count);
-    }
-    VEXOR_TRY(quarantine->status());
+    VEXOR_TRY(const std::uint64_t next, end_of_numbers(*snapshot, pool));
     found = next_.emplace(pool, next).first;
   }
   if (found->second + count > format::kObjectNumberMax) {
@@ -220,7 +225,7 @@ void erase_rows_of_range(PoolId pool, ObjectNumber first, std::uint32_t count, s
   batch.erase(Family::kQuarantine, format::number_key(pool, first));
 }
 
-Result<void> StoreCore::sweep_quarantine() {
+Result<void> StoreCore::sweep_quarantine(const std::set<std::string>& unindexed) {
   VEXOR_TRY(const auto snapshot, backend->snapshot());
   std::set<std::string> appended;
   for (std::uint64_t sequence = committer->last_sequence() + 1; sequence <= committer->last_position().sequence; ++sequence) {
@@ -237,7 +242,11 @@ Result<void> StoreCore::sweep_quarantine() {
     VEXOR_TRY(const ObjectNumber first, key.u32be());
     VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(cursor->value()));
     sys::Batch batch;
-    VEXOR_TRY(erase_range_of_objects(*snapshot, pool, row.algorithm, first, row.object_count, batch, backend.get()));
+    if (unindexed.contains(std::string(cursor->key()))) {
+      erase_rows_of_range(pool, first, row.object_count, batch);
+    } else {
+      VEXOR_TRY(erase_range_of_objects(*snapshot, pool, row.algorithm, first, row.object_count, batch, backend.get()));
+    }
     VEXOR_TRY(backend->commit(batch, sys::Durability::kSynced));
   }
   return cursor->status();
@@ -293,6 +302,7 @@ RepositoryInfo to_info(const sys::StorageSnapshot& snapshot, const RepositoryRow
   info.object_bytes_max = row.object_bytes_max;
   info.refs_max = row.refs_max;
   info.bundle_lines = row.bundles;
+  info.copies = row.copies;
   const auto head = snapshot.get(Family::kRefs, format::ref_key(row.number, "HEAD"));
   if (head.has_value() && head.value()) {
     const auto decoded = format::decode_ref_row(row.algorithm, head.value()->bytes());

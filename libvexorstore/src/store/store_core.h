@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <roaring/roaring.hh>
+#include <set>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -246,8 +247,8 @@ class StoreCore {
   // No id below `next` is given out from now on.
   void raise_ids(std::uint64_t next);
   // Deletes the rows of number ranges that no commit took over. Ranges of records that are appended and
-  // not applied stay.
-  Result<void> sweep_quarantine();
+  // not applied stay. `unindexed`: keys of ranges of which no index row was let in: these need not be read.
+  Result<void> sweep_quarantine(const std::set<std::string>& unindexed = {});
 
  private:
   std::mutex ids_mutex_;
@@ -255,6 +256,9 @@ class StoreCore {
   std::mutex gates_mutex_;
   std::unordered_map<PoolId, std::unique_ptr<PoolGate>> gates_;  // guarded by gates_mutex_
 };
+
+// Behind the highest number of the pool that is in use, or in quarantine. Errors: kIo, kCorrupt.
+Result<std::uint64_t> end_of_numbers(const sys::StorageSnapshot& snapshot, PoolId pool);
 
 // Erases the index rows that name objects of the range, the range itself, and its quarantine row. `in_pieces`: where most of
 // the index rows may go before, if nobody minds when it is broken off in between.

@@ -28,6 +28,25 @@ TEST(LogRows, applied_vectors_whole_and_cut) {
       [](const Vector& vector, const std::uint64_t& sequence) { EXPECT_EQ(sequence, vector.number("sequence")); });
 }
 
+TEST(LogRows, late_vectors_whole_and_cut) {
+  run_row_vectors(
+      of_kind(family_vectors("log-rows"), "late"), [](const Vector&, Bytes bytes) { return decode_late_row(bytes); },
+      [](const Vector&, const LateRow& row) { return encode_late_row(row); },
+      [](const Vector& vector, const LateRow& row) {
+        EXPECT_EQ(row.sequence, vector.number("sequence"));
+        EXPECT_EQ(row.object_count, vector.number("objects"));
+      });
+}
+
+TEST(LogRows, keys_of_late_rows_lie_behind_the_one_that_says_that_they_are_there) {
+  EXPECT_LT(late_rows_key(), late_key(0, 0));
+  EXPECT_FALSE(late_rows_key().starts_with(late_prefix(0)));
+  EXPECT_EQ(number_of_late_key(late_key(7, 123)).value(), 123U);
+  EXPECT_EQ(number_of_late_key(late_rows_key()).error().code(), Errc::kCorrupt);
+  EXPECT_EQ(number_of_late_key("").error().code(), Errc::kCorrupt);
+  EXPECT_EQ(encode_late_rows_row(), "\1");
+}
+
 TEST(LogRows, what_does_not_travel_is_left_out) {
   sys::Batch batch;
   batch.put(sys::Family::kIndex, "a", "b");

@@ -65,6 +65,7 @@ TEST(RepositoryRow, vectors_whole_and_cut) {
         EXPECT_EQ(row.object_bytes_max, vector.number("object_bytes_max"));
         EXPECT_EQ(row.bundles, vector.all("bundle"));
         EXPECT_EQ(row.refs_max, vector.number("refs_max"));
+        EXPECT_EQ(static_cast<std::uint64_t>(row.copies), vector.has("copies") ? vector.number("copies") : 0);
       });
 }
 

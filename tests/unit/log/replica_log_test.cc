@@ -188,6 +188,57 @@ TEST(ReplicaLog, a_restart_keeps_the_tail_and_drops_rows_without_a_record) {
   EXPECT_EQ(all_rows(*primary.backend), all_rows(*follower.backend));
 }
 
+// A takeover waits for it, and gigabytes may have come ahead.
+TEST(ReplicaLog, rows_that_came_ahead_are_dropped_without_being_read) {
+  Member primary;
+  Member follower;
+  lead(primary, 1);
+  make_repository(primary, {&follower});
+  replicate(primary, {}, [&] { EXPECT_TRUE(run_push(*primary.store, "a/b", make_push(std::nullopt, 1, 4100, "refs/heads/large", kNone).request)); });
+  const LogEntry entry = primary.sink.wait_for(2);
+  const auto before = all_rows(*follower.backend);
+  for (const bool is_claimed : {false, true}) {
+    ship_rows(*primary.log, *follower.log, entry);
+    if (is_claimed) EXPECT_TRUE(follower.log->claim_rows(entry.record));
+    sys::Batch unreadable;
+    const auto extents = family_rows(*follower.backend, sys::Family::kExtents);
+    ASSERT_FALSE(extents.empty());
+    for (const auto& [key, value] : extents) unreadable.put(sys::Family::kExtents, key, "x");
+    ASSERT_TRUE(follower.backend->commit(unreadable, sys::Durability::kSynced).has_value());
+    ASSERT_TRUE(follower.log->follow().has_value());
+    EXPECT_EQ(all_rows(*follower.backend), before);
+  }
+}
+
+// The same of a push here, when this server is not the primary any more.
+TEST(ReplicaLog, rows_of_a_push_that_waits_for_others_are_dropped_without_being_read) {
+  Member primary;
+  lead(primary, 1);
+  make_repository(primary, {});
+  const auto before = all_rows(*primary.backend);
+  std::promise<void> is_there;
+  std::promise<void> may_go_on;
+  primary.sink.on_stage = [&](const std::string&) -> std::unique_ptr<StagedCopies> {
+    is_there.set_value();
+    may_go_on.get_future().wait();
+    return nullptr;
+  };
+  bool done = true;
+  std::thread pusher([&] { done = run_push(*primary.store, "a/b", make_push(std::nullopt, 1, 4100, "refs/heads/large", kNone).request); });
+  is_there.get_future().wait();
+  sys::Batch unreadable;
+  for (const auto& [key, value] : family_rows(*primary.backend, sys::Family::kExtents)) unreadable.put(sys::Family::kExtents, key, "x");
+  ASSERT_FALSE(unreadable.ops().empty());
+  ASSERT_TRUE(primary.backend->commit(unreadable, sys::Durability::kSynced).has_value());
+  auto followed = std::async(std::launch::async, [&] { return primary.log->follow(1).has_value(); });
+  while (primary.store->core().committer->role() != store::Committer::Role::kReplica) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  may_go_on.set_value();  // it waits for who asks the sink
+  EXPECT_TRUE(followed.get());
+  pusher.join();
+  EXPECT_FALSE(done);
+  EXPECT_EQ(all_rows(*primary.backend), before);
+}
+
 TEST(ReplicaLog, a_new_primary_commits_the_tail_first) {
   Member primary;
   Member follower;
@@ -536,6 +587,21 @@ TEST(ReplicaLog, malformed_entries_change_nothing) {
   }
   EXPECT_EQ(all_rows(*follower.backend), before);
   ship(*primary.log, *follower.log, good);
+}
+
+TEST(ReplicaLog, entries_say_in_which_turn_they_were_appended) {
+  Member primary;
+  ASSERT_TRUE(primary.log->lead(1, primary.sink, 7).has_value());
+  std::thread first([&] { (void)primary.store->create_repository("a/b", {}, {}); });
+  EXPECT_EQ(primary.sink.wait_for(1).turn, 7U);
+  ASSERT_TRUE(primary.log->take_back(0, 8).has_value());
+  first.join();
+  ASSERT_TRUE(primary.log->take_back(0, 9).has_value());  // nothing is there
+  std::thread second([&] { (void)primary.store->create_repository("c/d", {}, {}); });
+  for (int i = 0; i < 2000 && primary.log->last().sequence == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_TRUE(primary.log->follow(0).has_value());  // behind what the sink was given
+  second.join();
+  EXPECT_EQ(primary.sink.latest(1).turn, 9U);
 }
 
 TEST(ReplicaLog, a_primary_takes_back_what_it_gave_to_nobody) {

@@ -230,7 +230,7 @@ TEST_F(Cold, rows_for_other_members_are_not_cold) {
   for (const auto& [key, value] : family_rows(*backend_, Family::kJournal)) {
     const auto record = format::decode_journal_record(value).value();
     if (record.object_count == 0) continue;
-    log::StoredRowsReader reader(snapshot, record, kAlgorithm, Limits{});
+    log::StoredRowsReader reader(snapshot, record, kAlgorithm, Limits{}, false);
     const auto piece = reader.next();
     ASSERT_TRUE(piece.has_value()) << piece.error().message();
     log::RecordRows check(record, kAlgorithm);

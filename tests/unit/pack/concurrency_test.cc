@@ -1,6 +1,9 @@
 // Many threads on one store: pushes to the same ref, pushes to different refs, readers all the while.
 #include <atomic>
+#include <functional>
+#include <future>
 #include <thread>
+#include <utility>
 
 #include "support/push_builder.h"
 #include "vexorstore/maintenance.h"
@@ -78,6 +81,61 @@ TEST_F(Concurrency, pushes_to_different_refs_all_succeed_while_readers_see_whole
   EXPECT_EQ(failed.load(), 0);
   const auto report = verify_repository(*store_, id_).value();
   EXPECT_EQ(report.problem_count, 0U) << report.problems[0];
+}
+
+// Takes its time where a file's rows are to be on the disk.
+class SlowDisk final : public Forwarding {
+ public:
+  using Forwarding::Forwarding;
+  Result<std::unique_ptr<sys::BulkWriter>> bulk_writer(sys::Family family) override {
+    VEXOR_TRY(auto inner, Forwarding::bulk_writer(family));
+    return std::unique_ptr<sys::BulkWriter>(std::make_unique<File>(*this, std::move(inner)));
+  }
+  Result<void> ingest(std::vector<std::unique_ptr<sys::BulkWriter>> files) override {
+    for (auto& file : files) {
+      VEXOR_TRY(file->finish());
+      file = std::move(static_cast<File&>(*file).inner);
+    }
+    return Forwarding::ingest(std::move(files));
+  }
+  std::function<void()> on_finish;
+
+ private:
+  struct File final : sys::BulkWriter {
+    File(SlowDisk& disk_in, std::unique_ptr<sys::BulkWriter> inner_in) : disk(disk_in), inner(std::move(inner_in)) {}
+    Result<void> put(Bytes key, Bytes value) override { return inner->put(key, value); }
+    Result<void> finish() override {
+      if (const auto pause = std::exchange(disk.on_finish, nullptr)) pause();
+      return inner->finish();
+    }
+    sys::Family family() const override { return inner->family(); }
+    std::uint64_t rows() const override { return inner->rows(); }
+    std::uint64_t bytes() const override { return inner->bytes(); }
+    SlowDisk& disk;
+    std::unique_ptr<sys::BulkWriter> inner;
+  };
+};
+
+TEST(LargePush, others_commit_while_its_files_go_to_the_disk) {
+  const auto memory = sys::make_memory_backend();
+  auto made = std::make_unique<SlowDisk>(*memory);
+  SlowDisk& disk = *made;
+  const auto store = Store::open(std::move(made), StoreOptions{}).value();
+  ASSERT_TRUE(store->create_repository("a/large", {}, {}).has_value());
+  ASSERT_TRUE(store->create_repository("a/small", {}, {}).has_value());
+  std::promise<void> is_there;
+  std::promise<void> may_go_on;
+  disk.on_finish = [&] {
+    is_there.set_value();
+    may_go_on.get_future().wait();
+  };
+  auto large = std::async(std::launch::async, [&] { return run_push(*store, "a/large", make_push(std::nullopt, 1, 4500, "refs/heads/main", ObjectId::null(kAlgorithm)).request); });
+  is_there.get_future().wait();
+  auto small = std::async(std::launch::async, [&] { return run_push(*store, "a/small", make_push(std::nullopt, 2, 3, "refs/heads/main", ObjectId::null(kAlgorithm)).request); });
+  EXPECT_EQ(small.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  may_go_on.set_value();
+  EXPECT_TRUE(small.get());
+  EXPECT_TRUE(large.get());
 }
 
 }  // namespace

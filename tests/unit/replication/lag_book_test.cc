@@ -20,6 +20,16 @@ TEST(LagBook, tells_records_octets_and_time) {
   EXPECT_EQ(book.of(10, 20, 30'000).bytes, 15'500U);  // all that was appended here
 }
 
+TEST(LagBook, tells_of_a_part_of_what_was_appended) {
+  LagBook book;
+  for (Sequence i = 11; i <= 20; ++i) book.appended(i, 100 * i, static_cast<Millis>(1000 * i));
+  const Lag part = book.of(12, 15, 30'000);  // 16 to 20 are not committed
+  EXPECT_EQ(part.records, 3U);
+  EXPECT_EQ(part.bytes, 1300U + 1400U + 1500U);
+  EXPECT_EQ(part.ms, 30'000 - 13'000);
+  EXPECT_EQ(book.of(15, 12, 30'000).bytes, 0U);
+}
+
 TEST(LagBook, of_what_it_does_not_remember_it_tells_the_number) {
   LagBook book;
   for (Sequence i = 11; i <= 20; ++i) book.appended(i, 1, 1);

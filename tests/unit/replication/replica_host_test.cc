@@ -1,6 +1,9 @@
 // Replica sets of real stores in one process: who leads, what a push is told, and what is left of it.
 #include "replication/host/replica_host.h"
 
+#include <future>
+
+#include "replication/host/entry_codec.h"
 #include "support/leftovers.h"
 #include "support/replica_pair.h"
 #include "support/replica_set.h"
@@ -63,6 +66,36 @@ TEST(ReplicaHost, a_push_is_on_all_three_servers) {
   EXPECT_EQ(all_rows(*set.server(2).live), rows);
   EXPECT_EQ(all_rows(*set.server(3).live), rows);
   EXPECT_FALSE(set.server(2).store->create_repository("c/d", {}, {}).has_value());
+}
+
+// A follower knows the size of what it has and has not applied.
+TEST(ReplicaHost, a_follower_tells_how_many_bytes_it_is_behind) {
+  ReplicaSet set(3, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  Store& store = *set.server(1).store;
+  ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(wait_for_standby(set));
+  ASSERT_TRUE(set.wait_for_all());
+  ReplicaHost& follower = *set.server(2).host;
+  EXPECT_EQ(follower.status().behind_bytes, 0U);
+  set.server(2).power->holds_unsynced = true;
+  std::optional<ObjectId> tip;
+  for (int round = 0; round < 3; ++round) {
+    const Push push = make_push(tip, round, 3, "refs/heads/main", tip.value_or(kNone));
+    EXPECT_TRUE(run_push(store, "a/b", push.request));
+    tip = push.tip;
+  }
+  const Sequence last = store.last_sequence();
+  for (int i = 0; i < 2000 && follower.status().told_commit < last; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const replication::HostStatus behind = follower.status();
+  set.server(2).power->holds_unsynced = false;
+  EXPECT_EQ(behind.told_commit, last);
+  EXPECT_EQ(behind.applied, last - 3);
+  std::uint64_t bytes = 0;
+  for (Sequence sequence = last - 2; sequence <= last; ++sequence) bytes += replication::pack_entry_bytes(set.server(1).host->log().read(sequence).value()).size();
+  EXPECT_EQ(behind.behind_bytes, bytes);
+  ASSERT_TRUE(set.wait_for_all());
+  EXPECT_EQ(follower.status().behind_bytes, 0U);
 }
 
 void expect_no_leftovers(ReplicaSet& set) {
@@ -203,6 +236,52 @@ TEST(ReplicaHost, a_primary_that_was_cut_off_gives_up_its_tail) {
   EXPECT_EQ(all_rows(*set.server(1).live), rows);
   const auto refs = set.server(1).store->list_refs(1).value();
   EXPECT_EQ(refs.size(), 1U);
+}
+
+// The write of a push stalls for longer than a hand-over is tried: the store is told to give its record up, and the node must not take it.
+TEST(ReplicaHost, a_push_that_stalls_while_a_hand_over_is_given_up_is_in_no_log) {
+  Options options = quick();
+  options.handover_wait_ms = 200;
+  ReplicaSet set(3, options);
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  Store& store = *set.server(1).store;
+  ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(set.wait_for_all());
+  ASSERT_TRUE(wait_for_standby(set));
+  set.server(2).is_cut_off = true;  // the target does not answer, and lacks the record of this push
+  const Sequence before = set.host_of(1)->status().last;
+  bool open = false;
+  std::thread open_pusher([&] { open = run_push(store, "a/b", make_push(std::nullopt, 3, 3, "refs/heads/open", kNone).request); });
+  while (set.host_of(1)->status().last == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::promise<void> is_there;
+  std::promise<void> may_go_on;
+  set.server(1).power->on_synced_commit([&] {
+    is_there.set_value();
+    may_go_on.get_future().wait();
+  });
+  bool acknowledged = true;
+  std::thread pusher([&] { acknowledged = run_push(store, "a/b", make_push(std::nullopt, 1, 3, "refs/heads/stalled", kNone).request); });
+  is_there.get_future().wait();
+  auto wanted = set.record().get();
+  wanted.record.handover_target = 2;
+  ASSERT_EQ(set.record().change(wanted.version, wanted.record), replication::ChangeAnswer::kDone);
+  for (int i = 0; i < 4000 && set.record().get().record.handover_target != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_EQ(set.record().get().record.handover_target, 0U);
+  ASSERT_EQ(set.record().get().record.primary, 1U);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until it has begun again
+  may_go_on.set_value();
+  pusher.join();
+  set.server(2).is_cut_off = false;
+  EXPECT_FALSE(acknowledged);
+  open_pusher.join();
+  EXPECT_TRUE(open);
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  EXPECT_TRUE(run_push(store, "a/b", make_push(std::nullopt, 2, 3, "refs/heads/next", kNone).request));
+  ASSERT_TRUE(set.wait_for_all());
+  const auto rows = all_rows(*set.server(1).live);
+  EXPECT_EQ(all_rows(*set.server(2).live), rows);
+  EXPECT_EQ(all_rows(*set.server(3).live), rows);
+  EXPECT_EQ(store.list_refs(1).value().size(), 2U);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Purges by two persons, over a memory backend: who may, what is left of the journal, and what a follower gets.
 #include "vexorstore/purge.h"
 
+#include <future>
+
 #include "crypto/digest.h"
 #include "format/keys.h"
 #include "format/pool_rows.h"
@@ -350,6 +352,43 @@ TEST_F(PurgesOfASet, an_approval_waits_for_a_repository_of_the_pool_that_is_on_i
   approver.join();
   EXPECT_TRUE(keeps);
   EXPECT_FALSE(visible_objects(*primary_.store, primary_.store->find_repository("a/old").value()->id).empty());
+}
+
+// It is not known to be committed within the time that an approval waits: then nothing is erased.
+TEST_F(PurgesOfASet, an_approval_fails_while_a_repository_of_the_pool_may_still_come) {
+  const Push push = make_push(std::nullopt, 0, 3, "refs/heads/main", ObjectId::null(kAlgorithm));
+  std::uint64_t request = 0;
+  replicate(primary_, {}, [&] {
+    ASSERT_TRUE(primary_.store->create_repository("a/b", {}, {}).has_value());
+    ASSERT_TRUE(run_push(*primary_.store, "a/b", push.request));
+    ASSERT_TRUE(primary_.store->delete_repository("a/b", {}).has_value());
+    request = request_purge(*primary_.store, kPolicy, "a/b", "law", kAnn).value().request;
+  });
+  const std::uint64_t last = primary_.log->last().sequence;
+  std::thread restorer([&] { EXPECT_EQ(restore_repository_at(*primary_.store, "a/b", 2, "a/old", {}).error().code(), Errc::kIndeterminate); });
+  primary_.sink.wait_for(last + 1);
+  primary_.log->give_up(last + 1);
+  restorer.join();
+  primary_.store->core().committer->set_applied_wait(std::chrono::milliseconds(20));
+  // Each ends, for nobody is told of a record that there must not be.
+  auto refused = std::async(std::launch::async, [&] {
+    const auto approved = approve_purge(*primary_.store, kPolicy, request, kBob);
+    const auto purged = primary_.store->purge_repository("a/b", {});
+    return approved.has_error() && approved.error().code() == Errc::kUnavailable && purged.has_error() && purged.error().code() == Errc::kUnavailable;
+  });
+  EXPECT_EQ(refused.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_EQ(primary_.log->last().sequence, last + 1) << "there is a record";
+  while (refused.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
+    for (std::uint64_t sequence = last + 2; sequence <= primary_.log->last().sequence; ++sequence) primary_.log->give_up(sequence);
+  }
+  EXPECT_TRUE(refused.get());
+  ASSERT_TRUE(primary_.log->apply(last + 1).has_value());
+  EXPECT_FALSE(visible_objects(*primary_.store, primary_.store->find_repository("a/old").value()->id).empty());
+  replicate(primary_, {}, [&] {
+    const auto approved = approve_purge(*primary_.store, kPolicy, request, kBob);
+    ASSERT_TRUE(approved.has_value()) << approved.error().message();
+    EXPECT_TRUE(approved.value().keeps_objects);
+  });
 }
 
 // Maintenance puts others in the place of rows that an applied record has just erased: one of both comes first.

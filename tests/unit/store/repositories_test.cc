@@ -162,5 +162,42 @@ TEST_F(Repositories, a_record_over_the_limit_is_not_written) {
   EXPECT_EQ(store_->last_sequence(), 2U);
 }
 
+TEST_F(Repositories, a_change_gives_its_receipt_and_one_that_failed_gives_none) {
+  std::uint64_t before = 0;
+  const auto check = [&](const char* what, const std::function<bool(Receipt*)>& change) {
+    Receipt receipt;
+    EXPECT_TRUE(change(&receipt)) << what;
+    EXPECT_EQ(receipt.sequence, store_->last_sequence()) << what;
+    EXPECT_GT(receipt.sequence, before) << what;
+    EXPECT_EQ(receipt.servers, 1U) << what;
+    before = receipt.sequence;
+  };
+  const auto hide = [](RepositoryInfo& info) -> Result<void> {
+    info.hidden_refs.emplace_back("refs/pull/*");
+    return success();
+  };
+  const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a";
+  check("create", [&](Receipt* to) { return store_->create_repository("a/b", {}, {}, to).has_value(); });
+  check("fork", [&](Receipt* to) { return store_->fork_repository("a/b", "a/c", {}, to).has_value(); });
+  check("rename", [&](Receipt* to) { return store_->rename_repository("a/c", "a/d", {}, to).has_value(); });
+  check("settings", [&](Receipt* to) { return change_repository(*store_, "a/d", hide, {}, to).has_value(); });
+  check("delete", [&](Receipt* to) { return store_->delete_repository("a/d", {}, to).has_value(); });
+  check("restore", [&](Receipt* to) { return store_->restore_repository("a/d", {}, to).has_value(); });
+  check("account", [&](Receipt* to) { return store_->create_account("ann", "correct horse battery", {}, to).has_value(); });
+  check("password", [&](Receipt* to) { return store_->set_password("ann", "battery horse correct", {}, to).has_value(); });
+  check("disable", [&](Receipt* to) { return store_->set_disabled("ann", true, {}, to).has_value(); });
+  check("grant", [&](Receipt* to) { return store_->grant("a/b", "ann", Permission::kRead, {}, to).has_value(); });
+  std::string fingerprint;
+  check("key", [&](Receipt* to) {
+    const auto added = store_->add_key("ann", key, {}, to);
+    if (added.has_value()) fingerprint = added.value().fingerprint;
+    return added.has_value();
+  });
+  check("key removed", [&](Receipt* to) { return store_->remove_key(fingerprint, {}, to).has_value(); });
+  Receipt none;
+  EXPECT_FALSE(store_->create_repository("a/b", {}, {}, &none).has_value());
+  EXPECT_EQ(none.sequence, 0U);
+}
+
 }  // namespace
 }  // namespace vexor

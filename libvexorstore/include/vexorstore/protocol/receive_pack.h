@@ -38,6 +38,8 @@ struct ReceivePackOptions {
   // with kRefused the client sees its message for every ref, with codes of docs/errors.md what that table says.
   // It must not use the session. The push may still fail afterwards.
   std::function<Result<void>(const PushRequest&)> before_commit;
+  // Told in run_work() what was reached, once something of the push is committed by this session. It must not use the session.
+  std::function<void(const Receipt&)> after_commit;
 };
 
 Result<std::unique_ptr<Session>> make_receive_pack(Store& store, const RepositoryInfo& repository,

@@ -35,6 +35,9 @@ class Session {
   // is ready.
   virtual void take_output(std::string& out, std::size_t front) = 0;
   virtual void run_work() = 0;
+  // While wants() is kWork: run_work() will wait for other servers above all, and take little of a processor. A host with few
+  // threads for work may let it wait in another one.
+  virtual bool waits_for_others() const { return false; }
   // While wants() is kWork and until run_work() returns: a packet that tells the peer nothing but that the
   // server is at work. The pump may send it as often as it likes, before and while run_work() runs. Empty:
   // none would be understood now. Spec: git-config, receive.keepAlive and uploadpack.keepAlive.

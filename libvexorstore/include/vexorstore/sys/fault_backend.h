@@ -29,6 +29,7 @@ class FaultBackend final : public StorageBackend {
   Result<bool> compact(Family family, Bytes first, Bytes end, std::string& position, std::uint64_t& bytes) override;
   Capabilities capabilities() const override { return inner_.capabilities(); }
   std::uint64_t approximate_bytes(Family family) override { return inner_.approximate_bytes(family); }
+  MemoryUse memory_use() override { return inner_.memory_use(); }
 
  private:
   // True: this operation fails. `perform` says whether to do it all the same.

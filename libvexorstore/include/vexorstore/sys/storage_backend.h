@@ -107,6 +107,9 @@ class BulkWriter {
  public:
   virtual ~BulkWriter() = default;
   virtual Result<void> put(Bytes key, Bytes value) = 0;
+  // No row follows any more, and those that were put are on the disk when it returns, which may take seconds. ingest() does
+  // so too, where others wait for it. A second call does nothing. Errors: kIo.
+  virtual Result<void> finish() = 0;
   virtual Family family() const = 0;
   virtual std::uint64_t rows() const = 0;
   virtual std::uint64_t bytes() const = 0;
@@ -116,6 +119,13 @@ struct Capabilities {
   bool persistent = false;              // survives the process
   std::size_t value_bytes_max = 0;      // largest value of one row
   unsigned read_concurrency_hint = 1;   // readers that still add throughput
+};
+
+// What a backend keeps in memory to be fast, in bytes. The first two have bounds (RocksdbOptions); the third grows with the files.
+struct MemoryUse {
+  std::uint64_t cached_blocks = 0;
+  std::uint64_t unwritten_rows = 0;  // that wait to go to files, and have gone and are still read
+  std::uint64_t open_files = 0;      // beside the cache
 };
 
 // Rows that cannot be read as they were written, from `first` to `last`; there may be whole ones among them.
@@ -150,6 +160,8 @@ class StorageBackend {
   virtual Capabilities capabilities() const = 0;
   // Bytes on disk (or in memory) of a family, roughly.
   virtual std::uint64_t approximate_bytes(Family family) = 0;
+  // Roughly, and cheap. All zero: it keeps no account.
+  virtual MemoryUse memory_use() { return {}; }
 };
 
 }  // namespace vexor::sys

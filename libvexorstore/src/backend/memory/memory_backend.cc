@@ -54,9 +54,14 @@ class MemoryBulkWriter final : public BulkWriter {
  public:
   explicit MemoryBulkWriter(Family family) : family_(family) {}
   Result<void> put(Bytes key, Bytes value) override {
+    if (is_finished_) return Error(Errc::kInvalidArgument, "a bulk row behind the end");
     if (!rows_.empty() && key <= Bytes(rows_.rbegin()->first)) return Error(Errc::kInvalidArgument, "bulk rows out of order");
     rows_.emplace_hint(rows_.end(), std::string(key), std::make_shared<const std::string>(value));
     bytes_ += key.size() + value.size();
+    return success();
+  }
+  Result<void> finish() override {
+    is_finished_ = true;
     return success();
   }
   Family family() const override { return family_; }
@@ -68,6 +73,7 @@ class MemoryBulkWriter final : public BulkWriter {
   Family family_;
   Rows rows_;
   std::uint64_t bytes_ = 0;
+  bool is_finished_ = false;
 };
 
 class MemoryBackend final : public StorageBackend {

@@ -188,6 +188,7 @@ class RocksdbBulkWriter final : public BulkWriter {
     fs::remove(path_, ignored);
   }
   Result<void> put(Bytes key, Bytes value) override {
+    if (is_finished_) return Error(Errc::kInvalidArgument, "a bulk row behind the end");
     if (rows_ == 0) {
       if (const auto status = writer_.Open(path_.string()); !status.ok()) return to_error(status);
     }
@@ -202,10 +203,12 @@ class RocksdbBulkWriter final : public BulkWriter {
   Family family() const override { return family_; }
   std::uint64_t rows() const override { return rows_; }
   std::uint64_t bytes() const override { return bytes_; }
-  Result<std::string> finish() {
+  Result<void> finish() override {
+    if (rows_ == 0 || std::exchange(is_finished_, true)) return success();
     if (const auto status = writer_.Finish(); !status.ok()) return to_error(status);
-    return path_.string();
+    return success();
   }
+  std::string path() const { return path_.string(); }
 
  private:
   Family family_;
@@ -213,11 +216,13 @@ class RocksdbBulkWriter final : public BulkWriter {
   fs::path path_;
   std::uint64_t rows_ = 0;
   std::uint64_t bytes_ = 0;
+  bool is_finished_ = false;
 };
 
 class RocksdbBackend final : public StorageBackend, public Forgetting {
  public:
-  RocksdbBackend(std::shared_ptr<Database> database, fs::path bulk) : database_(std::move(database)), bulk_(std::move(bulk)) {}
+  RocksdbBackend(std::shared_ptr<Database> database, std::shared_ptr<rocksdb::Cache> cache, std::shared_ptr<rocksdb::Cache> extents_cache, fs::path bulk)
+      : database_(std::move(database)), cache_(std::move(cache)), extents_cache_(std::move(extents_cache)), bulk_(std::move(bulk)) {}
 
   Result<std::shared_ptr<const StorageSnapshot>> snapshot() override {
     return std::shared_ptr<const StorageSnapshot>(std::make_shared<RocksdbSnapshot>(database_));
@@ -257,8 +262,8 @@ class RocksdbBackend final : public StorageBackend, public Forgetting {
       if (own->rows() == 0) continue;
       rocksdb::IngestExternalFileArg arg;
       arg.column_family = (*database_)[own->family()];
-      VEXOR_TRY(std::string path, own->finish());
-      arg.external_files.push_back(std::move(path));
+      VEXOR_TRY(own->finish());
+      arg.external_files.push_back(own->path());
       arg.options.move_files = true;
       args.push_back(std::move(arg));
     }
@@ -301,9 +306,24 @@ class RocksdbBackend final : public StorageBackend, public Forgetting {
     database_->db->GetIntProperty(handle, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
     return files + memory;
   }
+  MemoryUse memory_use() override {
+    MemoryUse out;
+    out.cached_blocks = cache_->GetUsage() + extents_cache_->GetUsage();
+    for (auto* handle : database_->families) {
+      std::uint64_t rows = 0;
+      std::uint64_t readers = 0;
+      database_->db->GetIntProperty(handle, rocksdb::DB::Properties::kSizeAllMemTables, &rows);
+      database_->db->GetIntProperty(handle, rocksdb::DB::Properties::kEstimateTableReadersMem, &readers);
+      out.unwritten_rows += rows;
+      out.open_files += readers;
+    }
+    return out;
+  }
 
  private:
   std::shared_ptr<Database> database_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  std::shared_ptr<rocksdb::Cache> extents_cache_;
   fs::path bulk_;
   std::atomic<std::uint64_t> next_file_{1};
 };
@@ -352,7 +372,7 @@ Result<std::unique_ptr<StorageBackend>> open_rocksdb_backend(const fs::path& dir
   fs::remove_all(bulk, failed);  // files of pushes that a crash cut off
   fs::create_directories(bulk, failed);
   if (failed) return Error(Errc::kIo, "storage: cannot make a directory: " + failed.message());
-  return std::unique_ptr<StorageBackend>(std::make_unique<RocksdbBackend>(std::move(database), bulk));
+  return std::unique_ptr<StorageBackend>(std::make_unique<RocksdbBackend>(std::move(database), cache, extents_cache, bulk));
 }
 
 }  // namespace vexor::sys
