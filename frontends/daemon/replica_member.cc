@@ -85,7 +85,7 @@ Result<std::optional<std::string>> ReplicaMember::run_at_primary(const Principal
       if (told.has_value()) return std::optional<std::string>(std::move(told).value());
       if (told.error().code() != Errc::kUnavailable) return std::move(told).error();  // else it was the primary
     }
-    std::this_thread::sleep_for(kLeaderWait);
+    std::this_thread::sleep_for(kLeaderWait);  // the status is a copy: nothing tells of its changes
   }
   return Error(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
 }

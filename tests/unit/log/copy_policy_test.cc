@@ -143,7 +143,7 @@ TEST(CopyPolicy, servers_that_stood_still_for_a_moment_are_waited_for) {
   ASSERT_TRUE(primary.log->lead(1, primary.sink).has_value());
   primary.sink.refused = CopyPolicy::kCluster;
   auto made = std::async(std::launch::async, [&] { return primary.store->create_repository("a/b", {}, {}).has_value(); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));  // it asks each 100 ms: once more, and is refused again
   EXPECT_EQ(primary.log->last().sequence, 0U);
   primary.sink.refused = std::nullopt;
   primary.sink.wait_for(1);
@@ -157,7 +157,7 @@ TEST(CopyPolicy, who_waits_for_servers_does_not_hold_up_the_end_of_the_reign) {
   ASSERT_TRUE(primary.log->lead(1, primary.sink).has_value());
   primary.sink.refused = CopyPolicy::kCluster;
   auto made = std::async(std::launch::async, [&] { return primary.store->create_repository("a/b", {}, {}).error().code(); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));  // it asks each 100 ms: once more, and is refused again
   ASSERT_TRUE(primary.log->follow().has_value());
   EXPECT_EQ(made.get(), Errc::kUnavailable);
 }

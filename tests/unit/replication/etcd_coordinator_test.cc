@@ -58,7 +58,7 @@ TEST(EtcdCoordinator, of_the_changes_that_wait_only_the_last_one_is_sent) {
     });
     coordinator.read([](const std::optional<VersionedRecord>&) {});
     most = std::max(most, coordinator.waiting());
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // ticks: time for what is queued to be taken
   }
   EXPECT_LE(most, 2U);
   EXPECT_GT(most, 0U) << "they are answered: the test would show nothing";
