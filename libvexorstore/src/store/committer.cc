@@ -114,16 +114,15 @@ Result<Receipt> Committer::submit_once(Change change) {
   if (role_ == Role::kReplica && self.change.is_recorded) return Error(Errc::kUnavailable, kNotPrimary);
   queue_.push_back(&self);
   const auto may_go_on = [&] { return self.outcome.has_value() || (!leading_ && !self.is_appended); };
-  wake_.wait(lock, may_go_on);
+  self.wake.wait(lock, may_go_on);
   while (!self.outcome) {
     leading_ = true;
     std::vector<Waiter*> group = take_group();
     lock.unlock();
     lead(group);
     lock.lock();
-    leading_ = false;
-    wake_.notify_all();
-    wake_.wait(lock, may_go_on);
+    end_writing();
+    self.wake.wait(lock, may_go_on);
   }
   return std::move(*self.outcome);
 }
@@ -277,7 +276,7 @@ void Committer::finish(const std::vector<Written>& written, const LogPosition& l
   if (broken) {
     broken_ = true;
     refuse_queue(kBroken);
-    for (const Written& one : appended_) one.waiter->outcome = Error(Errc::kIndeterminate, kUnknown + std::to_string(one.sequence)).with_sequence(one.sequence);
+    for (const Written& one : appended_) one.waiter->tell(Error(Errc::kIndeterminate, kUnknown + std::to_string(one.sequence)).with_sequence(one.sequence));
     appended_.clear();
     applied_wake_.notify_all();
   } else {
@@ -294,11 +293,11 @@ void Committer::finish(const std::vector<Written>& written, const LogPosition& l
     }
   }
   // Set last: a waiter's frame is gone as soon as it sees its outcome.
-  for (auto& [waiter, outcome] : outcomes) waiter->outcome = std::move(outcome);
+  for (auto& [waiter, outcome] : outcomes) waiter->tell(std::move(outcome));
 }
 
 void Committer::refuse_queue(const char* why) {
-  for (Waiter* waiter : queue_) waiter->outcome = Error(Errc::kUnavailable, why);
+  for (Waiter* waiter : queue_) waiter->tell(Error(Errc::kUnavailable, why));
   queue_.clear();
 }
 

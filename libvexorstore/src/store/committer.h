@@ -130,6 +130,13 @@ class Committer {
     Change change;
     std::optional<Result<Receipt>> outcome;
     bool is_appended = false;  // waits for settle()
+    std::condition_variable wake{};
+
+    // Under mutex_. The waiter's frame is gone as soon as that is free.
+    void tell(Result<Receipt> with) {
+      outcome = std::move(with);
+      wake.notify_one();
+    }
   };
   struct Written {
     Waiter* waiter;
@@ -164,12 +171,13 @@ class Committer {
   void refuse_appended_after(std::uint64_t sequence);
   void take_writing();
   void release_writing();
+  void end_writing();
 
   sys::StorageBackend& backend_;
   const sys::Clock& clock_;
   std::mutex apply_mutex_;  // held by apply(), and while changes without record are judged and written; taken before mutex_
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_;          // nobody writes. Changes wait each for itself: of many that wait one is told at a time
   std::condition_variable applied_wake_;
   std::deque<Waiter*> queue_;            // guarded by mutex_
   std::deque<Written> appended_;         // guarded by mutex_; primary: who waits for settle()

@@ -61,7 +61,13 @@ void Committer::take_writing() {
 
 void Committer::release_writing() {
   const std::lock_guard lock(mutex_);
+  end_writing();
+}
+
+// Under mutex_. The first change that waits writes next, for others with it; if somebody else is faster, it is woken by the end of that.
+void Committer::end_writing() {
   leading_ = false;
+  if (!queue_.empty()) queue_.front()->wake.notify_one();
   wake_.notify_all();
 }
 
@@ -204,7 +210,7 @@ Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink, std::uint64
 // They are the last ones, and nothing of them is left.
 void Committer::refuse_appended_after(std::uint64_t sequence) {
   while (!appended_.empty() && appended_.back().sequence > sequence) {
-    appended_.back().waiter->outcome = Error(Errc::kUnavailable, kNotPrimary);
+    appended_.back().waiter->tell(Error(Errc::kUnavailable, kNotPrimary));
     appended_.pop_back();
   }
 }
@@ -247,11 +253,10 @@ void Committer::follow(std::optional<std::uint64_t> sent) {
   sink_ = nullptr;
   refuse_queue(kNotPrimary);
   if (!sent) {
-    for (const Written& one : appended_) one.waiter->outcome = unknown_outcome(one.sequence, last_.epoch);
+    for (const Written& one : appended_) one.waiter->tell(unknown_outcome(one.sequence, last_.epoch));
     appended_.clear();
   }
   applied_wake_.notify_all();
-  wake_.notify_all();
   applied_wake_.wait(lock, [&] { return asking_ == 0; });  // the sink may go now
 }
 
@@ -352,19 +357,17 @@ void Committer::give_up(std::uint64_t sequence) {
   const std::lock_guard lock(mutex_);
   std::erase_if(appended_, [&](const Written& one) {
     if (one.sequence != sequence) return false;
-    one.waiter->outcome = unknown_outcome(sequence, epoch_);
+    one.waiter->tell(unknown_outcome(sequence, epoch_));
     return true;
   });
-  wake_.notify_all();
 }
 
 void Committer::settle(const Receipt& receipt) {
   const std::lock_guard lock(mutex_);
   const auto found = std::lower_bound(appended_.begin(), appended_.end(), receipt.sequence, [](const Written& one, std::uint64_t sequence) { return one.sequence < sequence; });
   if (found == appended_.end() || found->sequence != receipt.sequence) return;
-  found->waiter->outcome = receipt;
+  found->waiter->tell(receipt);
   appended_.erase(found);
-  wake_.notify_all();
 }
 
 }  // namespace vexor::store
