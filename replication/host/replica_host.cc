@@ -65,9 +65,9 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
   sender_ = std::make_unique<RowsSender>(*log_, transport_);
   shelf_ = std::make_unique<RowsShelf>(*log_);
   source_ = std::make_unique<CopySource>(store_, files_.copies);
-  applier_ = std::make_unique<WorkQueue>();
-  fetcher_ = std::make_unique<WorkQueue>();
-  loop_ = std::make_unique<WorkQueue>(std::chrono::milliseconds(turn_ms()), [this] {
+  applier_ = std::make_unique<WorkQueue>("replica apply");
+  fetcher_ = std::make_unique<WorkQueue>("replica fetch");
+  loop_ = std::make_unique<WorkQueue>("replica node", std::chrono::milliseconds(turn_ms()), [this] {
     if (!node_) return;
     look_for_damage();
     look_for_hung_disk();
@@ -80,7 +80,7 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
     coordinator_->watch([this](const VersionedRecord& record) { input([&](Millis now) { node_->record_seen(now, record); }); });
     carry_out();
   });
-  syncer_ = std::make_unique<WorkQueue>(kMarkSync, [this, next_probe = Millis{0}, has_failed = false]() mutable {
+  syncer_ = std::make_unique<WorkQueue>("replica mark", kMarkSync, [this, next_probe = Millis{0}, has_failed = false]() mutable {
     if (files_.mark == nullptr || has_failed) return;
     const bool probes = boot_time() >= next_probe;
     if (probes) next_probe = boot_time() + kDiskProbeMs;
@@ -96,8 +96,8 @@ ReplicaHost::~ReplicaHost() {
   {
     std::unique_lock lock(mutex_);
     ending_ = true;
-    answered_.notify_all();
-    answered_.wait(lock, [&] { return asked_.empty(); });
+    for (auto& [request, asked] : asked_) asked.answered.notify_one();
+    none_asked_.wait(lock, [&] { return asked_.empty(); });
   }
   if (sender_) sender_->end();
   if (fetcher_) fetcher_->stop();
@@ -120,6 +120,7 @@ void ReplicaHost::carry_out() {
     for (Output& output : outputs) std::visit([this](auto& one) { perform(one); }, output);
     follow_leadership();
   }
+  if (!holds_outbox_) outbox_.send(transport_);
   publish_status();
 }
 
@@ -258,7 +259,10 @@ void ReplicaHost::fetched(const Entry& entry, bool done) {
 
 void ReplicaHost::appended(std::vector<LogEntry> entries) {
   loop_->post([this, entries = std::move(entries)] {
+    holds_outbox_ = true;
     for (const LogEntry& entry : entries) propose(entry);
+    holds_outbox_ = false;
+    outbox_.send(transport_);
   });
 }
 
@@ -304,7 +308,7 @@ void ReplicaHost::propose(const LogEntry& entry) {
   node_log_->take_back(++turn_);
 }
 
-void ReplicaHost::perform(Send& output) { transport_.send(output.to, output.message); }
+void ReplicaHost::perform(Send& output) { outbox_.put(output.to, std::move(output.message)); }
 
 void ReplicaHost::perform(ReadRecord&) {
   coordinator_->read([this](const std::optional<VersionedRecord>& record) {
@@ -405,22 +409,23 @@ void ReplicaHost::perform(Alarm& output) {
 void ReplicaHost::tell(RequestId request, bool answer) {
   const std::lock_guard lock(mutex_);
   const auto found = asked_.find(request);
-  if (found != asked_.end()) found->second = answer;
-  answered_.notify_all();
+  if (found == asked_.end()) return;
+  found->second.answer = answer;
+  found->second.answered.notify_one();
 }
 
 bool ReplicaHost::ask(const std::function<void(Millis now, RequestId request)>& give) {
   std::unique_lock lock(mutex_);
   if (ending_) return false;
   const RequestId request = next_request_++;
-  std::optional<bool>& answer = asked_[request];
+  Asked& asked = asked_[request];
   lock.unlock();
   loop_->post([this, give, request] { input([&](Millis now) { give(now, request); }); });
   lock.lock();
-  answered_.wait(lock, [&] { return ending_ || answer.has_value(); });
-  const bool said = answer.value_or(false);
+  asked.answered.wait(lock, [&] { return ending_ || asked.answer.has_value(); });
+  const bool said = asked.answer.value_or(false);
   asked_.erase(request);
-  answered_.notify_all();  // ~ReplicaHost
+  if (ending_) none_asked_.notify_one();
   return said;
 }
 

@@ -12,6 +12,7 @@
 #include "replication/coordinator.h"
 #include "replication/host/copy_source.h"
 #include "replication/host/lag_book.h"
+#include "replication/host/outbox.h"
 #include "replication/host/rows_sender.h"
 #include "replication/host/rows_shelf.h"
 #include "replication/host/store_log.h"
@@ -152,6 +153,8 @@ class ReplicaHost final : public LogSink {
   bool store_leads_ = false;      // or will, when what was posted is done
   bool store_takes_ = false;      // changes; it has been told to lead
   std::uint64_t leaderships_ = 0;  // that it was told to begin or to end
+  Outbox outbox_;
+  bool holds_outbox_ = false;     // more is about to be put in
   std::uint64_t turn_ = 0;        // of the entries that the node takes: others are cut off, or will be
   std::uint64_t reigns_ = 0;      // promises and leaderships so far: rows fetched before are gone
   Epoch seen_promise_ = 0;
@@ -179,8 +182,12 @@ class ReplicaHost final : public LogSink {
   Millis whole_at_ = 0;  // when all of told_commit_ was last applied
 
   mutable std::mutex mutex_;
-  std::condition_variable answered_;
-  std::map<RequestId, std::optional<bool>> asked_;  // guarded by mutex_; reads and confirmations
+  struct Asked {
+    std::optional<bool> answer;
+    std::condition_variable answered;  // each waits for its own
+  };
+  std::map<RequestId, Asked> asked_;  // guarded by mutex_; reads and confirmations
+  std::condition_variable none_asked_;
   HostStatus status_;                               // guarded by mutex_
   bool ending_ = false;                             // guarded by mutex_
 

@@ -90,7 +90,7 @@ class StoreLog final : public Log {
   LogTicket written_ = 0;
   Mark wanted_;
   Mark marked_;
-  WorkQueue writer_;
+  WorkQueue writer_{"replica log"};
 };
 
 }  // namespace vexor::replication

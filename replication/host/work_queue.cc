@@ -1,9 +1,17 @@
 #include "replication/host/work_queue.h"
 
+#include <pthread.h>
+
 namespace vexor::replication {
 
-WorkQueue::WorkQueue(std::chrono::milliseconds period, std::function<void()> idle)
-    : period_(period), idle_(std::move(idle)), thread_([this] { run(); }) {}
+namespace {
+
+constexpr std::size_t kThreadNameMax = 15;  // of the system
+
+}  // namespace
+
+WorkQueue::WorkQueue(std::string name, std::chrono::milliseconds period, std::function<void()> idle)
+    : name_(std::move(name)), period_(period), idle_(std::move(idle)), thread_([this] { run(); }) {}
 
 void WorkQueue::post(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
@@ -27,6 +35,7 @@ std::size_t WorkQueue::waiting() const {
 }
 
 void WorkQueue::run() {
+  ::pthread_setname_np(::pthread_self(), name_.substr(0, kThreadNameMax).c_str());
   auto next_idle = std::chrono::steady_clock::now() + period_;
   std::unique_lock lock(mutex_);
   while (!stopping_) {

@@ -5,14 +5,15 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace vexor::replication {
 
 class WorkQueue {
  public:
-  // `idle`: runs whenever `period` went by since it ran last; may be empty.
-  explicit WorkQueue(std::chrono::milliseconds period = std::chrono::milliseconds(0), std::function<void()> idle = {});
+  // `name`: of the thread, as the system's tools show it; 15 octets of it. `idle`: runs whenever `period` went by since it ran last; may be empty.
+  explicit WorkQueue(std::string name, std::chrono::milliseconds period = std::chrono::milliseconds(0), std::function<void()> idle = {});
   ~WorkQueue() { stop(); }
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
@@ -27,6 +28,7 @@ class WorkQueue {
  private:
   void run();
 
+  std::string name_;
   std::chrono::milliseconds period_;
   std::function<void()> idle_;
   mutable std::mutex mutex_;

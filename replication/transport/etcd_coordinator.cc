@@ -132,7 +132,7 @@ class EtcdCoordinator::State {
 
   Run run;
   EtcdClient client;  // of the queue's thread
-  WorkQueue queue;
+  WorkQueue queue{"etcd"};
   std::atomic<bool> is_read_queued = false;  // one at a time: while etcd is away they would keep a change waiting
 
  private:

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,6 +56,7 @@ bool PeerLink::wait(std::chrono::milliseconds time) {
 }
 
 void PeerLink::run() {
+  ::pthread_setname_np(::pthread_self(), "replica link");
   do {
     converse();
     look_for_death();

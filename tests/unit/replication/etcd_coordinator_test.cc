@@ -43,7 +43,7 @@ TEST(EtcdCoordinator, of_the_changes_that_wait_only_the_last_one_is_sent) {
   std::mutex mutex;
   std::condition_variable wake;
   std::vector<int> answered;
-  WorkQueue loop;
+  WorkQueue loop{"test"};
   EtcdOptions options;
   options.endpoints = {etcd.name()};
   options.call_ms_max = 300;
