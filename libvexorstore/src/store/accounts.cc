@@ -97,6 +97,7 @@ Result<AccountInfo> Store::create_account(const std::string& name, Bytes passwor
   }
   store::Change change = begin_change(OperationKind::kAccount, actor, "create " + name);
   change.preconditions.push_back({Family::kAccounts, "n" + name, std::nullopt});
+  change.preconditions.push_back({Family::kAccounts, "a" + format::pool_key(row.id), std::nullopt});  // an id is given out once
   change.record.changes.push_back({Family::kAccounts, "a" + format::pool_key(row.id), encode_account_row(row)});
   change.record.changes.push_back({Family::kAccounts, "n" + name, format::pool_key(row.id)});
   change.record.changes.push_back({Family::kRepositories, "i", format::pool_key(row.id + 1)});

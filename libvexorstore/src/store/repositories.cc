@@ -99,6 +99,7 @@ void replace_row(Change& change, const RepositoryRow& before, const RepositoryRo
 
 void new_rows(Change& change, const RepositoryRow& row) {
   change.preconditions.push_back({Family::kRepositories, "n" + row.name, std::nullopt});
+  change.preconditions.push_back({Family::kRepositories, "r" + id_value(row.number), std::nullopt});  // an id is given out once
   put_row(change, Family::kRepositories, "r" + id_value(row.number), format::encode_repository_row(row));
   put_row(change, Family::kRepositories, "n" + row.name, id_value(row.number));
   put_row(change, Family::kRepositories, "i", id_value(row.number + 1));

@@ -226,9 +226,12 @@ void erase_rows_of_range(PoolId pool, ObjectNumber first, std::uint32_t count, s
 }
 
 Result<void> StoreCore::sweep_quarantine(const std::set<std::string>& unindexed) {
+  // Before the snapshot, which may show a range in quarantine that is applied right behind it: that must count as one with a record.
+  const std::uint64_t applied = committer->last_sequence();
+  const std::uint64_t last = committer->last_position().sequence;
   VEXOR_TRY(const auto snapshot, backend->snapshot());
   std::set<std::string> appended;
-  for (std::uint64_t sequence = committer->last_sequence() + 1; sequence <= committer->last_position().sequence; ++sequence) {
+  for (std::uint64_t sequence = applied + 1; sequence <= last; ++sequence) {
     VEXOR_TRY(const auto row, snapshot->get(Family::kJournal, format::journal_key(sequence)));
     if (!row) return Error(Errc::kCorrupt, "journal record " + std::to_string(sequence) + " is missing");
     VEXOR_TRY(const format::JournalRecord record, format::decode_journal_record(row->bytes()));
