@@ -203,8 +203,8 @@ LogTicket StoreLog::promise(Epoch epoch) {
 }
 
 Result<void> StoreLog::follow_and_cut(Sequence last) {
-  VEXOR_TRY(store_.follow(last));
-  if (store_.last().sequence > last) return store_.cut(last);
+  VEXOR_TRY(store_.follow(ReplicaLog::Waiting::kGoesOn));
+  if (store_.last().sequence > last) return store_.cut(last);  // given to nobody
   return success();
 }
 
@@ -226,8 +226,8 @@ void StoreLog::end_leading() {
     tell_before_waiting();
     return follow_and_cut(last);
   });
-  writer_.post([this, last = last_.sequence] {
-    if (has_failed_) (void)store_.follow(last);  // whoever waits is told
+  writer_.post([this] {
+    if (has_failed_) (void)store_.follow();  // whoever waits is told
   });
 }
 

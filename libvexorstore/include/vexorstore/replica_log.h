@@ -105,12 +105,14 @@ class ReplicaLog {
   // What was appended before and not applied stays and comes first. `epoch`: not below that of any record. `turn`: what entries are marked
   // with from now on: the sink may get one after the caller had the store cut it off, and tells by that.
   virtual Result<void> lead(std::uint64_t epoch, LogSink& sink, std::uint64_t turn = 0) = 0;
-  // The store takes no more changes: who comes with one is told that this is not the primary (kUnavailable). So
-  // are those whose records come after `sent`: these were given to nobody, and the caller cuts them off. The
-  // others go on waiting for settle() or give_up(); without `sent` they are told that the outcome is not known
-  // (kIndeterminate). Also to be called whenever another primary is followed than before: rows without a record
-  // are dropped.
-  virtual Result<void> follow(std::optional<std::uint64_t> sent = std::nullopt) = 0;
+  // Of changes that are appended and have no outcome yet.
+  enum class Waiting : std::uint8_t {
+    kEnds,    // they are told that it is not known (kIndeterminate)
+    kGoesOn,  // for settle(), give_up() or cut()
+  };
+  // The store takes no more changes: who comes with one is told that this is not the primary (kUnavailable). Also to be called
+  // whenever another primary is followed than before: rows without a record are dropped.
+  virtual Result<void> follow(Waiting waiting = Waiting::kEnds) = 0;
   // Of the primary: removes the records after `sequence`, which were given to nobody; who waits for them is told
   // that nothing changed (kUnavailable). What is appended from then on is marked with `turn`.
   virtual Result<void> take_back(std::uint64_t sequence, std::uint64_t turn = 0) = 0;
@@ -118,7 +120,9 @@ class ReplicaLog {
   // Of a follower. Errors: kConflict (does not follow on last(); nothing changed), kNotFound (rows_apart,
   // and the rows are not here; or there are deltas upon objects of records that are not here), kProtocol (malformed), kIo.
   virtual Result<void> append(const std::vector<LogEntry>& entries) = 0;
-  // Removes all records after `sequence`, with their rows. Errors: kInvalidArgument (it is applied).
+  // Removes all records after `sequence`, with their rows; then tells who waits for one of them that nothing changed (kUnavailable): never
+  // before, as a start after a crash would find it. Errors: kInvalidArgument (it is applied), kIo (some of it may be gone; who waits is
+  // told that the outcome is not known).
   virtual Result<void> cut(std::uint64_t sequence) = 0;
   // Applies all up to `sequence`, which must have been appended. Those who wait go on waiting for settle().
   virtual Result<void> apply(std::uint64_t sequence) = 0;

@@ -28,7 +28,7 @@ class StoreLog final : public ReplicaLog {
   std::uint64_t applied() const override { return core_.committer->last_sequence(); }
   Result<LogPosition> position(std::uint64_t sequence) const override;
   Result<void> lead(std::uint64_t epoch, LogSink& sink, std::uint64_t turn) override;
-  Result<void> follow(std::optional<std::uint64_t> sent) override;
+  Result<void> follow(Waiting waiting) override;
   Result<void> take_back(std::uint64_t sequence, std::uint64_t turn) override;
   Result<void> append(const std::vector<LogEntry>& entries) override;
   Result<void> cut(std::uint64_t sequence) override;
@@ -91,9 +91,12 @@ Result<LogPosition> StoreLog::position(std::uint64_t sequence) const {
 
 // The primary gives out ids that no record of the tail has.
 Result<void> StoreLog::raise_ids() const {
+  // Before the snapshot: a record that is applied right behind it is looked at too.
+  const std::uint64_t applied = this->applied();
+  const std::uint64_t last = this->last().sequence;
   VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
   VEXOR_TRY(core_.load_ids(*snapshot));
-  for (std::uint64_t sequence = applied() + 1; sequence <= last().sequence; ++sequence) {
+  for (std::uint64_t sequence = applied + 1; sequence <= last; ++sequence) {
     VEXOR_TRY(const std::string encoded, encoded_record(*snapshot, sequence));
     VEXOR_TRY(const JournalRecord record, format::decode_journal_record(encoded));
     for (const format::RowChange& change : record.changes) {
@@ -115,8 +118,8 @@ Result<void> StoreLog::lead(std::uint64_t epoch, LogSink& sink, std::uint64_t tu
   return core_.committer->lead_set(epoch, sink, turn);
 }
 
-Result<void> StoreLog::follow(std::optional<std::uint64_t> sent) {
-  core_.committer->follow(sent);
+Result<void> StoreLog::follow(Waiting waiting) {
+  core_.committer->follow(waiting);
   return forget_staged();
 }
 

@@ -111,7 +111,7 @@ class Committer {
   // For ReplicaLog, which says what each does.
   Result<void> join();
   Result<void> lead_set(std::uint64_t epoch, LogSink& sink, std::uint64_t turn);
-  void follow(std::optional<std::uint64_t> sent);
+  void follow(ReplicaLog::Waiting waiting);
   Result<void> take_back(const std::function<Result<void>()>& erase, const LogPosition& to, std::uint64_t turn);
   // `batch` holds the records and their rows. Waits for a write of the primary that this was.
   Result<void> append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to);
@@ -168,7 +168,8 @@ class Committer {
   Result<void> await_members(CopyPolicy copies);
   void refuse_queue(const char* why);
   Result<void> check_reign(std::uint64_t reign) const;
-  void refuse_appended_after(std::uint64_t sequence);
+  void refuse_appended_after(std::uint64_t sequence, const char* why);
+  void give_up_appended();
   void take_writing();
   void release_writing();
   void end_writing();

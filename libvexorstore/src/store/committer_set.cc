@@ -22,6 +22,7 @@ constexpr std::size_t kApplyBytesMax = 16U << 20U;
 constexpr std::chrono::milliseconds kMembersPause{100};
 constexpr int kMembersPauses = 10;
 constexpr const char* kNotPrimary = "this server is not the primary of its replica set";
+constexpr const char* kTakenBack = "the replica set takes no changes at the moment; nothing was changed, try again";
 
 Result<format::JournalRecord> read_record(const sys::StorageSnapshot& snapshot, std::uint64_t sequence, std::size_t* bytes = nullptr) {
   VEXOR_TRY(const auto row, snapshot.get(Family::kJournal, format::journal_key(sequence)));
@@ -207,10 +208,10 @@ Result<void> Committer::lead_set(std::uint64_t epoch, LogSink& sink, std::uint64
   return success();
 }
 
-// They are the last ones, and nothing of them is left.
-void Committer::refuse_appended_after(std::uint64_t sequence) {
+// They are the last ones, and nothing of them is left: before that nobody is told that nothing changed. Under mutex_.
+void Committer::refuse_appended_after(std::uint64_t sequence, const char* why) {
   while (!appended_.empty() && appended_.back().sequence > sequence) {
-    appended_.back().waiter->tell(Error(Errc::kUnavailable, kNotPrimary));
+    appended_.back().waiter->tell(Error(Errc::kUnavailable, why));
     appended_.pop_back();
   }
 }
@@ -228,34 +229,37 @@ Result<void> Committer::take_back(const std::function<Result<void>()>& erase, co
     const std::lock_guard lock(mutex_);
     if (done.has_error()) {
       broken_ = true;
+      give_up_appended();
       return std::move(done).error();
     }
     ++withdrawals_;
     turn_ = turn;
     last_ = to;
     order_.forget();
-    refuse_appended_after(to.sequence);
+    refuse_appended_after(to.sequence, kTakenBack);
     applied_wake_.notify_all();
   }
   return replay_tail();
 }
 
-void Committer::follow(std::optional<std::uint64_t> sent) {
+// Under mutex_.
+void Committer::give_up_appended() {
+  for (const Written& one : appended_) one.waiter->tell(unknown_outcome(one.sequence, last_.epoch));
+  appended_.clear();
+}
+
+void Committer::follow(ReplicaLog::Waiting waiting) {
   const WritingTurn turn(*this);
   pending_.clear();
   std::unique_lock lock(mutex_);
   if (role_ == Role::kAlone) return;
-  if (sent) refuse_appended_after(*sent);
   role_ = Role::kReplica;
   ++reign_;
   ++withdrawals_;
   epoch_ = 0;
   sink_ = nullptr;
   refuse_queue(kNotPrimary);
-  if (!sent) {
-    for (const Written& one : appended_) one.waiter->tell(unknown_outcome(one.sequence, last_.epoch));
-    appended_.clear();
-  }
+  if (waiting == ReplicaLog::Waiting::kEnds) give_up_appended();
   applied_wake_.notify_all();
   applied_wake_.wait(lock, [&] { return asking_ == 0; });  // the sink may go now
 }
@@ -321,10 +325,12 @@ Result<void> Committer::cut(const std::function<Result<void>()>& erase, const Lo
   const std::lock_guard lock(mutex_);
   if (done.has_error()) {
     broken_ = true;  // some of it may be gone
+    give_up_appended();
     return std::move(done).error();
   }
   last_ = to;
   order_.forget();
+  refuse_appended_after(to.sequence, kNotPrimary);
   return success();
 }
 

@@ -230,7 +230,7 @@ TEST(ReplicaLog, rows_of_a_push_that_waits_for_others_are_dropped_without_being_
   for (const auto& [key, value] : family_rows(*primary.backend, sys::Family::kExtents)) unreadable.put(sys::Family::kExtents, key, "x");
   ASSERT_FALSE(unreadable.ops().empty());
   ASSERT_TRUE(primary.backend->commit(unreadable, sys::Durability::kSynced).has_value());
-  auto followed = std::async(std::launch::async, [&] { return primary.log->follow(1).has_value(); });
+  auto followed = std::async(std::launch::async, [&] { return primary.log->follow(ReplicaLog::Waiting::kGoesOn).has_value(); });
   while (primary.store->core().committer->role() != store::Committer::Role::kReplica) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   may_go_on.set_value();  // it waits for who asks the sink
   EXPECT_TRUE(followed.get());
@@ -296,10 +296,10 @@ TEST(ReplicaLog, who_waits_for_what_was_sent_is_told_after_the_reign) {
     pushers.emplace_back([&answers, &primary, i, request = push.request] { answers[i] = run_push(*primary.store, "a/b", request); });
     primary.sink.wait_for(2 + i);
   }
-  ASSERT_TRUE(primary.log->follow(2).has_value());  // the second one was given to nobody
+  ASSERT_TRUE(primary.log->follow(ReplicaLog::Waiting::kGoesOn).has_value());
+  ASSERT_TRUE(primary.log->cut(2).has_value());  // the second one was given to nobody
   pushers[1].join();
   EXPECT_FALSE(answers[1]);
-  ASSERT_TRUE(primary.log->cut(2).has_value());
   EXPECT_TRUE(primary.log->apply(2).has_value());
   primary.log->settle({2, 2, 3, true, false, false});
   pushers[0].join();
@@ -599,7 +599,8 @@ TEST(ReplicaLog, entries_say_in_which_turn_they_were_appended) {
   ASSERT_TRUE(primary.log->take_back(0, 9).has_value());  // nothing is there
   std::thread second([&] { (void)primary.store->create_repository("c/d", {}, {}); });
   for (int i = 0; i < 2000 && primary.log->last().sequence == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  ASSERT_TRUE(primary.log->follow(0).has_value());  // behind what the sink was given
+  ASSERT_TRUE(primary.log->follow(ReplicaLog::Waiting::kGoesOn).has_value());
+  ASSERT_TRUE(primary.log->cut(0).has_value());  // behind what the sink was given
   second.join();
   EXPECT_EQ(primary.sink.latest(1).turn, 9U);
 }

@@ -22,7 +22,7 @@ class SlowReplicaLog final : public ReplicaLog {
   std::uint64_t applied() const override { return inner_.applied(); }
   Result<LogPosition> position(std::uint64_t sequence) const override { return inner_.position(sequence); }
   Result<void> lead(std::uint64_t epoch, LogSink& sink, std::uint64_t turn) override { return inner_.lead(epoch, sink, turn); }
-  Result<void> follow(std::optional<std::uint64_t> sent) override { return inner_.follow(sent); }
+  Result<void> follow(Waiting waiting) override { return inner_.follow(waiting); }
   Result<void> take_back(std::uint64_t sequence, std::uint64_t turn) override { return inner_.take_back(sequence, turn); }
   Result<void> append(const std::vector<LogEntry>& entries) override { return inner_.append(entries); }
   Result<void> cut(std::uint64_t sequence) override { return inner_.cut(sequence); }
