@@ -23,6 +23,7 @@ bool Node::begin(Millis now) {
 // What may follow from any input.
 void Node::end_of_input() {
   if (stopped_) return;
+  if (follower_.quarantined()) return reads_.fail_all(core_.outputs);  // it takes no more input: who waits is told now
   if (leader_) {
     serve_index();
   } else if (follower_.leader() != asked_ && reads_.wants_index()) {
