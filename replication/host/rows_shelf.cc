@@ -46,8 +46,11 @@ void RowsShelf::end(std::unique_ptr<Taking> taking) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = takings_.find(taking.get());
-    is_kept = found->second.is_awaited && !found->second.is_void;
+    const bool is_void = found->second.is_void;
+    is_kept = found->second.is_awaited;
     takings_.erase(found);
+    // Its rows were dropped when the other primary was followed. What is there now under the same numbers came from that one.
+    if (is_void) return;
   }
   if (taking->is_complete && !is_kept) (void)log_.drop_rows(taking->range);  // the next start sweeps what stays
   std::unique_ptr<Taking> oldest;
