@@ -18,7 +18,7 @@ using replication::ReplicaHost;
 
 namespace {
 
-constexpr int kLeaderTries = 2000;
+constexpr std::chrono::seconds kLeaderWaitMax{10};
 constexpr std::chrono::milliseconds kLeaderWait{5};
 
 }  // namespace
@@ -76,34 +76,38 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   return out;
 }
 
-Result<std::optional<std::string>> ReplicaMember::run_at_primary(const Principal& principal, const std::string& text, const std::string& input) {
-  for (int tries = 0; tries < kLeaderTries; ++tries) {
+// What the primary says to `ask`; `here` if this server is it. Who says kUnavailable did nothing: it was the primary, or cannot do it at the
+// moment, and is asked again for a while. No more than that: each answer may take seconds.
+template <class Out>
+Result<Out> ReplicaMember::at_primary(Out here, const std::function<Result<Out>(std::uint64_t primary)>& ask) {
+  Error last(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
+  for (const auto until = std::chrono::steady_clock::now() + kLeaderWaitMax; std::chrono::steady_clock::now() < until;) {
     const HostStatus now = parts_->host->status();
-    if (now.takes_pushes) return std::optional<std::string>();
+    if (now.takes_pushes) return Result<Out>(std::move(here));
     if (!now.leads && now.leader != 0 && now.leader != now.self) {
-      auto told = parts_->transport->run_command(now.leader, {principal.account, principal.name, text, input});
-      if (told.has_value()) return std::optional<std::string>(std::move(told).value());
-      if (told.error().code() != Errc::kUnavailable) return std::move(told).error();  // else it was the primary
+      auto told = ask(now.leader);
+      if (told.has_value() || told.error().code() != Errc::kUnavailable) return told;
+      last = std::move(told).error();
     }
     std::this_thread::sleep_for(kLeaderWait);  // the status is a copy: nothing tells of its changes
   }
-  return Error(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
+  return last;
+}
+
+Result<std::optional<std::string>> ReplicaMember::run_at_primary(const Principal& principal, const std::string& text, const std::string& input) {
+  return at_primary<std::optional<std::string>>(std::nullopt, [&](std::uint64_t primary) -> Result<std::optional<std::string>> {
+    VEXOR_TRY(std::string told, parts_->transport->run_command(primary, {principal.account, principal.name, text, input}));
+    return std::optional(std::move(told));
+  });
 }
 
 Result<std::unique_ptr<protocol::Session>> ReplicaMember::forward(const Principal& principal, const GitRequest& request) {
   const bool is_push = request.command == GitCommand::kReceivePack;
   if (!is_push && !parts_->reads_at_primary) return std::unique_ptr<protocol::Session>();
-  for (int tries = 0; tries < kLeaderTries; ++tries) {
-    const HostStatus now = parts_->host->status();
-    if (now.takes_pushes) return std::unique_ptr<protocol::Session>();
-    if (!now.leads && now.leader != 0 && now.leader != now.self) {
-      auto session = parts_->transport->forward(now.leader, {is_push, request.repository, principal.account, principal.name, request.git_protocol,
-                                                             request.stateless, request.advertise_only, request.session_id, request.may_be_done_after});
-      if (session.has_value() || session.error().code() != Errc::kUnavailable) return session;  // else it was the primary
-    }
-    std::this_thread::sleep_for(kLeaderWait);
-  }
-  return Error(Errc::kUnavailable, "the replica set has no primary at the moment; try again");
+  return at_primary<std::unique_ptr<protocol::Session>>(nullptr, [&](std::uint64_t primary) {
+    return parts_->transport->forward(primary, {is_push, request.repository, principal.account, principal.name, request.git_protocol,
+                                                request.stateless, request.advertise_only, request.session_id, request.may_be_done_after});
+  });
 }
 
 Result<void> ReplicaMember::before_read(GitCommand command) {

@@ -1,6 +1,7 @@
 // The part of a server that makes it a member of a replica set. Docs: docs/operations/replication.md.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -45,6 +46,9 @@ class ReplicaMember final : public Service::ReplicaSet {
 
  private:
   ReplicaMember();
+  template <class Out>
+  Result<Out> at_primary(Out here, const std::function<Result<Out>(std::uint64_t primary)>& ask);
+
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };
