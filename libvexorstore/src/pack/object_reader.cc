@@ -9,7 +9,6 @@ using sys::Family;
 
 namespace {
 constexpr std::size_t kExtentsShare = 4;  // of the cache: one part in so many
-constexpr std::size_t kDepthSlack = 1024;
 constexpr std::size_t kPieceBytes = 64U << 10U;
 }
 
@@ -142,6 +141,8 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
   std::vector<ObjectNumber> chain;  // deltas from the wanted object down to a whole or cached one
   std::shared_ptr<const std::string> content = cache_.find(number);
   ObjectNumber at = number;
+  ObjectNumber passed = number;  // of a ring this one is met again (Brent)
+  std::size_t passed_until = 1;
   while (!content) {
     VEXOR_TRY(StoredEntry next, entry(at));
     if (!next.object.is_delta) {
@@ -153,8 +154,12 @@ Result<std::shared_ptr<const std::string>> ObjectReader::read(ObjectNumber numbe
     }
     chain.push_back(at);
     at = next.object.base;
-    // Rewritten deltas below may make it longer than a client was allowed to.
-    if (chain.size() > kDepthSlack + limits_.delta_depth_max) return Error(Errc::kCorrupt, "delta chain without end");
+    // No bound but that: where others rewrite their deltas and this store does not, pushes make chains longer here than any client may.
+    if (at == passed) return Error(Errc::kCorrupt, "deltas upon each other");
+    if (chain.size() == passed_until) {
+      passed = at;
+      passed_until *= 2;
+    }
     content = cache_.find(at);
   }
   while (!chain.empty()) {

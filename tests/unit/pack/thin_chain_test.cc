@@ -35,5 +35,34 @@ TEST(ThinPack, chains_by_id_upon_a_stored_base) {
   }
 }
 
+// As at a member that rewrites no deltas, while the primary does: what is pushed lies upon what was pushed before, however short the chains
+// of the primary are.
+TEST(ThinPack, a_chain_of_any_length_is_read) {
+  constexpr int kVersions = 3000;
+  const ObjectId none = ObjectId::null(kAlgorithm);
+  const auto memory = sys::make_memory_backend();
+  ObjectId top;
+  std::string text(300, 'x');
+  {
+    auto store = open(*memory);
+    ASSERT_TRUE(store->create_repository("a/b", {}, {}).has_value());
+    PackBuilder pack;
+    top = pack.add(ObjectType::kBlob, text);
+    for (int i = 0; i < kVersions; ++i) {
+      std::string next = text;
+      next.replace(0, 4, std::to_string(1000 + i % 9000));
+      top = pack.add_delta(ObjectType::kBlob, top, text, next);
+      text = std::move(next);
+    }
+    ASSERT_TRUE(run_push(*store, "a/b", push_request(none, top, "refs/tags/top", pack.finish())));
+  }
+  StoreOptions options;
+  options.limits.delta_depth_max = 1;
+  auto store = std::move(Store::open(std::make_unique<Forwarding>(*memory), options)).value();
+  const auto content = store->read_object(1, top, nullptr);
+  ASSERT_TRUE(content.has_value()) << content.error().message();
+  EXPECT_EQ(verify_repository(*store, 1).value().problem_count, 0U);
+}
+
 }  // namespace
 }  // namespace vexor
