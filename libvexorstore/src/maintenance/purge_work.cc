@@ -123,6 +123,8 @@ Result<PurgeWork::Step> Work::journal(std::uint64_t bytes) {
   VEXOR_TRY(const std::uint64_t last, store::applied_sequence(*snapshot));
   store::Change change;
   change.is_recorded = false;
+  // A store that became a member since the approval has noted these from the records of before.
+  if (next_ == 1 && !row_.keeps_objects) change.rows.erase_range(Family::kMeta, format::late_prefix(row_.pool), format::late_prefix(row_.pool + 1));
   std::uint64_t read = 0;
   const auto cursor = snapshot->cursor(Family::kJournal);
   for (cursor->seek(format::journal_key(next_)); next_ <= last && read < bytes && change.preconditions.size() < kRecordsPerBatchMax; cursor->next(), ++next_) {

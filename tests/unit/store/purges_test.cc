@@ -5,6 +5,7 @@
 
 #include "crypto/digest.h"
 #include "format/keys.h"
+#include "format/log_rows.h"
 #include "format/pool_rows.h"
 #include "format/purge_rows.h"
 #include "format/journal_record.h"
@@ -85,6 +86,20 @@ TEST_F(Purges, not_what_was_restored_since) {
   clock_.now_ms += 1;
   ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
   EXPECT_EQ(approval(request, kBob), Errc::kConflict);
+}
+
+// A store that becomes a member of a replica set notes from its journal which records have numbers before their time: also from records whose
+// purge is approved and not worked off.
+TEST_F(Purges, what_a_member_noted_of_the_pool_since_the_approval_goes_too) {
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  EXPECT_EQ(approval(request, kBob), Errc{});
+  sys::Batch noted;
+  noted.put(Family::kMeta, format::late_key(id_, 0), format::encode_late_row({2, 3}));
+  ASSERT_TRUE(backend_->commit(noted, sys::Durability::kSynced).has_value());
+  finish(*store_);
+  EXPECT_TRUE(find_purge(*store_, request).value().is_done_here);
+  EXPECT_EQ(family_rows(*backend_, Family::kMeta).count(format::late_key(id_, 0)), 0U);
 }
 
 TEST_F(Purges, rows_and_records_go_and_the_chain_stays) {
