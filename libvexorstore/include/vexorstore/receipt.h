@@ -17,7 +17,7 @@ enum class CopyPolicy : std::uint8_t {
 
 struct Receipt {
   std::uint64_t sequence = 0;  // of the journal record
-  unsigned copies = 1;         // servers that had it durably when this was said
+  unsigned copies = 1;         // servers that had it durably when this was said; 0: nothing was changed, and `sequence` is the last one
   unsigned servers = 1;        // servers of the replica set then
   bool has_off_site = false;   // whether the set has an off-site server
   bool off_site = false;       // whether that is among the copies

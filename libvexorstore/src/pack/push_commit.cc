@@ -371,7 +371,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     PushOutcome outcome;
     if (change.record.refs.empty()) {  // nothing to do; the objects are dropped with the push
       commands = std::move(tried);
-      outcome.receipt.sequence = core.committer->last_sequence();
+      outcome.receipt = {.sequence = core.committer->last_sequence(), .copies = 0, .servers = 0};
       return outcome;
     }
     VEXOR_TRY(const Roaring reached, reached_by(change.record.refs, now.row.algorithm, commits, source));

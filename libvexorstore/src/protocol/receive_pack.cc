@@ -274,7 +274,7 @@ class ReceivePack final : public SessionBase {
 
   void tell_receipt(const Receipt& receipt, const std::vector<pack::RefCommand>& commands) {
     const bool any = std::any_of(commands.begin(), commands.end(), [](const pack::RefCommand& command) { return command.refusal.empty(); });
-    if (!any) return;
+    if (!any || receipt.copies == 0) return;  // nothing was to be stored
     if (options_.after_commit) options_.after_commit(receipt);
     if (receipt.is_short) shortfall_ = receipt_text(receipt);
     Receipt plain = receipt;

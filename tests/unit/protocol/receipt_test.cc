@@ -132,6 +132,17 @@ TEST_F(ReceiptOfPush, what_was_refused_has_none) {
   EXPECT_EQ(told.error, "");
 }
 
+// A deletion of a ref that is not there is done without a record: none is stored anywhere.
+TEST_F(ReceiptOfPush, what_changes_nothing_has_none) {
+  const auto session = protocol::make_receive_pack(*member_.store, *member_.store->find_repository("a/b").value(), options_).value();
+  std::string request;
+  format::append_pkt_line(request, kNone.hex() + " " + kNone.hex() + " refs/heads/none" + std::string(1, '\0') + " report-status delete-refs side-band-64k");
+  format::append_flush(request);
+  const Told told = take_apart(run_session(*session, request), true);
+  EXPECT_NE(told.data.find("ok refs/heads/none\n"), std::string::npos) << told.data;
+  EXPECT_EQ(told.progress.find("stored on"), std::string::npos) << told.progress;
+}
+
 TEST_F(ReceiptOfPush, an_unknown_outcome_is_told_with_its_sequence_and_nothing_else) {
   const auto give_up = [&](std::uint64_t sequence) { member_.log->give_up(sequence); };
   const std::string wanted = "it is not known whether the push was stored; if it was, its journal sequence is 2: fetch to see\n";
