@@ -61,6 +61,7 @@ class Node {
 
   bool leads() const { return leader_.has_value(); }
   // Leads and takes proposals: it does not hand over (H1).
+  bool serves_reads() const { return leader_ && leader_->may_serve_reads(); }  // Q1, as of the last input
   bool takes_proposals() const { return leader_ && !leader_->draining(); }
   // C6, C7: leads, and would refuse a proposal with that policy for want of members.
   bool refuses(Copies copies) const { return leader_ && leader_->refuses(copies); }

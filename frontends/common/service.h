@@ -77,6 +77,8 @@ class Service {
       std::uint64_t applied = 0;  // sequence of the journal, here
     };
     virtual Moment now() const = 0;
+    // Whether a session opens here without waiting for another server, as far as is known; may change at any moment. Does not block.
+    virtual bool serves_at_once() const = 0;
     // Until this member follows a primary of a later epoch, which took over what the one of `epoch` left. Blocks for about as long
     // as a takeover may take. Errors: kIndeterminate (none took over).
     virtual Result<void> wait_for_epoch_after(std::uint64_t epoch) = 0;
@@ -86,8 +88,9 @@ class Service {
     set_ = &set;
     scratch_directory_ = std::move(scratch_directory);
   }
-  // Then open_session() may wait for other servers, for seconds.
   bool is_in_replica_set() const { return set_ != nullptr; }
+  // Then open_session() is likely to wait for other servers, for seconds. Where it is false it may wait all the same, if the primary changes just then.
+  bool may_wait_to_open() const { return set_ != nullptr && !set_->serves_at_once(); }
 
   // A login from memory, in no time; nullopt: login_password() must tell. Errors: kUnavailable (too many failures, try later).
   Result<std::optional<Principal>> recall_login(const Peer& peer, const std::string& user, Bytes password);

@@ -120,6 +120,8 @@ Service::ReplicaSet::Moment ReplicaMember::now() const {
   return {parts_->host->status().epoch, parts_->host->log().applied()};  // what a read that was granted shows; the status tells of it later
 }
 
+bool ReplicaMember::serves_at_once() const { return parts_->host->serves_at_once(); }
+
 Result<void> ReplicaMember::wait_for_epoch_after(std::uint64_t epoch) {
   const auto until = std::chrono::steady_clock::now() + parts_->takeover_wait;
   while (parts_->host->status().epoch <= epoch) {

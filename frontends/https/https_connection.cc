@@ -318,7 +318,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool is_damaged = false;
     const auto credentials = parse_basic(parser.get()[http::field::authorization]);
     bool is_unknown = false;  // who asks: the password must be hashed
-    const bool may_wait = service_.is_in_replica_set();  // for a primary; the first turn is a worker's then
+    const bool may_wait = service_.may_wait_to_open();  // for a primary; the first turn is a worker's then
     net::thread_pool& opening = may_wait ? state_->waiting_pool : pool_;
     auto open = [&] {
       if (credentials && principal_.anonymous()) {

@@ -490,6 +490,7 @@ void ReplicaHost::publish_status() {
     if (now.applied >= told_commit_) whole_at_ = boot_time();
     now.behind_ms = boot_time() - whole_at_;
   }
+  serves_at_once_ = store_takes_ && node_->serves_reads();
   if (now.leader != 0 && now.leader != told_leader_) transport_.leader_changed(told_leader_ = now.leader);
   const std::lock_guard lock(mutex_);
   if (node_->record() && (!status_.record || status_.record->version != node_->record()->version)) now.record = node_->record();

@@ -81,6 +81,8 @@ class ReplicaHost final : public LogSink {
   // record `at_least`. Errors: kUnavailable.
   Result<void> wait_until_readable(ReadLevel level, Sequence at_least);
   HostStatus status() const;
+  // Whether it took changes and held the lease at its node's last turn: then reads and pushes wait for nobody here, unless that has changed since.
+  bool serves_at_once() const { return serves_at_once_; }
   // Whether one of both is the off-site member: what lies between is dearer than the CPU at its ends.
   bool is_at_other_site(NodeId other) const;
   // Whether the record that this member knows of has no such member; false while it knows of none.
@@ -173,6 +175,7 @@ class ReplicaHost final : public LogSink {
   bool is_late_ = false;  // a copy was offered (S7)
   std::atomic<std::uint64_t> syncs_begun_ = 0;  // of the mark
   std::atomic<std::uint64_t> syncs_ended_ = 0;
+  std::atomic<bool> serves_at_once_ = false;
   std::uint64_t watched_sync_ = 0;
   Millis held_turns_ = 0;  // that the watched one has not ended for
   RequestId next_request_ = 1;
