@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks on a running vexord over HTTPS and SSH; docs/security-model.md says which rule each one tries.
 Usage: security_test.py BINARY_DIRECTORY TAMPER_PROGRAM."""
-import base64, contextlib, gzip, hashlib, http.client, json, os, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request
+import base64, contextlib, gzip, hashlib, http.client, json, os, resource, shutil, signal, socket, ssl, struct, subprocess, sys, tempfile, threading, time, unittest, urllib.request, zlib
 
 TAMPER = os.path.abspath(sys.argv.pop(2))
 from https_test import BINARIES as GIVEN, HttpsTest, PASSWORD, commit, git
@@ -15,6 +15,31 @@ PLANTED = ["query-token-5af1", "bearer-token-77c2", "url-password-93d0", "wrong-
 
 def pkt(text):
     return b"%04x" % (len(text) + 4) + (text if isinstance(text, bytes) else text.encode())
+
+
+def make_trees(path):
+    """A repository of one commit with 20,000 trees, as a pack: git fast-import takes most of a minute for it."""
+    objects = []
+
+    def add(kind, content):
+        number, size, name = {"commit": 1, "tree": 2, "blob": 3}[kind], len(content), hashlib.sha1(f"{kind} {len(content)}\0".encode() + content)
+        first, head = (number << 4) | (size & 15), b""
+        size >>= 4
+        while size:
+            head, first, size = head + bytes([first | 0x80]), size & 0x7F, size >> 7
+        objects.append(head + bytes([first]) + zlib.compress(content, 1))
+        return name
+
+    def tree(entries):
+        return add("tree", b"".join(mode + b" " + name.encode() + b"\0" + id.digest() for name, mode, id in sorted(entries)))
+
+    directories = [tree([(f"e{i}", b"40000", tree([("f", b"100644", add("blob", str(i).encode()))])) for i in range(at, 20000, 100)]) for at in range(100)]
+    root = tree([(f"d{at}", b"40000", directory) for at, directory in enumerate(directories)])
+    tip = add("commit", f"tree {root.hexdigest()}\nauthor A <a@b> 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n\nc\n".encode())
+    pack = b"PACK" + struct.pack(">II", 2, len(objects)) + b"".join(objects)
+    git("init", "-q", "--bare", path)
+    subprocess.run(["git", "index-pack", "--stdin"], cwd=path, input=pack + hashlib.sha1(pack).digest(), stdout=subprocess.DEVNULL, check=True)
+    git("update-ref", "refs/heads/main", tip.hexdigest(), cwd=path)
 
 
 class Daemon:
@@ -172,11 +197,7 @@ class SecurityTest(unittest.TestCase):
         for user in ("other", "third", "longest"):
             cls.server.ctl("grant", "demo/private", user, "read")
         cls.trees = cls.path("trees")
-        git("init", "-q", "--bare", cls.trees)
-        stream = ["commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 2\nc\n"]
-        for i in range(20000):
-            stream.append(f"M 100644 inline d{i % 100}/e{i}/f\ndata {len(str(i))}\n{i}\n")
-        subprocess.run(["git", "fast-import", "--quiet"], cwd=cls.trees, input="".join(stream).encode(), check=True)
+        make_trees(cls.trees)
 
     @classmethod
     def tearDownClass(cls):
@@ -260,6 +281,12 @@ class SecurityTest(unittest.TestCase):
     # ---- who is it
 
     def test_a_key_that_is_offered_and_not_proven_logs_nobody_in(self):
+        self.addCleanup(os.environ.__setitem__, "GIT_SSL_CAINFO", os.environ["GIT_SSL_CAINFO"])
+        server = Daemon(self.path("offered"), login_seconds=5)  # whose signature is wrong hears nothing until then
+        server.start()
+        self.addCleanup(server.stop)
+        server.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n")
+        server.ctl("key", "add", "demo", self.path("demo-key") + ".pub")
         attacker = self.path("attacker.pem")
         subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", attacker], check=True)
 
@@ -270,7 +297,7 @@ class SecurityTest(unittest.TestCase):
 
         for number, sign in enumerate((lambda data: os.urandom(64), lambda data: b"\0" * 64, by_another_key, lambda data: b"")):
             agent = Agent(self.path(f"agent{number}"), self.path("demo-key.pub"), sign)
-            done = self.ssh("whoami", agent=agent.path)
+            done = self.ssh("whoami", agent=agent.path, server=server)
             agent.close()
             self.assertEqual(done.returncode, 255)
             self.assertEqual(done.stdout, "")
