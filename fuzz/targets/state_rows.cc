@@ -4,6 +4,7 @@
 #include "format/purge_rows.h"
 #include "format/state_rows.h"
 #include "pack/kept_sets.h"
+#include "store/forgotten.h"
 #include "targets/decoders.h"
 
 namespace {
@@ -34,10 +35,15 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   must_encode_back(input, format::decode_upkeep_cursor_row(input), format::encode_upkeep_cursor_row);
   must_encode_back(input, format::decode_purge_row(input), format::encode_purge_row);
   must_encode_back(input, format::decode_purge_report_row(input), format::encode_purge_report_row);
+  must_encode_back(input, store::decode_forgetting_row(input), store::encode_forgetting_row);
   // The set is the library's: a damaged one may be read as another set, which encodes to other bytes.
   const auto bitmap = pack::decode_bitmap_row(input);
   if (bitmap.has_value()) must(pack::decode_bitmap_row(pack::encode_bitmap_row(bitmap.value())).has_value());
   const auto kept = pack::decode_kept_set(input);
   if (kept.has_value()) must(pack::decode_kept_set(pack::encode_kept_set(kept.value())).has_value());
+  const auto forgotten = store::decode_forgotten_row(input);
+  if (forgotten.has_value()) must(store::decode_forgotten_row(store::encode_forgotten_row(forgotten.value())).has_value());
+  const auto dropped = store::decode_dropped_row(input);
+  if (dropped.has_value()) must(store::decode_dropped_row(store::encode_dropped_row(dropped.value())).has_value());
   return 0;
 }

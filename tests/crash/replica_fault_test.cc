@@ -1,9 +1,10 @@
-// Three stores that replicate to each other by the rules, lose power, change the primary and rewrite their
-// extents at random. VEXOR_REPLICA_SEEDS: how many runs (default 20), VEXOR_FAULT_SEED: where to begin.
+// Three stores that replicate to each other by the rules, lose power, change the primary, rewrite their
+// extents, forget by record and drop bytes at random. VEXOR_REPLICA_SEEDS: how many runs (default 20), VEXOR_FAULT_SEED: where to begin.
 #include <atomic>
 #include <map>
 #include <random>
 
+#include "store/forgotten.h"
 #include "support/durable_backend.h"
 #include "support/leftovers.h"
 #include "support/replica_pair.h"
@@ -74,6 +75,7 @@ class Cluster {
       case 2: return upkeep(pick(kServers));
       case 3: return catch_up(pick(kServers));
       case 4: return commit();
+      case 5: return forget(pick(2) == 0 ? primary_ : pick(kServers));
       default: return push();
     }
   }
@@ -91,14 +93,20 @@ class Cluster {
     const RepositoryId id = primary().store->find_repository("a/b").value()->id;
     const auto expected = refs_of(primary(), id);
     for (const auto& [name, tip] : acknowledged_) {
-      ASSERT_TRUE(expected.contains(name)) << name << " was acknowledged and is lost";
-      // A later push whose outcome nobody was told may have moved the branch on.
+      const auto found = expected.find(name);
+      const ObjectId now = found == expected.end() ? ObjectId::null(kAlgorithm) : found->second;
+      // A later push whose outcome nobody was told may have moved the branch on, or deleted it.
       const std::vector<ObjectId>& tips = tried_.at(name);
       const auto from = std::find(tips.begin(), tips.end(), tip);
-      ASSERT_TRUE(std::find(from, tips.end(), expected.at(name)) != tips.end()) << name;
+      ASSERT_TRUE(std::find(from, tips.end(), now) != tips.end()) << name << " was acknowledged and is lost";
     }
     const auto objects = visible_objects(*primary().store, id);
+    forgotten_ = store::read_forgetting(*primary().live->snapshot().value(), id).value().objects;
     for (Server& server : servers_) {
+      MaintenanceOptions options = sweep();
+      options.policy->forgets_in_set = false;
+      const auto dropped = run_upkeep(*server.store, options);
+      ASSERT_TRUE(dropped.has_value()) << dropped.error().message();
       ASSERT_EQ(server.log->applied(), primary().log->last().sequence);
       ASSERT_EQ(refs_of(server, id), expected);
       ASSERT_EQ(visible_objects(*server.store, id), objects);
@@ -110,6 +118,8 @@ class Cluster {
   }
   std::size_t acknowledged() const { return acknowledged_.size(); }
   std::size_t staged() const { return staged_; }
+  std::uint64_t forgotten() const { return forgotten_; }
+  std::size_t copies() const { return copies_; }
 
  private:
   std::size_t pick(std::size_t below) { return static_cast<std::size_t>(random_() % below); }
@@ -144,6 +154,7 @@ class Cluster {
     const RepositoryId id = 1;
     if (!primary().store->find_repository("a/b").value()) return;
     const auto refs = refs_of(primary(), id);
+    if (!refs.empty() && pick(3) == 0) return leave(*std::next(refs.begin(), static_cast<std::ptrdiff_t>(pick(refs.size()))));
     const auto old = refs.find(ref);
     std::optional<ObjectId> parent;
     if (!refs.empty()) {
@@ -155,6 +166,26 @@ class Cluster {
     tried_[ref].push_back(push.tip);
     push_change([request = push.request](Store& store) { return run_push(store, "a/b", request); }, ref, push.tip);
     if (pick(2) == 0) commit();
+  }
+
+  // Deletes the branch, or forces it to a history that has to do with no other; now and then one that was left before comes again.
+  void leave(const std::pair<const std::string, ObjectId>& old) {
+    Push push{ObjectId::null(kAlgorithm), delete_request(old.second, old.first)};
+    if (pick(2) == 0) push = make_push(std::nullopt, static_cast<int>(pick(20)), 3, old.first, old.second);
+    if (push.tip == old.second) return;
+    tried_[old.first].push_back(push.tip);
+    push_change([request = push.request](Store& store) { return run_push(store, "a/b", request); }, old.first, push.tip);
+    if (pick(2) == 0) commit();
+  }
+
+  // In the place of a store whose log cannot go on: what it needs was forgotten.
+  void take_copy(std::size_t index) {
+    const std::lock_guard lock(lives_);
+    Server& server = servers_[index];
+    server.stop();
+    server.durable = copy_of(*primary().durable);
+    server.start();
+    ++copies_;
   }
 
   // Takes the primary's log to the server; sometimes not all of it.
@@ -172,6 +203,10 @@ class Cluster {
     const std::uint64_t last = from.log->last().sequence;
     for (std::uint64_t next = common + 1; next <= last; ++next) {
       const auto entry = from.log->read(next);
+      if (entry.has_error() && entry.error().code() == Errc::kNotFound) {
+        take_copy(index);
+        return catch_up(index);
+      }
       ASSERT_TRUE(entry.has_value()) << entry.error().message();
       if (entry.value().rows_apart && pick(4) == 0) {
         ship_rows(*from.log, *to.log, entry.value());  // in vain
@@ -310,8 +345,26 @@ class Cluster {
     if (done.has_error()) EXPECT_EQ(done.error().code(), Errc::kConflict) << done.error().message();
   }
 
+  static MaintenanceOptions sweep() {
+    MaintenanceOptions options = only(MaintenanceTask::kSweep);
+    options.policy->forgets_in_set = true;
+    return options;
+  }
+  // The primary's pass waits for its records; the others drop bytes.
+  void forget(std::size_t index) {
+    if (index != primary_) {
+      const auto done = run_upkeep(*servers_[index].store, sweep());
+      if (done.has_error()) EXPECT_EQ(done.error().code(), Errc::kConflict) << done.error().message();
+      return;
+    }
+    push_change([](Store& store) { return run_upkeep(store, sweep(), 4096).has_value(); });
+    for (std::size_t commits = pick(6); commits > 0 && !testing::Test::HasFatalFailure(); --commits) commit();
+  }
+
   std::mutex lives_;  // held while servers stop, and while rows go ahead
   std::size_t staged_ = 0;
+  std::uint64_t forgotten_ = 0;  // when it is over
+  std::size_t copies_ = 0;
   std::mt19937_64 random_;
   std::size_t large_;  // one push of so many is large
   std::array<Server, kServers> servers_;
@@ -331,6 +384,8 @@ TEST(ReplicaFaults, members_agree_and_no_acknowledged_push_is_lost) {
   const std::uint64_t first = number_from("VEXOR_FAULT_SEED", 1);
   std::size_t acknowledged = 0;
   std::size_t staged = 0;
+  std::uint64_t forgotten = 0;
+  std::size_t copies = 0;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Cluster cluster(seed);
@@ -342,9 +397,13 @@ TEST(ReplicaFaults, members_agree_and_no_acknowledged_push_is_lost) {
     if (HasFatalFailure() || HasNonfatalFailure()) return;
     acknowledged += cluster.acknowledged();
     staged += cluster.staged();
+    forgotten += cluster.forgotten();
+    copies += cluster.copies();
   }
-  std::printf("%llu runs, %zu branches acknowledged, none lost; %zu records found their rows ahead\n", static_cast<unsigned long long>(seeds), acknowledged, staged);
+  std::printf("%llu runs, %zu branches acknowledged, none lost; %zu records found their rows ahead, %llu objects forgotten, %zu copies taken\n",
+              static_cast<unsigned long long>(seeds), acknowledged, staged, static_cast<unsigned long long>(forgotten), copies);
   if (seeds >= 20) EXPECT_GT(staged, 0U);
+  if (seeds >= 20) EXPECT_GT(forgotten, 0U);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ inline MaintenanceOptions only(MaintenanceTask task) {
   options.tasks = {task};
   options.policy.emplace();
   options.policy->sweep_retention_seconds = 0;
+  options.policy->forgotten_retention_seconds = 0;
   options.policy->redelta_growth_percent = 0;
   options.policy->freeze_idle_seconds = 0;
   options.policy->thaw_fetches = 0;

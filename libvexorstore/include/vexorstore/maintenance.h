@@ -62,7 +62,7 @@ Result<RepositoryStats> repository_stats(Store& store, RepositoryId repository);
 // Upkeep of a store in use. Docs: docs/operations/maintenance.md.
 enum class MaintenanceTask : std::uint8_t {
   kMerge,    // small extents that follow each other become one
-  kSweep,    // objects that nothing reaches any more are erased
+  kSweep,    // objects that nothing reaches any more are erased; in a replica set the primary has them forgotten, and each member drops their bytes
   kRedelta,  // deltas are made anew where that is shorter
   kScrub,    // every object is hashed, every file read against its checksums, objects and refs against the journal; nothing is changed
   kFreeze,   // extents of pools that nobody uses go over into the cold form
@@ -81,7 +81,8 @@ struct MaintenanceFigures {
   std::uint64_t pools = 0;             // pools finished
   std::uint64_t bytes = 0;             // read and written
   std::uint64_t extents_merged = 0;    // rows that went into others
-  std::uint64_t objects_swept = 0;
+  std::uint64_t objects_forgotten = 0; // by records of a replica set, of which this store was the primary
+  std::uint64_t objects_swept = 0;     // whose bytes went
   std::uint64_t objects_redeltaed = 0; // that got another form
   std::uint64_t bytes_saved = 0;       // payload bytes, by sweep, re-delta and freeze
   std::uint64_t objects_scrubbed = 0;  // read and hashed

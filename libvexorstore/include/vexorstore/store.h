@@ -39,6 +39,10 @@ struct MaintenancePolicy {
   std::uint64_t sweep_retention_seconds = 90ULL * 24 * 3600;
   // How long the objects of a deleted repository stay after its deletion; then they are as those of moved refs.
   std::uint64_t deleted_retention_seconds = 90ULL * 24 * 3600;
+  // The primary of a replica set has what is past these retentions forgotten on all members; else members keep everything.
+  bool forgets_in_set = false;
+  // How long a member keeps the bytes of what was forgotten, for who restores from it.
+  std::uint64_t forgotten_retention_seconds = 90ULL * 24 * 3600;
   // Re-delta takes up a pool when its objects became this much more since the last time (0: always).
   std::uint32_t redelta_growth_percent = 25;
   std::uint32_t redelta_window = 250;  // objects that each one is tried against

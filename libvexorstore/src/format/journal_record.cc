@@ -59,7 +59,7 @@ Result<void> read_erasures(ByteReader& reader, JournalRecord& record) {
 
 Result<void> read_operation(ByteReader& reader, JournalRecord& record) {
   VEXOR_TRY(const std::uint8_t kind, reader.u8());
-  if (kind < 1 || kind > static_cast<std::uint8_t>(OperationKind::kPurgeReport)) {
+  if (kind < 1 || kind > static_cast<std::uint8_t>(OperationKind::kForget)) {
     return Error(Errc::kCorrupt, "journal record: unknown operation");
   }
   record.kind = static_cast<OperationKind>(kind);
@@ -118,9 +118,11 @@ void put_changes(std::string& out, const JournalRecord& record) {
   }
 }
 
-bool derives_from_objects(sys::Family family) {
+// Or tells which objects were forgotten ('f' in repositories): as long as their pool is there, that stays.
+bool belongs_to_objects(const RowChange& change) {
   using sys::Family;
-  return family == Family::kIndex || family == Family::kGraph || family == Family::kBitmaps || family == Family::kShapes;
+  const bool tells_of_forgotten = change.family == Family::kRepositories && change.key.starts_with('f');
+  return tells_of_forgotten || change.family == Family::kIndex || change.family == Family::kGraph || change.family == Family::kBitmaps || change.family == Family::kShapes;
 }
 
 Result<std::uint8_t> read_version(ByteReader& reader) {
@@ -146,6 +148,7 @@ std::string_view operation_name(OperationKind kind) {
     case OperationKind::kGrant: return "grant";
     case OperationKind::kPurgeRequest: return "purge-request";
     case OperationKind::kPurgeReport: return "purge-report";
+    case OperationKind::kForget: return "forget";
   }
   return "unknown";
 }
@@ -186,7 +189,7 @@ JournalRecord purged_form(const JournalRecord& whole, std::uint64_t request, std
   out.object_count = whole.object_count;
   out.objects_digest = whole.objects_digest;
   for (const RowChange& change : whole.changes) {
-    if (derives_from_objects(change.family)) out.changes.push_back(change);
+    if (belongs_to_objects(change)) out.changes.push_back(change);
   }
   return out;
 }

@@ -27,6 +27,7 @@ enum class OperationKind : std::uint8_t {
   kGrant,
   kPurgeRequest,  // made, withdrawn or refused; an approval is a kRepositoryPurge
   kPurgeReport,
+  kForget,  // objects of a pool that nothing reaches any more (docs/format/forgotten.md)
 };
 std::string_view operation_name(OperationKind kind);
 

@@ -8,6 +8,7 @@
 #include "log/pool_algorithms.h"
 #include "log/rows_reader.h"
 #include "log/rows_writer.h"
+#include "store/forgotten.h"
 #include "store/journal.h"
 #include "store/purges.h"
 
@@ -273,6 +274,16 @@ Result<std::optional<JournalRecord>> StoreLog::purged_meanwhile(const sys::Stora
   return std::optional<JournalRecord>();
 }
 
+namespace {
+
+bool has_any(const Roaring& numbers, const JournalRecord& range) {
+  auto at = numbers.begin();
+  at.equalorlarger(range.first_object);
+  return at != numbers.end() && *at - range.first_object < range.object_count;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& snapshot, JournalRecord record) const {
   HashAlgorithm algorithm{};
   VEXOR_TRY(const auto quarantine, snapshot->get(Family::kQuarantine, format::number_key(record.pool, record.first_object)));
@@ -283,6 +294,8 @@ Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& 
     VEXOR_TRY(const auto found, algorithms_.of(*snapshot, record));
     if (!found) return Error(Errc::kNotFound, "the repository of journal record " + std::to_string(record.sequence) + " was purged");
     algorithm = *found;
+    VEXOR_TRY(const auto forgotten, store::forgotten_numbers(core_, *snapshot, record.pool));
+    if (forgotten && has_any(*forgotten, record)) return Error(Errc::kNotFound, "objects of journal record " + std::to_string(record.sequence) + " were forgotten");
   }
   return std::unique_ptr<RowsReader>(std::make_unique<log::StoredRowsReader>(snapshot, std::move(record), algorithm, core_.options.limits, quarantine.has_value()));
 }

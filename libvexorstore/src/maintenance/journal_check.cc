@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "store/forgotten.h"
 #include "store/journal.h"
 
 namespace vexor::maintenance {
@@ -58,6 +59,7 @@ Result<bool> JournalCheck::step(Budget& budget) {
     if (reads_objects_ && at_ == ranges_.size()) {
       ranges_.clear();
       algorithms_.clear();
+      forgotten_.clear();
       objects_ = 0;
       at_ = 0;
       reads_objects_ = false;
@@ -183,6 +185,25 @@ Result<std::optional<HashAlgorithm>> JournalCheck::algorithm_of(View& view, cons
   return found;
 }
 
+// Kept for a window, as of its begin: what is forgotten later may differ, and is looked up again then.
+Result<const Roaring*> JournalCheck::forgotten_of(View& view, PoolId pool, bool again) {
+  const auto kept = forgotten_.find(pool);
+  if (kept != forgotten_.end() && !again) return &kept->second;
+  VEXOR_TRY(Roaring numbers, store::forgotten_since(*view.snapshot, pool, 0));
+  return &(forgotten_[pool] = std::move(numbers));
+}
+
+// Behind the forgotten numbers that begin with this one; the number itself: it is not forgotten.
+Result<std::uint64_t> JournalCheck::end_of_forgotten(View& view, const Range& range) {
+  std::uint64_t end = number_;
+  for (const bool again : {false, true}) {
+    VEXOR_TRY(const Roaring* numbers, forgotten_of(view, range.pool, again));
+    while (end < range.end && numbers->contains(static_cast<ObjectNumber>(end))) ++end;
+    if (end > number_) break;
+  }
+  return end;
+}
+
 // Leaves the scan at the extent of the range's next object. False: there is none.
 Result<bool> JournalCheck::go_to(View& view, const Range& range, Budget& budget) {
   const bool is_behind = view.scan && view.pool == range.pool && view.at_extent && view.scan->first() <= number_;
@@ -208,6 +229,7 @@ Result<void> JournalCheck::check_objects(View& view, Budget& budget) {
   if (!digest_) {
     digest_.emplace();
     number_ = range.first;
+    is_partial_ = false;
   }
   budget.use(1);
   auto arrived = go_to(view, range, budget);
@@ -216,17 +238,30 @@ Result<void> JournalCheck::check_objects(View& view, Budget& budget) {
     view.scan.reset();
     return objects_differ(view, range, arrived.error().message(), false);
   }
-  if (!arrived.value()) return objects_differ(view, range, "not all of its objects are there", true);
+  if (!arrived.value()) return pass_over_forgotten(view, range);
   const ExtentScan& scan = *view.scan;
   for (std::size_t i = number_ - scan.first(); number_ < std::min<std::uint64_t>(range.end, scan.end()); ++i, ++number_) {
     const format::ExtentObject& object = scan.header().objects[i];
-    if (object.is_absent) return objects_differ(view, range, "not all of its objects are there", true);
+    if (object.is_absent) return pass_over_forgotten(view, range);
     digest_->update(object.id.raw());
   }
+  return finish_range(view, range);
+}
+
+Result<void> JournalCheck::finish_range(View& view, const Range& range) {
   if (number_ < range.end) return success();
-  if (digest_->finish() != range.digest) return objects_differ(view, range, "its objects are others", false);
+  if (!is_partial_ && digest_->finish() != range.digest) return objects_differ(view, range, "its objects are others", false);
   end_range();
   return success();
+}
+
+// What is left of the range is to be there all the same; which ids it has, no digest tells any more.
+Result<void> JournalCheck::pass_over_forgotten(View& view, const Range& range) {
+  VEXOR_TRY(const std::uint64_t end, end_of_forgotten(view, range));
+  if (end == number_) return objects_differ(view, range, "not all of its objects are there", true);
+  number_ = end;
+  is_partial_ = true;
+  return finish_range(view, range);
 }
 
 // Not if the pool was purged; `may_be_swept`: nor if objects of it were swept, which takes ranges and parts of them.

@@ -12,7 +12,7 @@
 
 namespace vexor::maintenance {
 
-// In steps; holds no snapshot between them. Threads: one. Memory: one record, kRangesMax ranges, kMissingMax numbers.
+// In steps; holds no snapshot between them. Threads: one. Memory: one record, kRangesMax ranges, kMissingMax numbers, the forgotten numbers of the pools of a window.
 class JournalCheck {
  public:
   // `where`: the family that differs.
@@ -43,6 +43,10 @@ class JournalCheck {
   Result<void> check_refs(View& view, Budget& budget);
   Result<void> check_ref(View& view, const format::RefChange& change);
   Result<void> check_objects(View& view, Budget& budget);
+  Result<const Roaring*> forgotten_of(View& view, PoolId pool, bool again);
+  Result<std::uint64_t> end_of_forgotten(View& view, const Range& range);
+  Result<void> pass_over_forgotten(View& view, const Range& range);
+  Result<void> finish_range(View& view, const Range& range);
   Result<bool> go_to(View& view, const Range& range, Budget& budget);
   Result<void> objects_differ(View& view, const Range& range, const std::string& what, bool may_be_swept);
   void end_range() {
@@ -62,6 +66,8 @@ class JournalCheck {
   std::uint64_t objects_ = 0;  // in these ranges
   std::map<PoolId, HashAlgorithm> algorithms_;  // of pools, for this window
   std::set<format::RepositoryNumber> missing_;  // repositories of records that have no row: a purge is to come
+  std::map<PoolId, Roaring> forgotten_;  // by records (docs/format/forgotten.md), for this window
+  bool is_partial_ = false;  // objects of the range at hand were forgotten, and their bytes are gone
   bool looks_for_purges_ = false;  // behind the records that are compared
   bool reads_objects_ = false;
   std::size_t at_ = 0;    // in `ranges_`

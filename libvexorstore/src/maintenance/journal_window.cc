@@ -24,6 +24,7 @@ Result<void> JournalWindow::begin(const sys::StorageSnapshot& snapshot, std::int
     VEXOR_TRY(add(snapshot, record));
   }
   last_ = last;
+  has_begun_ = true;
   return success();
 }
 

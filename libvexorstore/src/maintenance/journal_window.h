@@ -17,6 +17,7 @@ class JournalWindow {
  public:
   // `since_ms`: records of this wall time and older ones stay out, but for those that come after begin().
   Result<void> begin(const sys::StorageSnapshot& snapshot, std::int64_t since_ms);
+  bool has_begun() const { return has_begun_; }
   // Reads the records up to the last one of the snapshot.
   Result<void> advance(const sys::StorageSnapshot& snapshot);
   // Grows only.
@@ -31,6 +32,7 @@ class JournalWindow {
   Result<void> name_all_refs(const sys::StorageSnapshot& snapshot, format::RepositoryNumber repository, const Home& home);
   Result<std::optional<Home>> home_of(const sys::StorageSnapshot& snapshot, format::RepositoryNumber repository);
 
+  bool has_begun_ = false;
   std::uint64_t last_ = 0;  // sequence of the last record that was read
   std::unordered_map<format::PoolId, PoolEvents> pools_;
   std::unordered_map<format::RepositoryNumber, Home> homes_;

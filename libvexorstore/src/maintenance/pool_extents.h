@@ -98,6 +98,8 @@ class Replacement {
  public:
   // The row goes, unless one with its key comes. `expect`: and must be as it is until then.
   void take(sys::Family family, Bytes key, Bytes value, bool expect = true);
+  // The row must be as it is, and stays.
+  void expect(sys::Family family, Bytes key, Bytes value) { preconditions_.push_back({family, std::string(key), std::string(value)}); }
   void put(sys::Family family, std::string key, std::string value);
   void erase(sys::Family family, std::string key) { gone_.emplace(family, std::move(key)); }
   bool empty() const { return gone_.empty() && come_.empty(); }

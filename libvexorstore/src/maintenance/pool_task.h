@@ -37,6 +37,7 @@ struct PoolTaskContext {
   const MaintenancePolicy& policy;
   MaintenanceFigures& figures;
   JournalWindow& journal;
+  RepositoryId home;                // a repository of the pool, deleted or not, when the pass began
   std::vector<RepositoryId> users;  // repositories of the pool but those deleted before the retention; later ones are in the journal
   // How far the task is, for those who look.
   std::uint64_t done = 0;

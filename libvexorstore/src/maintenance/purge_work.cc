@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "format/log_rows.h"
+#include "store/forgotten.h"
 #include "store/journal.h"
 #include "store/purges.h"
 #include "vexorstore/sys/forgetting.h"
@@ -36,6 +37,8 @@ std::vector<Range> rows_of_repository(const PurgeRow& row) {
   out.push_back({Family::kMeta, "v" + first, "v" + end});
   if (row.keeps_objects) return out;
   out.push_back({Family::kMeta, format::late_prefix(row.pool), format::late_prefix(row.pool + 1)});
+  out.push_back({Family::kMeta, store::dropped_key(row.pool), store::dropped_key(row.pool + 1)});
+  out.push_back({Family::kRepositories, store::forgetting_key(row.pool), store::forgetting_key(row.pool + 1)});
   for (const Family family : {Family::kExtents, Family::kIndex, Family::kGraph, Family::kBitmaps, Family::kShapes, Family::kQuarantine}) {
     out.push_back({family, format::pool_key(row.pool), format::pool_key(row.pool + 1)});
   }

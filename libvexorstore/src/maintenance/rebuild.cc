@@ -10,6 +10,7 @@
 #include "maintenance/pool_extents.h"
 #include "pack/kept_sets.h"
 #include "pack/push.h"
+#include "store/forgotten.h"
 #include "store/journal.h"
 #include "vexorstore/maintenance.h"
 
@@ -121,6 +122,7 @@ class PoolRebuild {
 
   Result<void> scan_extents() {
     VEXOR_TRY(const auto snapshot, core_.backend->snapshot());
+    VEXOR_TRY(const Roaring forgotten, store::forgotten_since(*snapshot, pool_, 0));  // nothing leads to these, though extents hold them
     const auto cursor = snapshot->cursor(Family::kExtents);
     const std::string prefix = format::pool_key(pool_);
     ObjectNumber shapes_first = 0;
@@ -136,11 +138,12 @@ class PoolRebuild {
       const bool is_in_quarantine = quarantined_.overlaps(number, header.objects.size());  // no row holds objects of both
       const bool is_indexed = !is_in_quarantine || is_of_appended(number);
       for (const format::ExtentObject& object : header.objects) {
-        if (!object.is_absent && is_indexed) batch_.put(Family::kIndex, format::index_key(pool_, object.id), format::encode_index_row(number));
+        const bool is_known = !object.is_absent && !forgotten.contains(number);
+        if (is_known && is_indexed) batch_.put(Family::kIndex, format::index_key(pool_, object.id), format::encode_index_row(number));
         if (shapes.size() >= kShapesPerRow || number != shapes_first + shapes.size() || borders_.contains(number)) end_shapes();
         if (shapes.empty()) shapes_first = number;
         shapes.push_back(static_cast<char>(format::object_shape(object.type, object.object_bytes)));
-        if (!object.is_absent && !is_in_quarantine && object.type == ObjectType::kCommit) commits_.push_back(number);
+        if (is_known && !is_in_quarantine && object.type == ObjectType::kCommit) commits_.push_back(number);
         ++number;
         (object.is_absent ? absent_ : report_.objects) += 1;
       }

@@ -56,7 +56,7 @@ void IdTable::build(std::vector<std::uint64_t> prefixes, const ObjectTable& obje
   while (slots < prefixes_.size() * 2) slots *= 2;
   slots_.assign(slots, kNoObject);
   for (ObjectNumber number = 0; number < prefixes_.size(); ++number) {
-    if (!objects.is_present(number)) continue;
+    if (!objects.is_candidate(number)) continue;  // of an object that was forgotten and came again, the one that refs reach
     std::size_t at = prefixes_[number] & (slots - 1);
     while (slots_[at] != kNoObject) at = (at + 1) & (slots - 1);
     slots_[at] = number;

@@ -96,7 +96,7 @@ class Pass final : public MaintenanceRun {
     done_ = !more;
     if (done_) return success();
     const auto& [pool, listed] = pools_[next_];
-    context_.emplace(PoolTaskContext{core_, pool, listed.algorithm, policy_, figures_, journal_, listed.users});
+    context_.emplace(PoolTaskContext{core_, pool, listed.algorithm, policy_, figures_, journal_, listed.home, listed.users});
     ++next_;
     task_index_ = 0;
     return success();
@@ -118,19 +118,25 @@ class Pass final : public MaintenanceRun {
       if (repository.pool < from || (only_ && repository.pool != *only_)) continue;
       Listed& listed = pools[repository.pool];
       listed.algorithm = repository.algorithm;
+      listed.home = repository.number;
       const bool is_past = repository.deleted_at_ms != 0 && repository.deleted_at_ms <= deleted_since;
       if (!is_past) listed.users.push_back(repository.number);  // one that is restored meanwhile is in the journal
     }
     VEXOR_TRY(cursor->status());
     pools_.assign(std::make_move_iterator(pools.begin()), std::make_move_iterator(pools.end()));
     // The same snapshot: a fork that is not listed is in the journal behind it.
-    if (has_task(MaintenanceTask::kSweep)) {
+    if (has_task(MaintenanceTask::kSweep) && looks_for_unreached()) {
       VEXOR_TRY(journal_.begin(*snapshot, before(policy_.sweep_retention_seconds)));
     }
     listed_ = true;
     return success();
   }
 
+  // Members of a replica set forget by record, and only the primary makes those.
+  bool looks_for_unreached() const {
+    const store::Committer::Role role = core_.committer->role();
+    return role == store::Committer::Role::kAlone || (role == store::Committer::Role::kPrimary && policy_.forgets_in_set);
+  }
   // The moment so long ago; a retention longer than time itself is for ever.
   std::int64_t before(std::uint64_t seconds) const {
     const std::int64_t now = core_.clock.wall_time_ms();
@@ -162,6 +168,7 @@ class Pass final : public MaintenanceRun {
       status.figures.pools += figures_.pools - before.pools;
       status.figures.bytes += figures_.bytes - before.bytes;
       status.figures.extents_merged += figures_.extents_merged - before.extents_merged;
+      status.figures.objects_forgotten += figures_.objects_forgotten - before.objects_forgotten;
       status.figures.objects_swept += figures_.objects_swept - before.objects_swept;
       status.figures.objects_redeltaed += figures_.objects_redeltaed - before.objects_redeltaed;
       status.figures.bytes_saved += figures_.bytes_saved - before.bytes_saved;
@@ -181,6 +188,7 @@ class Pass final : public MaintenanceRun {
   bool listed_ = false;
   struct Listed {
     HashAlgorithm algorithm = HashAlgorithm::kSha1;
+    RepositoryId home = 0;
     std::vector<RepositoryId> users;
   };
   std::vector<std::pair<format::PoolId, Listed>> pools_;  // from the cursor on
@@ -232,11 +240,8 @@ Result<std::unique_ptr<MaintenanceRun>> begin_maintenance(Store& store, const Ma
     VEXOR_TRY(const auto repository, store::open_repository_snapshot(store.core(), *options.repository));
     only = repository.row.pool;
   }
-  MaintenanceOptions allowed = options;
-  // The members of a replica set must agree on which objects are there: none sweeps by itself.
-  if (store.core().committer->role() != store::Committer::Role::kAlone) std::erase(allowed.tasks, MaintenanceTask::kSweep);
   if (!store.core().maintenance.try_take()) return Error(Errc::kConflict, "maintenance is running in this store already");
-  return std::unique_ptr<MaintenanceRun>(std::make_unique<Pass>(store.core(), std::move(allowed), only));
+  return std::unique_ptr<MaintenanceRun>(std::make_unique<Pass>(store.core(), options, only));
 }
 
 }  // namespace vexor

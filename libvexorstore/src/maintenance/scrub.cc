@@ -4,6 +4,7 @@
 #include "maintenance/hashed_reads.h"
 #include "maintenance/journal_check.h"
 #include "maintenance/pool_task.h"
+#include "store/forgotten.h"
 
 namespace vexor::maintenance {
 
@@ -187,7 +188,10 @@ class ScrubTask final : public PoolTask {
     const ObjectId id = window_->table.id(place);
     const auto number = window_->reader.find(id);
     const bool leads_there = number.has_value() && number.value() == window_->table.number(place);
-    if (!leads_there) found(Family::kIndex, id.hex() + ": the index does not lead to it");
+    if (leads_there) return success();
+    VEXOR_TRY(const auto forgotten, store::forgotten_numbers(context_.core, *window_->snapshot, context_.pool));
+    const bool is_forgotten = forgotten && forgotten->contains(window_->table.number(place));
+    if (!is_forgotten) found(Family::kIndex, id.hex() + ": the index does not lead to it");
     return success();
   }
 

@@ -1,6 +1,7 @@
 #include "pack/kept_sets.h"
 
 #include "pack/select.h"
+#include "store/forgotten.h"
 
 namespace vexor::pack {
 
@@ -119,6 +120,7 @@ Result<void> keep_clone_sets(store::StoreCore& core, const store::RepositorySnap
   const std::string upkeep_key = format::pool_upkeep_key(repository.row.pool);
   VEXOR_TRY(const auto upkeep, repository.snapshot->get(Family::kMeta, upkeep_key));
   change.preconditions.push_back({Family::kMeta, upkeep_key, upkeep ? std::optional(std::string(upkeep->bytes())) : std::nullopt});
+  VEXOR_TRY(store::expect_nothing_forgotten_since(*repository.snapshot, repository.row.pool, change));
   VEXOR_TRY(core.committer->submit(std::move(change)));
   return success();
 }

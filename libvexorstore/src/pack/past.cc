@@ -1,6 +1,7 @@
 #include "pack/past.h"
 
 #include "pack/kept_sets.h"
+#include "store/forgotten.h"
 #include "store/ref_table.h"
 
 namespace vexor::pack {
@@ -106,7 +107,8 @@ Result<store::RepositorySnapshot> at_moment(const store::RepositorySnapshot& now
   VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*now.snapshot, now.row.pool));
   put_u64be(out.past_key, past.generation);
   put_u64be(out.past_key, upkeep.rewrites);  // a sweep since: numbers may be others, or objects gone,
-  put_u64be(out.past_key, upkeep.sweeps);    // or graph rows
+  VEXOR_TRY(const std::uint64_t sweeps, store::sweeps_of(*now.snapshot, now.row.pool));
+  put_u64be(out.past_key, sweeps);           // or graph rows
   return out;
 }
 

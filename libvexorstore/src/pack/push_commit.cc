@@ -8,6 +8,7 @@
 #include "format/ref_name.h"
 #include "pack/kept_sets.h"
 #include "pack/push.h"
+#include "store/forgotten.h"
 #include "store/ref_table.h"
 
 namespace vexor::pack {
@@ -365,6 +366,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     change.record.repository = repository;
     // Not deleted, purged or set otherwise since: the checks were made against this row.
     change.preconditions.push_back({Family::kRepositories, "r" + format::pool_key(repository), format::encode_repository_row(now.row)});
+    VEXOR_TRY(store::expect_nothing_forgotten_since(*now.snapshot, now.row.pool, change));
     std::optional<ObjectRows> rows;
     if (receiver != nullptr) rows.emplace(core, now.row.pool, *receiver, source);
     VEXOR_TRY(const bool are_written, check_and_write(attempt, commits, change, atomic, rows));

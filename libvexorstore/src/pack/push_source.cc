@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "format/object_parse.h"
+#include "store/forgotten.h"
 
 namespace vexor::pack {
 
@@ -27,15 +28,20 @@ Result<void> PushSource::compare_with_stored(std::uint32_t entry, ObjectNumber n
 }
 
 // A thin pack's bases were read in the snapshot that the pack arrived in; a sweep since may have erased
-// one that nothing reached any more.
+// one that nothing reached any more, or a record forgotten it: then it is here still, and maybe on no other server.
 Result<void> PushSource::check_bases() {
   const ObjectReader& before = receiver_->reader();
   VEXOR_TRY(const format::PoolUpkeepRow then, store::read_pool_upkeep(*before.snapshot(), before.pool()));
   VEXOR_TRY(const format::PoolUpkeepRow now, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
-  if (then.rewrites == now.rewrites) return success();
+  VEXOR_TRY(const store::ForgettingRow forgotten_then, store::read_forgetting(*before.snapshot(), before.pool()));
+  VEXOR_TRY(const store::SetPtr forgotten, store::forgotten_numbers(core_, *reader_.snapshot(), reader_.pool()));
+  VEXOR_TRY(const store::ForgettingRow forgotten_now, store::read_forgetting(*reader_.snapshot(), reader_.pool()));
+  const bool is_as_it_was = forgotten_then.records == forgotten_now.records;
+  if (then.rewrites == now.rewrites && is_as_it_was) return success();
   for (const PushEntry& entry : receiver_->entries()) {
     if (!entry.is_delta || entry.base_entry != kNoEntry) continue;
-    if (reader_.entry(entry.base_number).has_error()) return Error(Errc::kConflict, "a base of the pack was swept meanwhile: push again");
+    const bool is_forgotten = !is_as_it_was && forgotten && forgotten->contains(entry.base_number);
+    if (is_forgotten || reader_.entry(entry.base_number).has_error()) return Error(Errc::kConflict, "a base of the pack was swept meanwhile: push again");
   }
   return success();
 }

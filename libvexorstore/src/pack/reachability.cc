@@ -2,6 +2,7 @@
 
 #include "pack/kept_sets.h"
 #include "pack/reachability_walker.h"
+#include "store/forgotten.h"
 #include "store/ref_table.h"
 
 namespace vexor::pack {
@@ -14,24 +15,6 @@ constexpr std::uint8_t kRowVersion = 1;
 constexpr std::size_t kChainMax = 64;
 
 }  // namespace
-
-void put_set(std::string& out, const Roaring& set) {
-  std::string bytes(set.getSizeInBytes(true), '\0');
-  bytes.resize(set.write(bytes.data(), true));
-  put_bytes(out, bytes);
-}
-
-Result<Roaring> read_set(ByteReader& reader) {
-  VEXOR_TRY(const Bytes bytes, reader.bytes());
-  Roaring set;
-  try {
-    set = Roaring::readSafe(bytes.data(), bytes.size());
-  } catch (const std::exception&) {
-    return Error(Errc::kCorrupt, "unreadable set");
-  }
-  if (set.getSizeInBytes(true) != bytes.size()) return Error(Errc::kCorrupt, "bytes behind a set");
-  return set;
-}
 
 std::string encode_bitmap_row(const BitmapRow& row) {
   std::string out;
@@ -76,8 +59,7 @@ Result<std::optional<BitmapRow>> StoreSource::bitmap_row(ObjectNumber number) co
 
 Result<std::uint64_t> StoreSource::sweeps() {
   if (!sweeps_) {
-    VEXOR_TRY(const format::PoolUpkeepRow upkeep, store::read_pool_upkeep(*reader_.snapshot(), reader_.pool()));
-    sweeps_ = upkeep.sweeps;
+    VEXOR_TRY(sweeps_, store::sweeps_of(*reader_.snapshot(), reader_.pool()));
   }
   return *sweeps_;
 }

@@ -10,12 +10,15 @@
 
 #include "format/pool_rows.h"
 #include "pack/object_reader.h"
+#include "store/number_set.h"
 
 namespace vexor::pack {
 
 using format::decode_graph_row;
 using format::encode_graph_row;
 using format::GraphRow;
+using store::put_set;
+using store::read_set;
 using store::SetPtr;
 
 struct BitmapRow {
@@ -23,9 +26,6 @@ struct BitmapRow {
   std::uint32_t depth = 0;
   Roaring additions;
 };
-// A set in a row: its length, and Roaring's portable form. Errors of reading: kCorrupt.
-void put_set(std::string& out, const Roaring& set);
-Result<Roaring> read_set(ByteReader& reader);
 std::string encode_bitmap_row(const BitmapRow& row);
 Result<BitmapRow> decode_bitmap_row(Bytes value);
 
@@ -58,7 +58,7 @@ class StoreSource : public ObjectSource {
   Result<bool> add_stored(ObjectNumber number, Roaring& out, Roaring& composed) const;
   // Where the store's cache has the set of `number`: sweeps that erase bitmaps make other keys.
   Result<std::string> cache_key(ObjectNumber number);
-  Result<std::uint64_t> sweeps();  // of the pool so far
+  Result<std::uint64_t> sweeps();  // of the pool so far, and records that forgot objects of it
   const ObjectReader& reader() const { return reader_; }
 
  private:

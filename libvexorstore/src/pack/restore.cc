@@ -6,6 +6,7 @@
 
 #include "pack/past.h"
 #include "pack/push.h"
+#include "store/forgotten.h"
 #include "store/repository_changes.h"
 #include "vexorstore/history.h"
 
@@ -141,6 +142,7 @@ class Restoration {
     VEXOR_TRY(const pack::SetPtr reached, pack::reach_past(core_, reader, tips));
     const std::string subject = name_ + (new_name_.empty() ? "" : " as " + new_name_) + ", as of journal sequence " + std::to_string(sequence_);
     Change change = store::begin_change(OperationKind::kRepositoryRestore, actor_, now.row.number, subject);
+    VEXOR_TRY(store::expect_nothing_forgotten_since(*now.snapshot, now.row.pool, change));
     RepositoryRow after = now.row;
     if (!new_name_.empty()) {
       store::expect_row(change, now.row);  // neither deleted nor purged meanwhile: its objects are there
@@ -215,6 +217,7 @@ Result<UndoOutcome> undo_once(store::StoreCore& core, const std::string& reposit
   const std::vector<ObjectNumber> tips = tips_of(then);
   VEXOR_TRY(const pack::SetPtr reached, pack::reach_past(core, reader, tips));
   Change change = store::begin_change(OperationKind::kRefTransaction, actor, now.row.number, "undo " + ref);
+  VEXOR_TRY(store::expect_nothing_forgotten_since(*now.snapshot, now.row.pool, change));
   store::expect_row(change, now.row);
   expect_refs(change, now);
   change.record.refs.push_back(to_row(ref, current ? current->encoded : std::string(), &then.begin()->second));
@@ -268,6 +271,7 @@ Result<RepositoryInfo> Store::restore_repository(const std::string& name, const 
   }
   VEXOR_TRY(pack::reach_past(*core_, reader, tips));
   Change change = store::begin_change(OperationKind::kRepositoryRestore, actor, now.row.number, name);
+  VEXOR_TRY(store::expect_nothing_forgotten_since(*now.snapshot, now.row.pool, change));
   const RepositoryRow after = store::undelete(change, now.row);
   VEXOR_TRY(store::submit_named(*core_, std::move(change), name, receipt));
   return store::to_info(*now.snapshot, after);

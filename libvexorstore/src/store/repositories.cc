@@ -3,6 +3,7 @@
 
 #include "format/log_rows.h"
 #include "format/ref_name.h"
+#include "store/forgotten.h"
 #include "store/purges.h"
 #include "vexorstore/settings.h"
 
@@ -129,6 +130,8 @@ void erase_repository(Change& change, const RepositoryRow& row, bool keeps_objec
     change.record.erasures.push_back({family, id_value(row.pool), id_value(row.pool + 1)});
   }
   change.record.erasures.push_back({Family::kMeta, format::late_prefix(row.pool), format::late_prefix(row.pool + 1)});
+  change.record.erasures.push_back({Family::kMeta, dropped_key(row.pool), dropped_key(row.pool + 1)});
+  change.record.erasures.push_back({Family::kRepositories, forgetting_key(row.pool), forgetting_key(row.pool + 1)});
   change.record.changes.push_back({Family::kMeta, format::pool_upkeep_key(row.pool), std::nullopt});
   change.record.changes.push_back({Family::kMeta, format::scrub_key(row.pool), std::nullopt});
 }
@@ -217,6 +220,7 @@ Result<RepositoryInfo> Store::fork_repository(const std::string& source, const s
   row.copies = CopyPolicy::kCluster;  // an operator's to set, and who forks need not be one
   Change change = begin_change(OperationKind::kRepositoryFork, actor, row.number, source + " to " + name);
   expect_row(change, source_row);
+  VEXOR_TRY(expect_nothing_forgotten_since(*from.snapshot, row.pool, change));
   new_rows(change, row);
   for (const NamedRef& ref : refs) {
     if (is_hidden(from.row, ref.name)) continue;

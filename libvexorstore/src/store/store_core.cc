@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "format/extent.h"
+#include "store/forgotten.h"
 
 namespace vexor::store {
 
@@ -39,7 +40,8 @@ Result<std::uint64_t> end_of_numbers(const sys::StorageSnapshot& snapshot, PoolI
     end = first + shapes->value().size();
   }
   VEXOR_TRY(const std::uint64_t extents, end_of_extents(snapshot, pool));
-  end = std::max(end, extents);
+  VEXOR_TRY(const ForgettingRow forgotten, read_forgetting(snapshot, pool));
+  end = std::max({end, extents, forgotten.end});
   const std::string prefix = format::pool_key(pool);
   const auto quarantine = snapshot.cursor(Family::kQuarantine);
   for (quarantine->seek(prefix); quarantine->valid() && quarantine->key().starts_with(prefix); quarantine->next()) {

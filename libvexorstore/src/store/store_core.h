@@ -235,6 +235,7 @@ class StoreCore {
   LatestCache<RefTable> ref_tables{256U << 20U};
   SingleFlight table_flights;  // of `ref_tables`
   LatestCache<Roaring> visible_sets{128U << 20U};
+  LatestCache<Roaring> forgotten{64U << 20U};  // by pool; generation: records that forgot (store/forgotten.h)
   MaintenanceSlot maintenance;
   PoolUses pool_uses;
 
