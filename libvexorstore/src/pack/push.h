@@ -106,6 +106,10 @@ class PushSource : public ObjectSource {
 Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository, PackReceiver* receiver,
                                 std::vector<RefCommand>& commands, bool atomic, const Actor& actor);
 
+// Commits the objects of the pack without any ref, into the pool of a repository that may be deleted; returns how many are new. No object is looked
+// for that they lead to. Commits that are there and have no row in the graph get one. Errors: as of a push.
+Result<std::uint64_t> keep_objects(store::StoreCore& core, RepositoryId repository, PackReceiver& receiver, const Actor& actor);
+
 // Makes the bitmaps of the tip (after those of what it is a tag of), walking from what has one.
 // Errors: kProtocol when something is missing.
 Result<void> add_tip_bitmap(PushSource& source, ReachabilityWalker& walker, ObjectNumber tip, bool is_mark = false);

@@ -8,6 +8,7 @@
 #include "format/ref_name.h"
 #include "pack/kept_sets.h"
 #include "pack/push.h"
+#include "pack/range_in_quarantine.h"
 #include "store/forgotten.h"
 #include "store/ref_table.h"
 
@@ -298,32 +299,6 @@ Roaring bitmaps_to_keep(const std::map<ObjectNumber, BitmapRow>& bitmaps, const 
   return out;
 }
 
-// What a large push writes before its record: goes again unless the push is committed, or may be.
-class RangeInQuarantine {
- public:
-  RangeInQuarantine(store::StoreCore& core, std::uint64_t reign) : core_(core), reign_(reign) {}
-  ~RangeInQuarantine() { drop(); }
-  RangeInQuarantine(const RangeInQuarantine&) = delete;
-  RangeInQuarantine& operator=(const RangeInQuarantine&) = delete;
-  void begin(PoolId pool, ObjectNumber first, std::uint32_t count) {
-    range_.pool = pool;
-    range_.first_object = first;
-    range_.object_count = count;
-  }
-  bool is_there() const { return range_.object_count > 0; }
-  void keep() { range_.object_count = 0; }
-  // What cannot be erased now is swept at the next start.
-  void drop() {
-    if (is_there()) (void)core_.committer->drop_staged(range_, reign_);
-    keep();
-  }
-
- private:
-  store::StoreCore& core_;
-  std::uint64_t reign_;
-  format::JournalRecord range_;
-};
-
 // After a large push. A failure costs the first clone some time.
 void prepare_clones(store::StoreCore& core, RepositoryId repository) {
   const auto now = store::open_repository_snapshot(core, repository);
@@ -412,10 +387,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
       outcome.receipt = done.value();
       return outcome;
     }
-    // These are told before any index row went in: nobody has seen the range.
-    const Errc code = done.error().code();
-    if (code == Errc::kConflict || code == Errc::kUnavailable || code == Errc::kLimitExceeded || code == Errc::kRefused) range.drop();
-    else range.keep();
+    range.settle(done.error());
     if (done.error().code() != Errc::kConflict || attempt_index + 1 == kAttemptsMax) return std::move(done).error();
     (void)core.committer->wait_applied();  // if not, the preconditions refuse the next try too
   }

@@ -8,6 +8,7 @@
 #include "support/vector_test.h"
 #include "vexorstore/history.h"
 #include "vexorstore/purge.h"
+#include "vexorstore/recall.h"
 #include "vexorstore/snapshot.h"
 #include "vexorstore/sys/fault_backend.h"
 
@@ -482,6 +483,87 @@ TEST_F(Forget, a_purge_takes_the_rows_along) {
     for (const auto& [key, value] : family_rows(*member->backend, Family::kJournal)) EXPECT_EQ(value.find(std::string(side.tip.raw())), std::string::npos) << "of the record that forgot it";
     EXPECT_EQ(scrubbed_damage(*member->store), 0U);
   }
+}
+
+Result<std::string> recalled_pack(Store& store, const std::string& name, JournalSequence sequence) {
+  VEXOR_TRY(const auto session, make_recall_session(store, name, sequence));
+  std::string out;
+  char room[1000];
+  while (session->wants() != protocol::Wants::kDone) {
+    if (session->wants() == protocol::Wants::kWork) session->run_work();
+    else out.append(room, session->drain(room));
+  }
+  if (const Error* why = session->failure()) return why->clone();
+  return out;
+}
+
+Result<std::uint64_t> take_recalled(Store& store, const std::string& name, const std::string& pack) {
+  VEXOR_TRY(const auto taker, make_recall_taker(store, name));
+  for (std::size_t at = 0; at < pack.size(); at += 777) {
+    VEXOR_TRY(taker->feed(Bytes(pack).substr(at, 777)));
+  }
+  return taker->finish({});
+}
+
+TEST_F(Forget, what_the_primary_forgot_comes_back_from_who_kept_the_bytes) {
+  const Push side = push("refs/heads/side", main_, 1, 7);
+  const Push more = push("refs/heads/side", side.tip, 2, 1200, side.tip);
+  const auto refs = primary_.store->list_refs(1).value();
+  const auto objects = visible_objects(*primary_.store, 1);
+  const std::uint64_t then = primary_.log->last().sequence;
+  push("refs/heads/side", main_, 3, 2, more.tip);  // forced
+  EXPECT_EQ(forget(sweep_in_set()).objects_forgotten, 9U + 1202U);
+  EXPECT_EQ(drop_bytes(near_), 9U + 1202U);
+  all([&] { EXPECT_EQ(restore_repository_at(*primary_.store, "a/b", then, "", {}).error().code(), Errc::kNotFound); });
+  EXPECT_EQ(recalled_pack(*primary_.store, "a/b", then).error().code(), Errc::kNotFound);
+  EXPECT_EQ(recalled_pack(*far_.store, "a/b", 0).error().code(), Errc::kNotFound);
+  EXPECT_EQ(recalled_pack(*far_.store, "a/none", then).error().code(), Errc::kNotFound);
+  const auto pack = recalled_pack(*far_.store, "a/b", then);
+  ASSERT_TRUE(pack.has_value()) << pack.error().message();
+  EXPECT_EQ(take_recalled(*primary_.store, "a/b", pack.value().substr(0, pack.value().size() - 1)).error().code(), Errc::kProtocol);
+  all([&] {
+    const auto taken = take_recalled(*primary_.store, "a/b", pack.value());
+    ASSERT_TRUE(taken.has_value()) << taken.error().message();
+    EXPECT_EQ(taken.value(), 9U + 1202U);
+  });
+  EXPECT_FALSE(open_snapshot(*primary_.store, 1).value()->find_object(side.tip).value().has_value()) << "no ref reaches it yet";
+  all([&] { EXPECT_TRUE(restore_repository_at(*primary_.store, "a/b", then, "", {}).has_value()); });
+  for (Member* member : {&primary_, &near_, &far_}) {
+    const auto restored = member->store->list_refs(1).value();
+    ASSERT_EQ(restored.size(), refs.size());
+    for (std::size_t i = 0; i < refs.size(); ++i) EXPECT_EQ(restored[i].id, refs[i].id) << refs[i].name;
+    EXPECT_EQ(visible_objects(*member->store, 1), objects);
+  }
+  expect_agreement();
+  EXPECT_EQ(drop_bytes(far_), 9U + 1202U);  // of the first time
+  push("refs/heads/side", more.tip, 4, 3, more.tip);
+  expect_agreement();
+}
+
+TEST_F(Forget, a_deleted_repository_comes_back_and_so_does_a_part_that_is_still_here) {
+  const Push old = push("refs/heads/old", std::nullopt, 1, 4);
+  const Push young = push("refs/heads/old", old.tip, 2, 4, old.tip);
+  const auto objects = visible_objects(*primary_.store, 1);
+  const std::uint64_t then = primary_.log->last().sequence;
+  all([&] { EXPECT_TRUE(primary_.store->delete_repository("a/b", {}).has_value()); });
+  EXPECT_EQ(forget(sweep_in_set()).objects_forgotten, 7U + 12U);
+  EXPECT_EQ(drop_bytes(near_), 19U);
+  const auto pack = recalled_pack(*far_.store, "a/b", then);
+  ASSERT_TRUE(pack.has_value()) << pack.error().message();
+  for (const std::uint64_t expected : {std::uint64_t{19}, std::uint64_t{0}}) {  // once more changes nothing
+    all([&] {
+      const auto taken = take_recalled(*primary_.store, "a/b", pack.value());
+      ASSERT_TRUE(taken.has_value()) << taken.error().message();
+      EXPECT_EQ(taken.value(), expected);
+    });
+  }
+  all([&] {
+    const auto restored = restore_repository_at(*primary_.store, "a/b", then, "", {});
+    ASSERT_TRUE(restored.has_value()) << restored.error().message();
+  });
+  for (Member* member : {&primary_, &near_, &far_}) EXPECT_EQ(visible_objects(*member->store, 1), objects);
+  expect_agreement();
+  EXPECT_TRUE(has(primary_, young.tip));
 }
 
 // As long as a fork has the objects, a purged record that forgot goes on saying so.
