@@ -157,7 +157,7 @@ class Connection {
       const auto sent = send_frame(socket_.get(), {{"progress", json::object{{"done", done}, {"total", total}}}});
       return sent.has_value() && !stopping_.load();
     };
-    VEXOR_TRY(json::object result, run_command(service_.store(), frame_.message, Actor{}, progress));
+    VEXOR_TRY(json::object result, service_.run_operator_command(frame_.message, progress));
     return json::object{{"result", std::move(result)}};
   }
 

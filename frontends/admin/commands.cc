@@ -342,7 +342,7 @@ Result<json::object> repair(Call& call) {
 
 json::object fields_of(const MaintenanceFigures& figures) {
   return {{"pools", figures.pools}, {"bytes", figures.bytes}, {"extents_merged", figures.extents_merged},
-          {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed}, {"bytes_saved", figures.bytes_saved},
+          {"objects_forgotten", figures.objects_forgotten}, {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed}, {"bytes_saved", figures.bytes_saved},
           {"objects_scrubbed", figures.objects_scrubbed}, {"records_scrubbed", figures.records_scrubbed}, {"damage_found", figures.damage_found},
           {"objects_frozen", figures.objects_frozen}, {"objects_thawed", figures.objects_thawed}};
 }

@@ -92,7 +92,8 @@ std::string Metrics::text(Store& store) {
   maintenance_running_.Set(status.is_running ? 1 : 0);
   const std::pair<const char*, std::uint64_t> figures[] = {
       {"pools", status.figures.pools}, {"bytes", status.figures.bytes}, {"extents_merged", status.figures.extents_merged},
-      {"objects_swept", status.figures.objects_swept}, {"objects_redeltaed", status.figures.objects_redeltaed}, {"bytes_saved", status.figures.bytes_saved},
+      {"objects_forgotten", status.figures.objects_forgotten}, {"objects_swept", status.figures.objects_swept},
+      {"objects_redeltaed", status.figures.objects_redeltaed}, {"bytes_saved", status.figures.bytes_saved},
       {"objects_scrubbed", status.figures.objects_scrubbed}, {"records_scrubbed", status.figures.records_scrubbed}, {"damage_found", status.figures.damage_found},
       {"objects_frozen", status.figures.objects_frozen}, {"objects_thawed", status.figures.objects_thawed}};
   for (const auto& [name, value] : figures) maintenance_.Add({{"figure", name}}).Set(static_cast<double>(value));

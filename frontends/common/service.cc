@@ -268,6 +268,26 @@ Result<std::optional<std::string>> Service::run_elsewhere(const std::string& req
   return set_->run_at_primary({}, request, {});
 }
 
+Result<json::object> Service::run_operator_command(const json::object& request, const ProgressSink& progress) {
+  auto done = run_command(store_, request, Actor{}, progress);
+  if (set_ == nullptr || done.has_value() || done.error().code() != Errc::kNotFound) return done;
+  const auto text = [&](const char* key) {
+    const json::value* value = request.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+  };
+  const std::string name = text("name");
+  if (text("op") != "repo.restore" || name.empty() || text("at").empty()) return done;
+  VEXOR_TRY(const Moment moment, find_moment(store_, text("at")));
+  auto recalled = set_->recall(name, moment.sequence);
+  if (recalled.has_error()) {
+    log_event("recall_failed", {{"repository", name}, {"sequence", moment.sequence}, {"why", recalled.error().message()}});
+    if (recalled.error().code() == Errc::kNotFound) return done;
+    return std::move(recalled).error();
+  }
+  log_event("recalled", {{"repository", name}, {"sequence", moment.sequence}, {"objects", recalled.value()}});
+  return run_command(store_, request, Actor{}, progress);
+}
+
 Result<std::string> Service::run_forwarded(const Principal& principal, const std::string& text, const std::string& input) {
   if (set_ == nullptr) return Error(Errc::kUnavailable, "this server is no member of a replica set");
   VEXOR_TRY(set_->before_read(GitCommand::kReceivePack));  // what it is judged by is the latest
@@ -275,7 +295,7 @@ Result<std::string> Service::run_forwarded(const Principal& principal, const std
   json::error_code failed;
   const json::value request = json::parse(text, failed);
   if (failed || !request.is_object()) return Error(Errc::kInvalidArgument, "a command that is no JSON object");
-  VEXOR_TRY(const json::object answer, run_command(store_, request.get_object(), Actor{}, nullptr));
+  VEXOR_TRY(const json::object answer, run_operator_command(request.get_object(), nullptr));
   return json::serialize(answer);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <boost/json.hpp>
 #include <filesystem>
 #include <functional>
 #include <list>
@@ -16,6 +17,7 @@
 #include "common/known_places.h"
 #include "common/login_limits.h"
 #include "common/metrics.h"
+#include "vexorstore/maintenance.h"
 #include "vexorstore/protocol/session.h"
 #include "vexorstore/store.h"
 
@@ -82,6 +84,10 @@ class Service {
     // Until this member follows a primary of a later epoch, which took over what the one of `epoch` left. Blocks for about as long
     // as a takeover may take. Errors: kIndeterminate (none took over).
     virtual Result<void> wait_for_epoch_after(std::uint64_t epoch) = 0;
+    // At the primary: gets what the refs of a repository reached at a moment and members forgot since, from one that kept the bytes, into the store; the
+    // moment can be restored then. Returns how many objects came. Blocks for as long as that takes. Errors: kNotFound (no member has all of
+    // it), kUnavailable, and those of a push.
+    virtual Result<std::uint64_t> recall(const std::string& repository, std::uint64_t sequence) = 0;
   };
   // Set before the frontends start; must outlive them. `scratch_directory`: for pushes that are large and may have to be begun again.
   void set_replica_set(ReplicaSet& set, std::filesystem::path scratch_directory) {
@@ -112,6 +118,8 @@ class Service {
   Result<std::string> run_user_command(const Principal& principal, std::string_view line, const std::string& input);
   // An operator's change, where it is another server that makes changes: its answer (see run_command()); nullopt: make it here.
   Result<std::optional<std::string>> run_elsewhere(const std::string& request);
+  // An operator's command, here. What a restoration lacks is recalled from other members. `progress`: as of run_command().
+  Result<boost::json::object> run_operator_command(const boost::json::object& request, const ProgressSink& progress);
   // What another member sent here because this server is the primary. Anonymous: an operator's, else a user's. Errors: kUnavailable (it is not).
   Result<std::string> run_forwarded(const Principal& principal, const std::string& text, const std::string& input);
 

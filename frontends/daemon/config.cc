@@ -75,6 +75,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"maintenance", "scrub_interval_seconds", "seconds after which a repository that was found whole is scrubbed again", &c.maintenance.policy.scrub_interval_seconds, 0},
       {"retention", "object_seconds", "seconds that an object which no ref reaches stays after its push and after the last ref left it", &c.maintenance.policy.sweep_retention_seconds, 0},
       {"retention", "deleted_repository_seconds", "seconds after its deletion that a deleted repository keeps its objects", &c.maintenance.policy.deleted_retention_seconds, 0},
+      {"retention", "in_set", "1: the primary of a replica set has what is past these retentions forgotten on all members; 0: members keep everything", &c.maintenance.forgets_in_set, 0},
+      {"retention", "forgotten_seconds", "seconds that a member of a replica set keeps the bytes of what was forgotten, to be recalled", &c.maintenance.policy.forgotten_retention_seconds, 0},
       {"purge", "persons", "accounts, separated by commas, two of which can purge a deleted repository for good; fewer than two: nobody can", &c.purge_persons},
       {"purge", "request_seconds", "seconds after which a purge that nobody approved is void", &c.admin.purge.policy.request_seconds},
       {"archive", "freeze_seconds", "seconds between two looks of an archive, which keeps everything in the cold form; 0: the store is none", &c.maintenance.archive_freeze_seconds, 0},
@@ -242,6 +244,8 @@ Result<void> complete_config(ServerConfig& config) {
   }
   VEXOR_TRY(check_replica_settings(config.replication));
   VEXOR_TRY(config.maintenance.task_list, parse_task_list(config.maintenance.tasks));
+  if (config.maintenance.forgets_in_set > 1) return Error(Errc::kInvalidArgument, "retention.in_set is 0 or 1");
+  config.maintenance.policy.forgets_in_set = config.maintenance.forgets_in_set == 1;
   const bool thaws = std::find(config.maintenance.task_list.begin(), config.maintenance.task_list.end(), MaintenanceTask::kThaw) != config.maintenance.task_list.end();
   if (config.maintenance.archive_freeze_seconds > 0 && thaws) {
     return Error(Errc::kInvalidArgument, "archive.freeze_seconds keeps everything cold: take thaw out of maintenance.tasks");

@@ -106,7 +106,7 @@ bool MaintenanceThread::run_pass(const MaintenanceOptions& options) {
   if (is_small && figures.objects_frozen + figures.objects_thawed == 0) return true;
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
   log_event("maintenance", {{"pools", figures.pools}, {"bytes", figures.bytes}, {"extents_merged", figures.extents_merged},
-                            {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed},
+                            {"objects_forgotten", figures.objects_forgotten}, {"objects_swept", figures.objects_swept}, {"objects_redeltaed", figures.objects_redeltaed},
                             {"bytes_saved", figures.bytes_saved}, {"objects_scrubbed", figures.objects_scrubbed},
                             {"records_scrubbed", figures.records_scrubbed}, {"damage_found", figures.damage_found},
                             {"objects_frozen", figures.objects_frozen}, {"objects_thawed", figures.objects_thawed}, {"milliseconds", took}});

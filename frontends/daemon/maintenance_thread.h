@@ -17,6 +17,7 @@ struct MaintenanceSettings {
   int pause_seconds = 3600;
   std::uint64_t bytes_per_second = 32U << 20U;
   MaintenancePolicy policy;  // the store's
+  int forgets_in_set = 0;    // 1: policy.forgets_in_set
   int archive_freeze_seconds = 0;  // an archive keeps everything cold: how often it looks; 0: no archive
 };
 

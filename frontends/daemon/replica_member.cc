@@ -1,11 +1,13 @@
 #include "daemon/replica_member.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <thread>
 
 #include "common/log.h"
 #include "daemon/replica_options.h"
 #include "vexorstore/history.h"
+#include "vexorstore/recall.h"
 
 namespace vexor::frontend {
 
@@ -51,7 +53,12 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   const EtcdOptions etcd = etcd_of(settings);
   const auto coordinator = [etcd](auto run) { return std::make_unique<EtcdCoordinator>(etcd, std::move(run)); };
   VEXOR_TRY(parts.host, ReplicaHost::start(service.store(), {settings.node, transport.incarnation}, timers_of(settings), *parts.transport, coordinator, files));
-  parts.transport->serve(*parts.host, [&service](const replication::ForwardedRequest& asked) {
+  parts.transport->serve(*parts.host, [&service, host = parts.host.get()](const replication::ForwardedRequest& asked) -> Result<std::unique_ptr<protocol::Session>> {
+    if (asked.recalls_at) {
+      VEXOR_TRY(host->wait_until_readable(ReadLevel::kLinearizable, 0));  // what is forgotten there is forgotten here
+      log_event("recall", {{"repository", asked.repository}, {"sequence", *asked.recalls_at}});
+      return make_recall_session(service.store(), asked.repository, *asked.recalls_at);
+    }
     GitRequest request;
     request.command = asked.is_push ? GitCommand::kReceivePack : GitCommand::kUploadPack;
     request.repository = asked.repository;
@@ -121,6 +128,51 @@ Service::ReplicaSet::Moment ReplicaMember::now() const {
 }
 
 bool ReplicaMember::serves_at_once() const { return parts_->host->serves_at_once(); }
+
+namespace {
+
+// All of it, or nothing.
+Result<std::uint64_t> take_recalled(Store& store, const std::string& repository, protocol::Session& session) {
+  VEXOR_TRY(const auto taker, make_recall_taker(store, repository));
+  std::string piece;
+  while (session.wants() != protocol::Wants::kDone) {
+    switch (session.wants()) {
+      case protocol::Wants::kInput: return Error(Errc::kProtocol, "a server that asks for input instead of giving what was kept");
+      case protocol::Wants::kOutput: {
+        session.take_output(piece, 0);
+        VEXOR_TRY(taker->feed(piece));
+        break;
+      }
+      case protocol::Wants::kWork: session.run_work(); break;
+      case protocol::Wants::kDone: break;
+    }
+  }
+  if (const Error* why = session.failure()) return why->clone();
+  return taker->finish(Actor{});
+}
+
+}  // namespace
+
+// The bytes may be here still; else the off-site member has them longest.
+Result<std::uint64_t> ReplicaMember::recall(const std::string& repository, std::uint64_t sequence) {
+  const HostStatus now = parts_->host->status();
+  if (!now.takes_pushes) return Error(Errc::kUnavailable, "this server is not the primary of its replica set");
+  VEXOR_TRY(const auto here, make_recall_session(*parts_->store, repository, sequence));
+  auto done = take_recalled(*parts_->store, repository, *here);
+  if (done.has_value() || !now.record) return done;
+  std::vector<replication::Member> others = now.record->record.members;
+  std::erase_if(others, [&](const replication::Member& member) { return member.id == now.self; });
+  std::stable_sort(others.begin(), others.end(), [](const replication::Member& a, const replication::Member& b) { return a.role == replication::Role::kOffsite && b.role != a.role; });
+  for (const replication::Member& member : others) {
+    replication::ForwardedRequest request;
+    request.repository = repository;
+    request.recalls_at = sequence;
+    const auto session = parts_->transport->forward(member.id, request);
+    done = session.has_error() ? Result<std::uint64_t>(session.error().clone()) : take_recalled(*parts_->store, repository, *session.value());
+    if (done.has_value()) return done;
+  }
+  return done;
+}
 
 Result<void> ReplicaMember::wait_for_epoch_after(std::uint64_t epoch) {
   const auto until = std::chrono::steady_clock::now() + parts_->takeover_wait;

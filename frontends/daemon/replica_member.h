@@ -29,6 +29,7 @@ class ReplicaMember final : public Service::ReplicaSet {
   Result<std::optional<std::string>> run_at_primary(const Principal& principal, const std::string& text, const std::string& input) override;
   Moment now() const override;
   bool serves_at_once() const override;
+  Result<std::uint64_t> recall(const std::string& repository, std::uint64_t sequence) override;
   Result<void> wait_for_epoch_after(std::uint64_t epoch) override;
   // Why the store is to be replaced by a copy; empty: it is not. Any thread.
   std::string needs_copy() const;

@@ -23,6 +23,8 @@ struct ForwardedRequest {
   std::string session_id;
   // protocol::ReceivePackOptions::may_be_done_after
   std::optional<std::uint64_t> may_be_done_after{};
+  // A read: not Git's, but the pack of what was forgotten since this journal sequence (vexorstore/recall.h). For an operator of that member.
+  std::optional<std::uint64_t> recalls_at{};
 };
 
 // Opens what a member forwards. It is to check what the account may do, as for a client of its own, and not to

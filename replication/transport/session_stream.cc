@@ -23,6 +23,7 @@ ForwardedRequest from_wire(const peer::SessionOpen& open) {
   out.advertise_only = open.advertise_only();
   out.session_id = open.session_id();
   if (open.has_may_be_done_after()) out.may_be_done_after = open.may_be_done_after();
+  if (open.has_recalls_at() && open.is_read()) out.recalls_at = open.recalls_at();
   return out;
 }
 
@@ -41,6 +42,7 @@ class RemoteSession final : public Session {
     open.set_advertise_only(request.advertise_only);
     open.set_session_id(request.session_id);
     if (request.may_be_done_after) open.set_may_be_done_after(*request.may_be_done_after);
+    if (request.recalls_at) open.set_recalls_at(*request.recalls_at);
     if (!stream_->Write(first)) lost();
   }
   ~RemoteSession() override {
