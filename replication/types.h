@@ -9,7 +9,8 @@
 
 namespace vexor::replication {
 
-using NodeId = std::uint64_t;       // names a store and dies with it; 0: nobody
+using NodeId = std::uint64_t;       // names a member; 0: nobody
+using StoreName = std::uint64_t;    // N1: of the store in a member's place; random, 0: not known
 using Incarnation = std::uint64_t;  // one process run of a member; random, never used again
 using Epoch = std::uint64_t;        // the reign of one leader; 0: before the first
 using Sequence = std::uint64_t;     // of entries, dense from 1

@@ -1,5 +1,5 @@
-// StoreMark: where the log of a store ended, in a file of its own. Spec: docs/format/mark.md,
-// docs/protocol/replication.md (S8).
+// StoreMark: where the log of a store ended, in a file of its own, and the store's name. Spec: docs/format/mark.md,
+// docs/protocol/replication.md (S8, N1).
 //
 // Threads: write() and sync() from any. write() leaves the octets to the kernel: they outlive the process; sync() makes
 // them outlive the machine.
@@ -22,6 +22,7 @@ struct Mark {
 };
 
 std::string encode_mark_slot(std::uint64_t generation, const Mark& mark);
+std::string encode_store_name(StoreName name);
 
 class StoreMark {
  public:
@@ -29,12 +30,15 @@ class StoreMark {
 
   // nullopt: there is no mark. Errors: kCorrupt (neither slot can be read), kIo.
   static Result<std::optional<Mark>> read(const std::filesystem::path& store);
-  // Goes on with the mark in the directory of a store, or makes one, durably. Errors: kIo, kCorrupt.
-  static Result<std::unique_ptr<StoreMark>> open(const std::filesystem::path& store, const Mark& first);
+  // Goes on with the mark in the directory of a store, or makes one, durably. A store without a name gets `name`, durably; 0: draws one.
+  // Errors: kIo, kCorrupt.
+  static Result<std::unique_ptr<StoreMark>> open(const std::filesystem::path& store, const Mark& first, StoreName name = 0);
   ~StoreMark();
   StoreMark(const StoreMark&) = delete;
   StoreMark& operator=(const StoreMark&) = delete;
 
+  // Of the store, on the disk; not 0.
+  StoreName name() const { return name_; }
   Result<void> write(const Mark& mark);
   // Cheap when nothing was written since.
   Result<void> sync();
@@ -42,10 +46,12 @@ class StoreMark {
   Result<void> probe();
 
  private:
-  StoreMark(int fd, std::uint64_t generation, const Mark& last) : fd_(fd), generation_(generation), last_(last) {}
+  StoreMark(int fd, StoreName name, std::uint64_t generation, const Mark& last) : fd_(fd), name_(name), generation_(generation), last_(last) {}
   Result<void> write_slot();  // with mutex_
+  Result<void> write_name(StoreName name);  // durably
 
   int fd_;
+  StoreName name_;
   std::mutex syncing_;  // taken before mutex_; whoever has had it finds on the disk what was written before
   std::mutex mutex_;
   std::uint64_t generation_;  // guarded by mutex_

@@ -102,12 +102,14 @@ class CopyTest : public ::testing::Test {
 };
 
 TEST_F(CopyTest, replaces_the_store) {
+  const StoreName before = StoreMark::open(place_.store, {}).value()->name();
   ASSERT_TRUE(fetch_copy(*peer_, offer_, place_).has_value());
   const auto sound = check_fetched(offer_, place_, {});
   ASSERT_TRUE(sound.has_value()) << sound.error().message();
   ASSERT_TRUE(install_copy(place_).has_value());
   EXPECT_FALSE(fs::exists(place_.scratch));
   expect_good(place_.store);
+  EXPECT_NE(StoreMark::open(place_.store, {}).value()->name(), before) << "it is another store (N1)";
 }
 
 TEST_F(CopyTest, goes_on_where_it_broke_off) {

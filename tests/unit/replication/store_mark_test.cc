@@ -32,6 +32,10 @@ void flip(const std::filesystem::path& file, std::streamoff place) {
 
 TEST(StoreMark, is_as_its_page_says) {
   for (const test::Vector& vector : test::family_vectors("mark")) {
+    if (vector.name == "a_name") {
+      EXPECT_EQ(to_hex(encode_store_name(vector.number("store_name"))), to_hex(vector.bytes));
+      continue;
+    }
     Mark mark;
     mark.last.sequence = vector.number("sequence");
     mark.promise = vector.number("promise");
@@ -70,6 +74,53 @@ TEST(StoreMark, one_damaged_slot_leaves_the_other_and_two_are_damage) {
   EXPECT_EQ(StoreMark::read(at.path()).error().code(), Errc::kCorrupt);
   std::filesystem::resize_file(at.path() / StoreMark::kFileName, 0);
   EXPECT_EQ(StoreMark::read(at.path()).error().code(), Errc::kCorrupt);
+}
+
+StoreName name_of(const std::filesystem::path& store) { return StoreMark::open(store, mark_at(0, 0)).value()->name(); }
+
+TEST(StoreMark, a_name_is_drawn_once) {
+  const ScratchDirectory at, other;
+  const StoreName name = name_of(at.path());
+  EXPECT_NE(name, 0U);
+  EXPECT_EQ(name_of(at.path()), name);
+  EXPECT_NE(name_of(other.path()), name);
+  const auto mark = StoreMark::open(at.path(), mark_at(0, 0), 77).value();
+  for (Sequence sequence = 1; sequence < 4; ++sequence) ASSERT_TRUE(mark->write(mark_at(sequence, 7)).has_value());
+  ASSERT_TRUE(mark->probe().has_value());
+  EXPECT_EQ(mark->name(), name) << "a store that has one keeps it";
+  EXPECT_EQ(name_of(at.path()), name);
+  EXPECT_EQ(StoreMark::read(at.path()).value(), mark_at(3, 7));
+}
+
+TEST(StoreMark, a_file_of_before_names_gets_one_and_keeps_its_slots) {
+  const ScratchDirectory at;
+  ASSERT_TRUE(StoreMark::open(at.path(), mark_at(5, 2)).has_value());
+  for (const std::uintmax_t bytes : {std::uintmax_t{1024}, std::uintmax_t{1030}}) {  // none; one that was torn
+    std::filesystem::resize_file(at.path() / StoreMark::kFileName, bytes);
+    EXPECT_EQ(StoreMark::read(at.path()).value(), mark_at(5, 2));
+    const StoreName name = name_of(at.path());
+    EXPECT_NE(name, 0U);
+    EXPECT_EQ(name_of(at.path()), name);
+    EXPECT_EQ(StoreMark::read(at.path()).value(), mark_at(5, 2));
+  }
+}
+
+TEST(StoreMark, a_name_that_cannot_be_read_becomes_another) {
+  const ScratchDirectory at;
+  StoreName name = name_of(at.path());
+  for (int octet = 0; octet < 17; ++octet) {
+    flip(at.path() / StoreMark::kFileName, 1024 + octet);
+    const StoreName next = name_of(at.path());
+    EXPECT_NE(next, name) << octet;
+    EXPECT_NE(next, 0U) << octet;
+    name = next;
+  }
+}
+
+TEST(StoreMark, a_name_can_be_given_to_a_store_that_has_none) {
+  const ScratchDirectory at;
+  EXPECT_EQ(StoreMark::open(at.path(), mark_at(1, 1), 77).value()->name(), 77U);
+  EXPECT_EQ(name_of(at.path()), 77U);
 }
 
 TEST(StoreMark, a_probe_writes_what_was_there) {
