@@ -15,6 +15,7 @@ namespace vexor::replication {
 struct Identity {
   NodeId id = 0;
   Incarnation incarnation = 0;
+  StoreName store = 0;  // N1; 0: it has none, as in tests
 };
 
 struct Core {
@@ -26,6 +27,12 @@ struct Core {
   void commit_to(Sequence sequence);
   void apply_durable();
   void alarm(AlarmKind kind, EntryId entry) { outputs.push_back(Alarm{kind, entry}); }
+  // N2: does the entry stand for that store?
+  bool stands_for(const InSync& entry, StoreName store) const { return entry.names(store) || faults.ignore_names; }
+  bool is_in_sync_itself(const Record& of) const {
+    const InSync* entry = of.find_in_sync(self.id);
+    return entry != nullptr && stands_for(*entry, self.store);
+  }
 
   Identity self;
   Options options;

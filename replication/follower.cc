@@ -114,6 +114,7 @@ void Follower::answer(std::vector<EntryId> samples) {
   answer.samples = std::move(samples);
   answer.echo_time = echo_time_;
   answer.promised = promised_;
+  answer.store = core_.self.store;
   core_.send(leader_, std::move(answer));
 }
 

@@ -69,14 +69,14 @@ bool Leader::may_serve_reads() const {
   if (lease_dropped_) return false;                                               // H2
   if (core_.commit < tail_end_ && !core_.faults.serve_before_tail) return false;  // Q1
   bool lease = true;                                                              // P4
-  const auto look = [&](NodeId id) {
-    if (id == core_.self.id) return;
-    const Progress* member = find(id);
-    lease = lease && member != nullptr && core_.now < member->lease_until;
+  const auto look = [&](const InSync& entry) {
+    if (entry.id == core_.self.id) return;
+    const Progress* member = find(entry.id);
+    lease = lease && member != nullptr && core_.stands_for(entry, member->store) && core_.now < member->lease_until;
   };
-  for (const NodeId id : record().in_sync) look(id);
+  for (const InSync& entry : record().in_sync) look(entry);
   if (const Record* proposed = core_.change.on_its_way())
-    for (const NodeId id : proposed->in_sync) look(id);
+    for (const InSync& entry : proposed->in_sync) look(entry);
   return lease;
 }
 

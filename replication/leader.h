@@ -15,6 +15,7 @@ namespace vexor::replication {
 struct Progress {
   NodeId id = 0;
   Incarnation incarnation = 0;
+  StoreName store = 0;  // N1: of `incarnation`
   Millis known_since = 0;  // S10: what was sent before that went to whoever had the number then
   bool dead = false;  // evidence, until it is heard again
   bool withdrawn = false;         // S2: until an incarnation answers that was not heard before
@@ -94,6 +95,7 @@ class Leader {
   const Record& record() const { return core_.record->record; }
   bool away(const Progress& member) const;
   Sequence match_of(NodeId id) const;
+  Sequence named_has(const InSync& entry) const;
 
   // leader_append.cc
   void send_entries(Progress& member);
@@ -128,9 +130,13 @@ class Leader {
   void settle_confirmations();
   // leader_members.cc
   void keep_members();
-  bool leaves(NodeId id) const;
+  bool leaves(const InSync& entry) const;
   bool rest_can_commit(NodeId without) const;
   bool may_enter(const Member& member) const;
+  bool holds_all(const Progress& progress) const;
+  bool is_named(const Progress& progress) const;
+  std::optional<bool> writes_names() const;
+  Record with_names() const;
   void hand_over();
   void flee_damage();
   void change(Record to);

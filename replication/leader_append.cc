@@ -48,6 +48,7 @@ bool Leader::take_incarnation(Progress& member, const AppendAnswer& message) {
   const Millis echo = std::min(message.echo_time, core_.now);
   if (echo < member.known_since) return false;  // it was removed and is a member again
   if (incarnation == member.incarnation) {
+    if (message.store != member.store) return false;  // a process has one store
     member.echoed = std::max(member.echoed, echo);
     return !member.withdrawn;
   }
@@ -61,6 +62,7 @@ bool Leader::take_incarnation(Progress& member, const AppendAnswer& message) {
     forget_log(member);
   }
   member.incarnation = incarnation;
+  member.store = message.store;
   member.echoed = echo;
   member.candidate = 0;
   member.withdrawn = false;

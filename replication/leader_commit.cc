@@ -13,13 +13,20 @@ Sequence Leader::match_of(NodeId id) const {
   return member == nullptr ? 0 : member->match;
 }
 
+// N2: what another store under that number has says nothing of it.
+Sequence Leader::named_has(const InSync& entry) const {
+  const Progress* member = find(entry.id);
+  if (member != nullptr && !core_.stands_for(entry, member->store)) return 0;
+  return match_of(entry.id);
+}
+
 // The least of the effective set.
 Sequence Leader::in_sync_has() const {
   Sequence least = core_.log.durable();
   if (core_.faults.commit_without_members) return least;
-  for (const NodeId id : record().in_sync) least = std::min(least, match_of(id));
+  for (const InSync& entry : record().in_sync) least = std::min(least, named_has(entry));
   if (const Record* proposed = core_.change.on_its_way())  // C2, C3
-    for (const NodeId id : proposed->in_sync) least = std::min(least, match_of(id));
+    for (const InSync& entry : proposed->in_sync) least = std::min(least, named_has(entry));
   return least;
 }
 

@@ -28,6 +28,7 @@ struct AppendAnswer {
   std::vector<EntryId> samples;  // L5; empty: `previous` was there
   Millis echo_time = 0;
   bool promised = false;  // P1
+  StoreName store = 0;    // N1; 0: of an older release
 };
 
 struct Refusal {  // A1

@@ -46,7 +46,7 @@ void Node::adopt(const VersionedRecord& record) {
   follower_.record_changed();
   const Record& seen = record.record;
   if (seen.primary == core_.self.id && seen.primary_incarnation == core_.self.incarnation &&
-      seen.epoch > core_.log.promised()) {
+      core_.is_in_sync_itself(seen) && seen.epoch > core_.log.promised()) {
     core_.log.promise(seen.epoch);
     elected_ = true;
   }

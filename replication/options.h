@@ -48,6 +48,7 @@ struct Faults {
   bool count_unsynced = false;            // L1: an append counts before it is durable
   bool keep_old_incarnations = false;     // S10: what an earlier process had counts on
   bool ignore_mark = false;               // S8 left out
+  bool ignore_names = false;              // N2, N3: a member is in sync with any store
   bool commit_past_others = false;        // C1 looks at the policy of the last entry only
 };
 

@@ -12,8 +12,26 @@ const Member* Record::find(NodeId id) const {
   return at == members.end() ? nullptr : &*at;
 }
 
-bool Record::is_in_sync(NodeId id) const {
-  return std::find(in_sync.begin(), in_sync.end(), id) != in_sync.end();
+const InSync* Record::find_in_sync(NodeId id) const {
+  const auto at = std::find_if(in_sync.begin(), in_sync.end(),
+                               [id](const InSync& entry) { return entry.id == id; });
+  return at == in_sync.end() ? nullptr : &*at;
+}
+
+bool Record::is_in_sync(NodeId id, StoreName store) const {
+  const InSync* entry = find_in_sync(id);
+  return entry != nullptr && entry->names(store);
+}
+
+bool Record::has_names() const {
+  return std::any_of(in_sync.begin(), in_sync.end(),
+                     [](const InSync& entry) { return entry.store != 0; });
+}
+
+std::vector<NodeId> Record::in_sync_ids() const {
+  std::vector<NodeId> ids;
+  for (const InSync& entry : in_sync) ids.push_back(entry.id);
+  return ids;
 }
 
 bool Record::sound() const {
@@ -25,7 +43,7 @@ bool Record::sound() const {
   if (members.size() > kMembersMax || in_sync.size() > 2 * kMembersMax) return false;
   std::vector<NodeId> ids;
   for (const Member& member : members) ids.push_back(member.id);
-  return unique(ids) && unique(in_sync) && is_in_sync(primary);
+  return unique(ids) && unique(in_sync_ids()) && is_in_sync(primary);
 }
 
 bool Record::may_take_over(NodeId id) const {
@@ -40,8 +58,8 @@ Record taken_over(const Record& from, NodeId taker, Incarnation incarnation) {
   to.primary = taker;
   to.primary_incarnation = incarnation;
   to.handover_target = 0;
-  std::erase_if(to.in_sync, [&](NodeId id) {
-    return id != taker && (id == from.primary || from.find(id) == nullptr);
+  std::erase_if(to.in_sync, [&](const InSync& entry) {
+    return entry.id != taker && (entry.id == from.primary || from.find(entry.id) == nullptr);
   });
   return to;
 }
@@ -53,9 +71,9 @@ Record handed_over(const Record& from, NodeId target, Incarnation incarnation) {
   to.primary_incarnation = incarnation;
   to.handover_target = 0;
   // A promoted off-site member that hands over is an archive again.
-  std::erase_if(to.in_sync, [&](NodeId id) {
-    const Member* member = from.find(id);
-    return id != target && (member == nullptr || member->role == Role::kOffsite);
+  std::erase_if(to.in_sync, [&](const InSync& entry) {
+    const Member* member = from.find(entry.id);
+    return entry.id != target && (member == nullptr || member->role == Role::kOffsite);
   });
   return to;
 }

@@ -23,21 +23,37 @@ struct Member {
   friend bool operator==(const Member&, const Member&) = default;
 };
 
+// An entry of the in-sync set (N2). Implicit from a member alone: of any store (N4).
+struct InSync {
+  NodeId id = 0;
+  StoreName store = 0;
+
+  InSync(NodeId id_in, StoreName store_in = 0) : id(id_in), store(store_in) {}
+  bool names(StoreName other) const { return store == 0 || store == other; }
+  friend bool operator==(const InSync&, const InSync&) = default;
+};
+
 struct Record {
   Epoch epoch = 0;
   NodeId primary = 0;
   Incarnation primary_incarnation = 0;
-  std::vector<NodeId> in_sync;  // in order of rank
+  std::vector<InSync> in_sync;  // in order of rank
   std::vector<Member> members;
   Copies copies = Copies::kTwo;
   NodeId handover_target = 0;
   friend bool operator==(const Record&, const Record&) = default;
 
   const Member* find(NodeId id) const;
-  bool is_in_sync(NodeId id) const;
+  // null: the set has no store of it.
+  const InSync* find_in_sync(NodeId id) const;
+  // Of whatever store.
+  bool is_in_sync(NodeId id) const { return find_in_sync(id) != nullptr; }
+  bool is_in_sync(NodeId id, StoreName store) const;
+  bool has_names() const;
+  std::vector<NodeId> in_sync_ids() const;
   // Within the limits, and a record that the rules could have made?
   bool sound() const;
-  // May `id` lead after a takeover?
+  // May `id`, with the store that is named, lead after a takeover?
   bool may_take_over(NodeId id) const;
 };
 

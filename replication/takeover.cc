@@ -31,7 +31,7 @@ bool Follower::may_take_over() const {
   if (!core_.record || core_.change.on_its_way() != nullptr || seeding_) return false;
   if (core_.damaged) return false;  // S1
   const Record& record = core_.record->record;
-  if (!record.may_take_over(core_.self.id)) return false;
+  if (!record.may_take_over(core_.self.id) || !core_.is_in_sync_itself(record)) return false;
   // A leader of a later epoch was heard: the record seen is an old one.
   if (record.epoch < core_.log.promised()) return false;
   const Incarnation primary = record.primary_incarnation;
@@ -43,9 +43,9 @@ bool Follower::may_take_over() const {
 
 bool Follower::silent(const Record& record) const {
   Millis wait = core_.options.detector_ms;
-  for (const NodeId id : record.in_sync) {
-    if (id == core_.self.id) break;
-    if (id != record.primary) wait += core_.options.rank_step_ms;
+  for (const InSync& entry : record.in_sync) {
+    if (entry.id == core_.self.id) break;
+    if (entry.id != record.primary) wait += core_.options.rank_step_ms;
   }
   return core_.now - heard_at_ >= wait;
 }

@@ -61,6 +61,7 @@ VersionedRecord wait_for_record(const ReplicaSettings& settings) {
 struct Admission {
   std::string refused;      // why it must be replaced
   Epoch promise = 0;        // to be made first
+  replication::StoreName name = 0;  // 0: its own, or one that is drawn (N1)
 };
 
 // S9. Before the store joins.
@@ -72,19 +73,21 @@ Result<Admission> admit_newcomer(const ReplicaSettings& settings, const Store& s
   if (store.last_sequence() > 0) {
     return Error(Errc::kInvalidArgument, "the store holds repositories and is no member of the replica set yet: only the first primary begins with content; empty the data directory to take a copy");
   }
-  if (record.is_in_sync(settings.node)) return Admission{"the store is empty, and the replica set counts on it", 0};
+  if (record.is_in_sync(settings.node)) return Admission{"the store is empty, and the replica set counts on it"};
   return Admission{"", record.epoch};
 }
 
 // S9. A member's store without its mark, as a checkpoint that was put in its place: nobody can tell what it lacks of what the member has
-// acknowledged. Empty: the set does not count on it, or is made anew from it, or the operator says that it is to take part.
-Result<std::string> why_unmarked_is_refused(const ReplicaSettings& settings, const fs::path& directory) {
-  std::error_code failed;
-  if (fs::remove(directory / kAcceptLossFile, failed)) return std::string();
+// acknowledged. It takes part if the set does not count on it, or is made anew from it, or the operator says that it is to: then he vouches that it
+// is the store that the record names.
+Result<Admission> admit_unmarked(const ReplicaSettings& settings, const fs::path& directory) {
   const replication::Record record = wait_for_record(settings).record;
+  const replication::InSync* entry = record.find_in_sync(settings.node);
+  std::error_code failed;
+  if (fs::remove(directory / kAcceptLossFile, failed)) return Admission{"", 0, entry == nullptr ? 0 : entry->store};
   const bool is_anew = record.primary == settings.node && record.primary_incarnation == 0 && record.in_sync.size() == 1;
-  if (!record.is_in_sync(settings.node) || is_anew) return std::string();
-  return std::string("the store has lost its mark, and the replica set counts on what it held");
+  if (entry == nullptr || is_anew) return Admission();
+  return Admission{"the store has lost its mark, and the replica set counts on what it held"};
 }
 
 // Why the member must not take part; empty: it may, and has its mark.
@@ -94,13 +97,11 @@ Result<std::string> admit(const ServerConfig& config, OpenStore& opened) {
   auto mark = StoreMark::read(directory);
   if (mark.has_error()) return mark.error().message();
   if (mark.value() && opened.store->last_sequence() == 0 && mark.value()->last.sequence > 0) return std::string("the journal is lost");
-  if (member && !mark.value()) {
-    VEXOR_TRY(const std::string why, why_unmarked_is_refused(config.replication, directory));
-    if (!why.empty()) return why;
-  }
   Admission admission;
   if (!member) {
     VEXOR_TRY(admission, admit_newcomer(config.replication, *opened.store));
+  } else if (!mark.value()) {
+    VEXOR_TRY(admission, admit_unmarked(config.replication, directory));
   }
   if (!admission.refused.empty()) return admission.refused;
   VEXOR_TRY(const auto log, join_replica_set(*opened.store));
@@ -113,7 +114,7 @@ Result<std::string> admit(const ServerConfig& config, OpenStore& opened) {
   }
   VEXOR_TRY(const std::string state, log->load_state());
   VEXOR_TRY(const Epoch promise, replication::decode_promise(state));
-  VEXOR_TRY(opened.mark, StoreMark::open(directory, {replication::to_entry_id(log->last()), promise}));
+  VEXOR_TRY(opened.mark, StoreMark::open(directory, {replication::to_entry_id(log->last()), promise}, admission.name));
   return std::string();
 }
 

@@ -52,7 +52,8 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   VEXOR_TRY(parts.transport, GrpcTransport::start(transport));
   const EtcdOptions etcd = etcd_of(settings);
   const auto coordinator = [etcd](auto run) { return std::make_unique<EtcdCoordinator>(etcd, std::move(run)); };
-  VEXOR_TRY(parts.host, ReplicaHost::start(service.store(), {settings.node, transport.incarnation}, timers_of(settings), *parts.transport, coordinator, files));
+  const replication::Identity self{settings.node, transport.incarnation, files.mark == nullptr ? 0 : files.mark->name()};
+  VEXOR_TRY(parts.host, ReplicaHost::start(service.store(), self, timers_of(settings), *parts.transport, coordinator, files));
   parts.transport->serve(*parts.host, [&service, host = parts.host.get()](const replication::ForwardedRequest& asked) -> Result<std::unique_ptr<protocol::Session>> {
     if (asked.recalls_at) {
       VEXOR_TRY(host->wait_until_readable(ReadLevel::kLinearizable, 0));  // what is forgotten there is forgotten here
@@ -192,7 +193,7 @@ ReplicaFigures ReplicaMember::figures() const {
   const HostStatus now = parts_->host->status();
   ReplicaFigures out;
   out.leads = now.leads && !now.stopped;
-  out.is_in_sync = now.record && now.record->record.is_in_sync(now.self);
+  out.is_in_sync = now.record && now.record->record.is_in_sync(now.self, now.store);
   out.is_damaged = now.damaged;
   out.epoch = now.epoch;
   const auto seconds = [](replication::Millis ms) { return static_cast<double>(ms) / 1000; };
@@ -227,6 +228,7 @@ std::string ReplicaMember::status() const {
   boost::json::object out{{"node", now.self},   {"role", now.stopped ? "stopped" : now.leads ? "primary" : "follower"},
                           {"takes_pushes", now.takes_pushes}, {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
                           {"committed", now.commit}, {"applied", now.applied}, {"damaged", now.damaged}};
+  out["store"] = std::to_string(now.store);  // as `cluster status` has it, which is no number of JSON either
   if (!now.alarm.empty()) out["alarm"] = now.alarm;
   if (now.leads) {
     boost::json::array others;
@@ -251,7 +253,8 @@ std::string ReplicaMember::status() const {
   }
   if (const auto made = journal_time(*parts_->store, now.last); made.has_value() && made.value()) out["appended_at_ms"] = *made.value();
   if (now.record) {
-    boost::json::array in_sync(now.record->record.in_sync.begin(), now.record->record.in_sync.end());
+    boost::json::array in_sync;
+    for (const replication::InSync& entry : now.record->record.in_sync) in_sync.push_back(entry.id);
     out["in_sync"] = std::move(in_sync);
     out["members"] = now.record->record.members.size();
   }

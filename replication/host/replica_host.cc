@@ -459,6 +459,7 @@ Result<std::unique_ptr<RowsShelf::Taking>> ReplicaHost::take_rows(const RowsOffe
 void ReplicaHost::publish_status() {
   HostStatus now;
   now.self = self_.id;
+  now.store = self_.store;
   now.leader = node_->leader();
   now.leads = node_->leads();
   now.takes_pushes = store_takes_;

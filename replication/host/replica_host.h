@@ -31,6 +31,7 @@ struct MemberStatus {
 
 struct HostStatus {
   NodeId self = 0;
+  StoreName store = 0;
   NodeId leader = 0;  // 0: nobody is known
   bool leads = false;
   bool takes_pushes = false;  // leads, does not hand over, and its store is ready

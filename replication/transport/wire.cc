@@ -24,7 +24,10 @@ void put(peer::Record& to, const Record& record) {
   to.set_epoch(record.epoch);
   to.set_primary(record.primary);
   to.set_primary_incarnation(record.primary_incarnation);
-  for (const NodeId id : record.in_sync) to.add_in_sync(id);
+  for (const InSync& entry : record.in_sync) {
+    to.add_in_sync(entry.id);
+    if (record.has_names()) to.add_in_sync_names(entry.store);  // else older releases read the record too (N5)
+  }
   for (const Member& member : record.members) {
     peer::Member& out = *to.add_members();
     out.set_id(member.id);
@@ -39,11 +42,14 @@ Result<Record> take(const peer::Record& from) {
   if (static_cast<std::size_t>(from.members_size()) > kMembersMax || static_cast<std::size_t>(from.in_sync_size()) > kMembersMax) {
     return Error(Errc::kProtocol, "a record of too many members");
   }
+  if (from.in_sync_names_size() != 0 && from.in_sync_names_size() != from.in_sync_size()) {
+    return Error(Errc::kProtocol, "a record that names not as many stores as are in sync");
+  }
   Record out;
   out.epoch = from.epoch();
   out.primary = from.primary();
   out.primary_incarnation = from.primary_incarnation();
-  out.in_sync.assign(from.in_sync().begin(), from.in_sync().end());
+  for (int at = 0; at < from.in_sync_size(); ++at) out.in_sync.push_back({from.in_sync(at), from.in_sync_names_size() == 0 ? 0 : from.in_sync_names(at)});
   for (const peer::Member& member : from.members()) {
     out.members.push_back({member.id(), member.off_site() ? Role::kOffsite : Role::kStandby, member.address()});
   }
@@ -74,6 +80,7 @@ struct ToWire {
     for (const EntryId& sample : message.samples) put_entry_id(*to.add_samples(), sample);
     to.set_echo_time(message.echo_time);
     to.set_promised(message.promised);
+    to.set_store(message.store);
   }
   void operator()(const Refusal& message) const { out.mutable_refusal()->set_promised_epoch(message.promised_epoch); }
   void operator()(const ReadIndex& message) const {
@@ -126,6 +133,7 @@ Result<Message> take(const peer::AppendAnswer& from) {
   }
   out.echo_time = from.echo_time();
   out.promised = from.promised();
+  out.store = from.store();
   return Message(std::move(out));
 }
 

@@ -242,10 +242,17 @@ class Cluster:
                 return node
         return None
 
-    def in_sync(self):
-        """Nobody while etcd does not answer: it may just have started."""
+    def record(self):
+        """Empty while etcd does not answer: it may just have started."""
         told = self.run_ctl("status")
-        return json.loads(told.stdout.split(": ", 1)[1]).get("inSync", []) if told.returncode == 0 else []
+        return json.loads(told.stdout.split(": ", 1)[1]) if told.returncode == 0 else {}
+
+    def in_sync(self):
+        return self.record().get("inSync", [])
+
+    def stores_in_sync(self):
+        """The names of stores that the record has."""
+        return self.record().get("inSyncNames", [])
 
     def until_on_all(self, push, tries=3):
         """push() and what it was told, until that says that all three have it: a member that stood still for a second counts as away, and is caught up with."""

@@ -69,7 +69,7 @@ TEST(Copies, a_member_that_withdraws_is_taken_out_although_the_rest_cannot_commi
   leader.take();
   ASSERT_NE(leader.change(), nullptr);
   const ChangeRecord sent = *leader.change();
-  EXPECT_EQ(sent.record.in_sync, std::vector<NodeId>{kSelf});
+  EXPECT_EQ(sent.record.in_sync, std::vector<InSync>{kSelf});
   EXPECT_FALSE(leader.node.leads_without(kStandby, 4)) << "the change is on its way";
   leader.now = 12;
   leader.settle(sent);
@@ -92,7 +92,7 @@ TEST(Copies, a_member_that_withdraws_is_taken_out_although_the_rest_cannot_commi
   leader.node.tick(31);
   leader.take();
   ASSERT_NE(leader.change(), nullptr);
-  EXPECT_EQ(leader.change()->record.in_sync, (std::vector<NodeId>{kSelf, kStandby}));
+  EXPECT_EQ(leader.change()->record.in_sync, (std::vector<InSync>{kSelf, kStandby}));
 }
 
 TEST(Copies, what_an_earlier_process_had_does_not_count_for_the_next) {

@@ -229,10 +229,14 @@ class DamageTest(unittest.TestCase):
     def test_an_emptied_directory_counts_for_nothing(self):
         self.cluster.wait_in_sync()
         other = self.cluster.nodes[3 - self.cluster.leader().number]
+        before = other.status()["store"]
+        wait_until(lambda: before in self.cluster.stores_in_sync(), 30, "the store is named in the record")
         other.stop(signal.SIGKILL)
         shutil.rmtree(os.path.join(other.data, "store"))
         other.start()
         self.wait_until_settled(other)
+        self.assertNotEqual(other.status()["store"], before)
+        wait_until(lambda: sorted(self.cluster.stores_in_sync()) == sorted(self.cluster.nodes[n].status()["store"] for n in (1, 2)), 30, "the stores of now are named")
         self.assertIn(self.base, git("ls-remote", other.url("demo/r")).stdout)
 
     def test_a_late_member_takes_a_copy(self):

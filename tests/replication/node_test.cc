@@ -129,7 +129,7 @@ TEST(Node, dead_evidence_takes_over_at_once_but_only_that_of_the_leading_incarna
   const ChangeRecord* change = find<ChangeRecord>(outputs);
   ASSERT_NE(change, nullptr);
   EXPECT_EQ(change->record.epoch, 4U);
-  EXPECT_EQ(change->record.in_sync, std::vector<NodeId>{kSelf});
+  EXPECT_EQ(change->record.in_sync, std::vector<InSync>{kSelf});
 }
 
 TEST(Node, silence_takes_over_after_the_detector_and_not_before) {
@@ -421,7 +421,7 @@ class Hostile {
       case 0:
         return append();
       case 1:
-        return AppendAnswer{number(), number(), id(), ids(), time(), random_.chance(500)};
+        return AppendAnswer{number(), number(), id(), ids(), time(), random_.chance(500), number()};
       case 2:
         return Refusal{number()};
       case 3:
@@ -462,7 +462,7 @@ class Hostile {
     record.record.primary_incarnation = random_.chance(500) ? 20 : number();
     record.record.handover_target = number();
     for (std::size_t i = random_.below(random_.chance(50) ? 100 : 4); i > 0; --i) {
-      record.record.in_sync.push_back(number());
+      record.record.in_sync.push_back({number(), number()});
       record.record.members.push_back(
           {number(), random_.chance(300) ? Role::kOffsite : Role::kStandby});
     }

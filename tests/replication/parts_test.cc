@@ -88,7 +88,7 @@ TEST(Record, takeover_leaves_out_the_old_primary_and_who_is_no_member) {
   record.in_sync = {1, 9, 2};
   const Record to = taken_over(record, 2, 22);
   EXPECT_EQ(to.epoch, 5U);
-  EXPECT_EQ(to.in_sync, std::vector<NodeId>{2});
+  EXPECT_EQ(to.in_sync, std::vector<InSync>{2});
   EXPECT_EQ(to.primary_incarnation, 22U);
 }
 
@@ -97,9 +97,9 @@ TEST(Record, an_off_site_member_takes_over_only_what_it_already_led) {
   EXPECT_FALSE(record.may_take_over(3));
   record = *promoted(record, 3, 33);
   EXPECT_TRUE(record.may_take_over(3));
-  EXPECT_EQ(record.in_sync, std::vector<NodeId>{3});
+  EXPECT_EQ(record.in_sync, std::vector<InSync>{3});
   record.in_sync.push_back(1);
-  EXPECT_EQ(handed_over(record, 1, 11).in_sync, std::vector<NodeId>{1});
+  EXPECT_EQ(handed_over(record, 1, 11).in_sync, std::vector<InSync>{1});
 }
 
 TEST(Record, refuses_unsound_changes_of_operators) {

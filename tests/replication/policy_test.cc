@@ -21,7 +21,7 @@ struct Leading {  // member 1 leads epoch 4; 2 is a standby, in sync or not, 3 i
   std::vector<Output> outputs;
 
   // `tail`: so many entries of the epoch before, which are in the log and not known to be committed.
-  explicit Leading(std::vector<NodeId> in_sync, Copies copies = Copies::kTwo, std::size_t tail = 0) {
+  explicit Leading(std::vector<InSync> in_sync, Copies copies = Copies::kTwo, std::size_t tail = 0) {
     for (std::size_t i = 0; i < tail; ++i) {
       const Entry entry = sim::make_entry(3, log.last(), {900 + i, {}});
       log.append(std::span(&entry, 1));

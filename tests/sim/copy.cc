@@ -18,6 +18,7 @@ void Server::wipe() {
   forgot_ = std::max(forgot_, log_.last().sequence);
   world_.trace("wipe", id_);
   log_ = SimLog();
+  store_ = world_.next_store();
   machine_ = durable_machine_ = Machine{};
   given_up_ = false;
   unmarked_ = true;
@@ -81,6 +82,7 @@ void Server::fetch_copy(const Record& seen) {
 void Server::install_copy(const SimLog& log, const Machine& machine, replication::Epoch epoch) {
   if (!given_up_) return;
   log_.copy_of(log, epoch);
+  store_ = world_.next_store();
   machine_ = durable_machine_ = machine;
   given_up_ = false;
   ++life_;

@@ -1,5 +1,5 @@
 // Runs the simulator.
-//   vexor_sim --seeds N [--first S] [--profile races|storms|deposed|jumps|mixed] [--trace]
+//   vexor_sim --seeds N [--first S] [--profile races|storms|deposed|jumps|emptied|mixed] [--trace]
 //                                               N runs; a failing one prints its seed
 //   vexor_sim --canary NAME --seeds N             with a rule broken: succeeds if a run notices
 //   vexor_sim --days N [--first S]                one long run, N days
@@ -34,6 +34,7 @@ const std::map<std::string, bool Faults::*> kCanaries = {
     {"count_unsynced", &Faults::count_unsynced},
     {"keep_old_incarnations", &Faults::keep_old_incarnations},
     {"ignore_mark", &Faults::ignore_mark},
+    {"ignore_names", &Faults::ignore_names},
     {"commit_past_others", &Faults::commit_past_others},
 };
 
@@ -151,6 +152,7 @@ int main(int argc, char** argv) {
                           : std::strcmp(value, "storms") == 0 ? Profile::kStorms
                           : std::strcmp(value, "deposed") == 0 ? Profile::kDeposed
                           : std::strcmp(value, "jumps") == 0   ? Profile::kJumps
+                          : std::strcmp(value, "emptied") == 0 ? Profile::kEmptied
                                                               : Profile::kMixed;
       continue;
     }

@@ -31,6 +31,10 @@ void Scenario::choose_faults(Profile profile) {
       kinds_ = only(kPause, kOneWay, kBadNetwork, kHandover);
       pause_us_ = random.between(50'000, 300'000);
       return;
+    case static_cast<std::size_t>(Profile::kEmptied):  // stores that are gone when a change that counts on them comes to pass
+      kinds_ = only(kWipe, kLoseTail, kCrash, kPartition, kOneWay, kCoordinatorAway, kCoordinatorSlow, kCoordinatorCut);
+      pause_us_ = random.between(30'000, 200'000);
+      return;
     case static_cast<std::size_t>(Profile::kJumps):  // what no promise holds against: no push may be lost for it
       clocks_jump_ = true;
       world_.history.clocks_jump();
@@ -133,8 +137,7 @@ void Scenario::strike(Kind kind) {
       if (!may_lose_store(server)) return;
       if (kind == kWipe) server.wipe();
       else server.lose_tail();
-      // An operator takes longer to empty a disk than messages are on their way.
-      return world_.after(random.between(kind == kWipe ? 1'000'000 : 20'000, 1'500'000), [&server] {
+      return world_.after(random.between(20'000, 1'500'000), [&server] {
         if (!server.up()) server.start();
       });
     case kKinds:
@@ -183,7 +186,7 @@ bool Scenario::may_lose_store(const Server& server) const {
   const Record& record = world_.coordinator.record().record;
   if (!gone_.empty() || !returning_.empty() || any_given_up() || world_.coordinator.changes_coming > 0) return false;
   if (record.find(server.id()) == nullptr) return false;
-  return std::any_of(record.in_sync.begin(), record.in_sync.end(), [&](NodeId id) { return id != server.id() && world_.find(id) != nullptr; });
+  return std::any_of(record.in_sync.begin(), record.in_sync.end(), [&](const replication::InSync& entry) { return entry.id != server.id() && world_.has_store(entry); });
 }
 
 bool Scenario::any_given_up() const {
@@ -256,7 +259,7 @@ void Scenario::replace_destroyed() {
       const auto to = with_member(seen.record, {id, gone.role});
       gone.added = seen.record.find(id) != nullptr || (to && world_.coordinator.set(seen, *to));
     } else if (std::none_of(seen.record.in_sync.begin(), seen.record.in_sync.end(),
-                            [this](NodeId id) { return world_.find(id) != nullptr; })) {
+                            [this](const auto& entry) { return world_.has_store(entry); })) {
       promote_best();
     } else if (const auto to = without_member(seen.record, gone.id)) {
       world_.coordinator.set(seen, *to);
@@ -331,7 +334,8 @@ bool Scenario::agree() const {
   for (const replication::Member& member : record.members) {
     const Server* server = world_.find(member.id);
     if (server == nullptr || !server->healthy()) return false;
-    if (member.role == Role::kStandby && !record.is_in_sync(member.id)) return false;
+    const bool is_counted = world_.faults.ignore_names ? record.is_in_sync(member.id) : record.is_in_sync(member.id, server->store());
+    if (member.role == Role::kStandby && !is_counted) return false;
     if (server->node().commit() + 64 < leader->node().commit()) return false;
   }
   return true;

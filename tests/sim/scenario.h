@@ -6,7 +6,7 @@
 
 namespace vexor::sim {
 
-enum class Profile : std::uint8_t { kRaces, kStorms, kMixed, kDrawn, kDeposed, kJumps };
+enum class Profile : std::uint8_t { kRaces, kStorms, kMixed, kDrawn, kDeposed, kJumps, kEmptied };
 
 class Scenario {
  public:

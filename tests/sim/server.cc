@@ -9,7 +9,7 @@ namespace vexor::sim {
 
 using replication::Fate;
 
-Server::Server(World& world, std::size_t host, NodeId id) : world_(world), host_(host), id_(id) {}
+Server::Server(World& world, std::size_t host, NodeId id) : world_(world), host_(host), id_(id), store_(world.next_store()) {}
 
 replication::Millis Server::now() const {
   const std::int64_t here = world_.now_us + world_.now_us * rate_ppm_ / 1'000'000 + offset_us_;
@@ -35,9 +35,9 @@ void Server::run_node() {
   head_ = machine_;
   judged_ = 0;
   node_ =
-      std::make_unique<replication::Node>(replication::Identity{id_, incarnation_}, world_.options,
+      std::make_unique<replication::Node>(replication::Identity{id_, incarnation_, store_}, world_.options,
                                           log_, machine_.at.sequence, now(), world_.faults);
-  world_.trace("start", id_, "incarnation", incarnation_, "log", log_.last().sequence);
+  world_.trace("start", id_, "incarnation", incarnation_, "store", store_, "log", log_.last().sequence);
   input([] {});
 }
 
@@ -59,6 +59,7 @@ void Server::destroy(NodeId new_id) {
   crash();
   world_.trace("destroy", id_, "new", new_id);
   id_ = new_id;
+  store_ = world_.next_store();
   given_up_ = unmarked_ = false;
   forgot_ = 0;
   log_ = SimLog();

@@ -35,7 +35,7 @@ class Server {
   void resume();
   // The disk loses an end of what it had confirmed, and the process dies (S8).
   void lose_tail();
-  // The store is gone; an empty one takes its place under the same id (S9).
+  // The store is gone; an empty one takes its place under the same id (S9), with a name of its own.
   void wipe();
   // Takes no part until it has a copy (S1).
   bool given_up() const { return given_up_; }
@@ -62,6 +62,7 @@ class Server {
   // Runs and its log was written without failure.
   bool healthy() const { return up() && !paused_ && !node_->stopped(); }
   NodeId id() const { return id_; }
+  replication::StoreName store() const { return store_; }
   std::size_t host() const { return host_; }
   replication::Incarnation incarnation() const { return incarnation_; }
   const replication::Node& node() const { return *node_; }
@@ -108,6 +109,7 @@ class Server {
   World& world_;
   std::size_t host_;
   NodeId id_;
+  replication::StoreName store_;  // N1
   replication::Incarnation incarnation_ = 0;
   SimLog log_;
   Machine machine_;

@@ -45,6 +45,12 @@ class World : public Stores {
   void crash(Server& server);  // and the others may notice at once
   replication::Incarnation next_incarnation() { return ++incarnations_; }
   NodeId next_id() { return ++ids_; }
+  replication::StoreName next_store() { return ++stores_; }
+  // Is the store that the entry names there?
+  bool has_store(const replication::InSync& entry) const {
+    const Server* server = find(entry.id);
+    return server != nullptr && entry.names(server->store());
+  }
   void record_changed(const replication::VersionedRecord& record);
   bool holds(NodeId id, const EntryId& entry) const override;
   bool destroyed(NodeId id) const override { return id <= ids_ && find(id) == nullptr; }
@@ -85,6 +91,10 @@ class World : public Stores {
   static void print(const std::vector<NodeId>& ids) {
     for (const NodeId id : ids) std::printf(" %llu", static_cast<unsigned long long>(id));
   }
+  static void print(const std::vector<replication::InSync>& entries) {
+    for (const auto& entry : entries)
+      std::printf(" %llu:%llu", static_cast<unsigned long long>(entry.id), static_cast<unsigned long long>(entry.store));
+  }
   static void print(const std::vector<replication::Member>& members) {
     for (const auto& member : members) print(member.id);
   }
@@ -103,6 +113,7 @@ class World : public Stores {
   std::array<bool, kHostsMax> offsite_{};
   std::int64_t offsite_delay_us_;
   NodeId ids_ = 0;
+  replication::StoreName stores_ = 0;
   replication::Incarnation incarnations_ = 0;
 };
 

@@ -170,7 +170,7 @@ class ReplicaSet {
     server.power = std::make_unique<DurableBackend>(*server.live, *server.durable);
     server.store = open(*server.power);
     server.incarnation = ++incarnations_;
-    auto host = ReplicaHost::start(*server.store, {id, server.incarnation}, options_, server,
+    auto host = ReplicaHost::start(*server.store, {id, server.incarnation, 1000 + id}, options_, server,
                                    [this](auto run) { return std::make_unique<SharedCoordinator>(record_, std::move(run)); });
     ASSERT_TRUE(host.has_value()) << host.error().message();
     const std::lock_guard lock(mutex_);
