@@ -1,5 +1,5 @@
 // Looks at every state of the model within bounds.
-//   vexor_model [--entries N] [--epochs N] [--versions N] [--restarts N] [--fault NAME]
+//   vexor_model [--entries N] [--epochs N] [--versions N] [--restarts N] [--wipes N] [--fault NAME]
 // With a fault: succeeds if it is noticed.
 #include "model/state.h"
 
@@ -53,13 +53,15 @@ int main(int argc, char** argv) {
   const std::map<std::string, int*> numbers = {{"--entries", &bounds.entries},
                                                {"--epochs", &bounds.epochs},
                                                {"--versions", &bounds.versions},
-                                               {"--restarts", &bounds.restarts}};
+                                               {"--restarts", &bounds.restarts},
+                                               {"--wipes", &bounds.wipes}};
   const std::map<std::string, bool*> names = {
       {"forget_unanswered_change", &faults.forget_unanswered_change},
       {"add_before_tail", &faults.add_before_tail},
       {"remove_at_once", &faults.remove_at_once},
       {"accept_old_epochs", &faults.accept_old_epochs},
-      {"act_without_record", &faults.act_without_record}};
+      {"act_without_record", &faults.act_without_record},
+      {"ignore_names", &faults.ignore_names}};
   for (int i = 1; i + 1 < argc; i += 2) {
     if (const auto number = numbers.find(argv[i]); number != numbers.end()) {
       *number->second = std::atoi(argv[i + 1]);

@@ -25,6 +25,7 @@ class Steps {
       take_over(node);
       arrive(node);
       restart(node);
+      wipe(node);
       forget(node);
       for (int other = 0; other < kNodes; ++other) {
         if (other == node) continue;
@@ -39,14 +40,17 @@ class Steps {
 
  private:
   void add(const State& state) {
-    // The in-sync invariant: every member of the set holds what anybody committed.
+    // The in-sync invariant: every store of the set holds what anybody committed.
     for (int node = 0; node < kNodes; ++node)
-      if (state.record.in_sync & bit(node))
+      if ((state.record.in_sync & bit(node)) && names(state.record.stores, node, state.nodes[node].store))
         for (int i = 0; i < length(state.committed); ++i)
           if (state.nodes[node].log[i] != state.committed[i])
             broken_ = "a member in sync lacks what is committed";
     to_.push_back(state);
   }
+
+  // Is the store of that node the one that the bits name?
+  bool names(int stores, int node, int store) const { return faults_.ignore_names || (stores >> node & 1) == store; }
 
   void append(int node) {
     const NodeState& leader = from_.nodes[node];
@@ -76,7 +80,10 @@ class Steps {
       break;
     }
     follower.commit = std::max(follower.commit, leader.commit);
-    if (answered) to.nodes[from].match[to_node] = octet(end);
+    if (answered) {
+      to.nodes[from].match[to_node] = octet(end);
+      put_bit(to.nodes[from].match_stores, to_node, follower.store);
+    }
     add(to);
   }
 
@@ -84,12 +91,16 @@ class Steps {
     const NodeState& leader = from_.nodes[node];
     if (!leader.leads) return;
     int least = length(leader.log);
-    int effective = leader.known.in_sync;
-    if (leader.pending) effective |= leader.pending_in_sync;
-    if (leader.pending && faults_.remove_at_once) effective &= leader.pending_in_sync;
-    for (int other = 0; other < kNodes; ++other)
-      if (other != node && (effective & bit(other)))
-        least = std::min<int>(least, leader.match[other]);
+    int known = leader.known.in_sync;
+    if (leader.pending && faults_.remove_at_once) known &= leader.pending_in_sync;
+    for (int other = 0; other < kNodes; ++other) {
+      if (other == node) continue;
+      const int store = leader.match_stores >> other & 1;
+      if (known & bit(other))
+        least = std::min<int>(least, names(leader.known.stores, other, store) ? leader.match[other] : 0);
+      if (leader.pending && (leader.pending_in_sync & bit(other)))
+        least = std::min<int>(least, names(leader.pending_stores, other, store) ? leader.match[other] : 0);
+    }
     if (least <= leader.commit) return;
     State to = from_;
     for (int i = 0; i < least; ++i) {
@@ -109,6 +120,7 @@ class Steps {
     sender.pending = 1;
     sender.pending_version = record.version;
     sender.pending_in_sync = record.in_sync;
+    sender.pending_stores = record.stores;
   }
 
   bool may_send(int node) const {
@@ -120,11 +132,13 @@ class Steps {
     const NodeState& candidate = from_.nodes[node];
     const Record& known = candidate.known;
     if (candidate.leads || !may_send(node) || !(known.in_sync & bit(node))) return;
+    if (!names(known.stores, node, candidate.store)) return;
     if (known.epoch < candidate.promised || known.epoch >= bounds_.epochs) return;
     State to = from_;
     Record record = known;
     record.epoch = octet(known.epoch + 1);
     if (known.primary != node) record.in_sync &= octet(~bit(known.primary));
+    record.stores &= record.in_sync;
     record.primary = octet(node);
     record.alive = 1;
     send(to, node, record);
@@ -143,6 +157,7 @@ class Steps {
       if (leader.match[other] < needed) return;
     }
     record.in_sync ^= bit(other);
+    put_bit(record.stores, other, (record.in_sync & bit(other)) ? leader.match_stores >> other & 1 : 0);
     send(to, node, record);
     add(to);
   }
@@ -153,6 +168,7 @@ class Steps {
     if (!leader.leads || !may_send(node) || leader.known.epoch != leader.promised) return;
     if (leader.known.epoch >= bounds_.epochs || !(leader.known.in_sync & bit(other))) return;
     if (leader.match[other] != end || leader.commit != end) return;
+    if (!names(leader.known.stores, other, leader.match_stores >> other & 1)) return;
     State to = from_;
     Record record = leader.known;
     record.epoch = octet(record.epoch + 1);
@@ -180,6 +196,7 @@ class Steps {
     leader.promised = record.epoch;
     leader.tail_end = octet(length(leader.log));
     leader.match = {};
+    leader.match_stores = 0;
   }
 
   void learn(int node) {
@@ -190,13 +207,13 @@ class Steps {
     self.known = record;
     if (self.pending && record.version > self.pending_version) clear_pending(self);
     if (self.leads && record.epoch > self.promised) self.leads = 0;
-    if (record.primary == node && record.alive && record.epoch > self.promised)
+    if (record.primary == node && record.alive && record.epoch > self.promised && names(record.stores, node, self.store))
       lead(to, node, record);
     add(to);
   }
 
   static void clear_pending(NodeState& node) {
-    node.pending = node.pending_version = node.pending_in_sync = 0;
+    node.pending = node.pending_version = node.pending_in_sync = node.pending_stores = 0;
   }
 
   void forget(int node) {
@@ -210,9 +227,34 @@ class Steps {
     if (from_.restarts >= bounds_.restarts) return;
     State to = from_;
     ++to.restarts;
+    begin_anew(to, node);
+    add(to);
+  }
+
+  // Another store in the place of the node's, with nothing in it but the promise of the record's epoch (S9). What leaders know of the
+  // old one they keep: answers that come late (S10). Names make up for what S9 looks at beside that; without them only it guards.
+  void wipe(int node) {
+    if (from_.wipes >= bounds_.wipes || from_.nodes[node].store != 0) return;
+    if (faults_.ignore_names && (from_.record.in_sync & bit(node))) return;
+    State to = from_;
+    ++to.wipes;
+    begin_anew(to, node);
+    NodeState& self = to.nodes[node];
+    self.log = {};
+    self.store = 1;
+    self.promised = to.record.epoch;
+    add(to);
+  }
+
+  static void put_bit(std::uint8_t& bits, int node, int value) {
+    bits = octet((bits & ~bit(node)) | (value != 0 ? bit(node) : 0));
+  }
+
+  static void begin_anew(State& to, int node) {
     NodeState& self = to.nodes[node];
     self.leads = self.commit = self.tail_end = 0;
     self.match = {};
+    self.match_stores = 0;
     self.known = {};
     clear_pending(self);
     if (to.record.primary == node) to.record.alive = 0;
@@ -220,7 +262,6 @@ class Steps {
       if (change.version != 0 && change.primary == node) change.alive = 0;
     for (NodeState& other : to.nodes)
       if (other.known.primary == node) other.known.alive = 0;
-    add(to);
   }
 
   const State& from_;
@@ -241,7 +282,7 @@ int length(const std::array<std::uint8_t, 3>& log) {
 // Nobody leads. Nodes 0 and 1 are in sync; 2 is a standby that is not.
 State first_state() {
   State state;
-  state.record = {1, 0, 0, 3, 0};
+  state.record = {1, 0, 0, 3, 0, 0};
   return state;
 }
 
