@@ -102,7 +102,7 @@ class World : public Stores {
   static void print(const Number& number) {
     std::printf(" %lld", static_cast<long long>(number));
   }
-  replication::Record first_record();
+  replication::Record first_record(bool has_names);
   void tick(std::size_t host);
   std::int64_t delay(std::size_t from, std::size_t to);
 
