@@ -53,6 +53,7 @@ bool Leader::may_enter(const Member& member) const {  // C2
   if (progress == nullptr || progress->dead || progress->withdrawn || progress->incarnation == 0)
     return false;
   if (core_.now - progress->heard_at > 3 * core_.options.heartbeat_ms) return false;
+  if (record().has_names() && progress->store == 0) return false;  // N5: it cannot read that record
   return writes_names() && holds_all(*progress);
 }
 

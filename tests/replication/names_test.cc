@@ -160,6 +160,22 @@ TEST(Names, a_void_member_leaves_although_the_rest_cannot_commit_and_enters_unde
   EXPECT_EQ(leader.settle(), (Set{{kLeader, kLeaderStore}, {kStandby, kNewStore}}));
 }
 
+// A process of an older release that was silent when the names were written: it cannot read the record, so nobody would take over in its place.
+TEST(Names, who_tells_no_name_does_not_enter_a_record_with_names) {  // N5
+  Leading leader(Set{{kLeader, kLeaderStore}});
+  leader.now = 10;
+  leader.answer(kStandby, 20, 0);
+  const EntryId first = leader.push(1);
+  leader.answer(kStandby, 20, 0, first);
+  leader.tick();
+  EXPECT_EQ(leader.change(), nullptr);
+  leader.start_anew(kStandby, 21, kStandbyStore);  // it was updated
+  leader.answer(kStandby, 21, kStandbyStore, first);
+  leader.tick();
+  ASSERT_NE(leader.change(), nullptr);
+  EXPECT_EQ(leader.settle(), (Set{{kLeader, kLeaderStore}, {kStandby, kStandbyStore}}));
+}
+
 TEST(Names, what_another_store_has_or_promises_counts_for_nothing_while_the_entry_stands) {  // N2: C1, P4
   Leading leader(both_named());
   leader.now = 10;
