@@ -19,7 +19,6 @@ using pack::kNoObject;
 using pack::ObjectNumber;
 
 constexpr const char* kGone = "objects of that moment are past the retention and gone, here too";
-constexpr std::uint32_t kModeTree = 0040000;
 constexpr std::uint32_t kModeGitlink = 0160000;
 constexpr std::uint32_t kModeTypeMask = 0170000;
 
