@@ -32,7 +32,7 @@ class DurableBackend final : public sys::StorageBackend {
   // While it is set, commits that are not synced wait: those of records that are applied.
   std::atomic<bool> holds_unsynced = false;
   Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
-    while (durability != sys::Durability::kSynced && holds_unsynced) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (durability != sys::Durability::kSynced && holds_unsynced) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // until the test lets go
     if (durability == sys::Durability::kSynced) {
       if (const auto pause = take_pause()) pause();
     }

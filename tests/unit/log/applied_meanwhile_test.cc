@@ -1,6 +1,7 @@
 // What a member does while another of its threads applies a record, and what it tells when it cuts off others.
 #include <future>
 
+#include "format/keys.h"
 #include "support/replica_pair.h"
 #include "support/upkeep.h"
 
@@ -99,16 +100,12 @@ TEST(AppliedMeanwhile, no_row_of_a_repository_or_an_account_is_written_over) {
   replicate(member, {}, [&] { ASSERT_TRUE(member.store->create_account("ann", "a long password", {}).has_value()); });
   const auto before = all_rows(*member.backend);
   const std::uint64_t next = member.store->core().next_id();
-  for (std::uint64_t id = 1; id < next; ++id) {
-    sys::Batch foreign;  // as if the next two ids had been given out
-    std::string key;
-    put_u64be(key, next + 1);
-    foreign.put(sys::Family::kRepositories, "r" + key, "a row");
-    foreign.put(sys::Family::kAccounts, "a" + key, "a row");
-    ASSERT_TRUE(member.backend->commit(foreign, sys::Durability::kSynced).has_value());
-    break;
-  }
+  sys::Batch foreign;  // as if the next two ids had been given out
+  foreign.put(sys::Family::kRepositories, "r" + format::pool_key(next + 1), "a row");
+  foreign.put(sys::Family::kAccounts, "a" + format::pool_key(next + 2), "a row");
+  ASSERT_TRUE(member.backend->commit(foreign, sys::Durability::kSynced).has_value());
   EXPECT_EQ(member.store->create_repository("c/d", {}, {}).error().code(), Errc::kConflict);
+  EXPECT_EQ(member.store->create_account("bob", "a long password", {}).error().code(), Errc::kConflict);
   EXPECT_EQ(all_rows(*member.backend).size(), before.size() + 2);
 }
 

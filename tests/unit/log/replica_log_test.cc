@@ -231,7 +231,7 @@ TEST(ReplicaLog, rows_of_a_push_that_waits_for_others_are_dropped_without_being_
   ASSERT_FALSE(unreadable.ops().empty());
   ASSERT_TRUE(primary.backend->commit(unreadable, sys::Durability::kSynced).has_value());
   auto followed = std::async(std::launch::async, [&] { return primary.log->follow(ReplicaLog::Waiting::kGoesOn).has_value(); });
-  while (primary.store->core().committer->role() != store::Committer::Role::kReplica) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (primary.store->core().committer->role() != store::Committer::Role::kReplica) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // nothing tells of it
   may_go_on.set_value();  // it waits for who asks the sink
   EXPECT_TRUE(followed.get());
   pusher.join();
@@ -598,7 +598,7 @@ TEST(ReplicaLog, entries_say_in_which_turn_they_were_appended) {
   first.join();
   ASSERT_TRUE(primary.log->take_back(0, 9).has_value());  // nothing is there
   std::thread second([&] { (void)primary.store->create_repository("c/d", {}, {}); });
-  for (int i = 0; i < 2000 && primary.log->last().sequence == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 2000 && primary.log->last().sequence == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the sink still has the first one
   ASSERT_TRUE(primary.log->follow(ReplicaLog::Waiting::kGoesOn).has_value());
   ASSERT_TRUE(primary.log->cut(0).has_value());  // behind what the sink was given
   second.join();

@@ -282,7 +282,7 @@ TEST_F(Forget, a_push_leans_on_nothing_that_an_appended_record_forgets) {
     is_good = run_push(*near_.store, "a/b", side.request);
     is_done = true;
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // that it waits is shown by nothing but time
   EXPECT_FALSE(is_done);
   EXPECT_EQ(near_.log->last().sequence, before + 2) << "the push was judged by what is about to be forgotten";
   ASSERT_TRUE(near_.log->apply(before + 2).has_value());

@@ -86,7 +86,7 @@ TEST(ReplicaHost, a_follower_tells_how_many_bytes_it_is_behind) {
     tip = push.tip;
   }
   const Sequence last = store.last_sequence();
-  for (int i = 0; i < 2000 && follower.status().told_commit < last; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 2000 && follower.status().told_commit < last; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the status is a copy: nothing tells of its changes
   const replication::HostStatus behind = follower.status();
   set.server(2).power->holds_unsynced = false;
   EXPECT_EQ(behind.told_commit, last);
@@ -252,7 +252,7 @@ TEST(ReplicaHost, a_push_that_stalls_while_a_hand_over_is_given_up_is_in_no_log)
   const Sequence before = set.host_of(1)->status().last;
   bool open = false;
   std::thread open_pusher([&] { open = run_push(store, "a/b", make_push(std::nullopt, 3, 3, "refs/heads/open", kNone).request); });
-  while (set.host_of(1)->status().last == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (set.host_of(1)->status().last == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // as above
   std::promise<void> is_there;
   std::promise<void> may_go_on;
   set.server(1).power->on_synced_commit([&] {
@@ -265,7 +265,7 @@ TEST(ReplicaHost, a_push_that_stalls_while_a_hand_over_is_given_up_is_in_no_log)
   auto wanted = set.record().get();
   wanted.record.handover_target = 2;
   ASSERT_EQ(set.record().change(wanted.version, wanted.record), replication::ChangeAnswer::kDone);
-  for (int i = 0; i < 4000 && set.record().get().record.handover_target != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 4000 && set.record().get().record.handover_target != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the primary clears it (H4)
   ASSERT_EQ(set.record().get().record.handover_target, 0U);
   ASSERT_EQ(set.record().get().record.primary, 1U);
   std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until it has begun again
