@@ -94,6 +94,7 @@ class Leader {
   const Progress* find(NodeId id) const { return const_cast<Leader*>(this)->find(id); }
   const Record& record() const { return core_.record->record; }
   bool away(const Progress& member) const;
+  bool answers(const Progress& member) const;
   Sequence match_of(NodeId id) const;
   Sequence named_has(const InSync& entry) const;
 

@@ -27,6 +27,11 @@ void Leader::keep_members() {
   if (Record named = with_names(); named != record()) change(std::move(named));
 }
 
+// What it said last is from these moments: enough to give it something that the set cannot take back (C2, H1).
+bool Leader::answers(const Progress& member) const {
+  return !member.dead && member.incarnation != 0 && core_.now - member.heard_at <= 3 * core_.options.heartbeat_ms;
+}
+
 bool Leader::leaves(const InSync& entry) const {  // C4
   const NodeId id = entry.id;
   if (id == core_.self.id) return false;
@@ -50,9 +55,7 @@ bool Leader::rest_can_commit(NodeId without) const {
 bool Leader::may_enter(const Member& member) const {  // C2
   if (member.role != Role::kStandby || record().is_in_sync(member.id)) return false;
   const Progress* progress = find(member.id);
-  if (progress == nullptr || progress->dead || progress->withdrawn || progress->incarnation == 0)
-    return false;
-  if (core_.now - progress->heard_at > 3 * core_.options.heartbeat_ms) return false;
+  if (progress == nullptr || progress->withdrawn || !answers(*progress)) return false;
   if (record().has_names() && progress->store == 0) return false;  // N5: it cannot read that record
   return writes_names() && holds_all(*progress);
 }
@@ -98,8 +101,7 @@ void Leader::flee_damage() {
   if (record().handover_target != 0) return;
   for (const InSync& entry : record().in_sync) {
     const Progress* member = find(entry.id);
-    if (member == nullptr || away(*member) || member->withdrawn || member->incarnation == 0 || !is_named(*member))
-      continue;
+    if (member == nullptr || member->withdrawn || !answers(*member) || !is_named(*member)) continue;
     const auto to = with_handover(record(), entry.id);
     if (!to) continue;
     next_flight_ = core_.now + 2 * core_.options.handover_wait_ms;
@@ -122,8 +124,8 @@ void Leader::hand_over() {
   lease_dropped_ = false;
   const Progress* member = find(target);
   const Sequence last = core_.log.last().sequence;
-  if (member != nullptr && record().may_take_over(target) && !away(*member) &&
-      member->incarnation != 0 && is_named(*member) && member->match == last && core_.commit == last) {
+  if (member != nullptr && record().may_take_over(target) && answers(*member) && is_named(*member) &&
+      member->match == last && core_.commit == last) {
     lease_dropped_ = true;  // H2
     return change(handed_over(record(), target, member->incarnation));
   }

@@ -135,6 +135,41 @@ TEST(Copies, a_damaged_leader_hands_over_to_who_is_in_sync_and_answers) {
   EXPECT_EQ(leader.change()->record.handover_target, kStandby);
 }
 
+// H1: what it answered last is from before it went away, and its disk may have lost its end since.
+TEST(Copies, nothing_is_handed_over_to_who_was_not_heard_lately) {
+  Leading leader;
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  leader.answer(kStandby, 20, 5, leader.push(1));
+  ASSERT_EQ(leader.node.commit(), 1U);
+  leader.now = 311;
+  VersionedRecord to{7, leader.record.record};
+  to.record.handover_target = kStandby;
+  leader.node.record_seen(leader.now, to);
+  leader.take();
+  EXPECT_EQ(leader.change(), nullptr);
+  EXPECT_FALSE(leader.node.takes_proposals());
+  leader.answer(kStandby, 20, 310, leader.node.head());
+  leader.node.tick(++leader.now);
+  leader.take();
+  ASSERT_NE(leader.change(), nullptr);
+  EXPECT_EQ(leader.change()->record.primary, kStandby);
+}
+
+TEST(Copies, nothing_is_handed_over_to_the_dead) {  // H1
+  Leading leader;
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  leader.answer(kStandby, 20, 5, leader.push(1));
+  leader.node.peer_dead(leader.now, kStandby, 20);
+  VersionedRecord to{7, leader.record.record};
+  to.record.handover_target = kStandby;
+  leader.node.record_seen(leader.now, to);
+  leader.take();
+  ASSERT_NE(leader.change(), nullptr);
+  EXPECT_EQ(leader.change()->record.primary, kSelf) << "it is taken out";
+}
+
 TEST(Copies, a_member_that_is_too_late_is_offered_one) {
   Options options;
   options.copy_lag_entries = 3;
