@@ -100,7 +100,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"replication", "proposal_wait_ms", "milliseconds after which a push that is not committed is told that its outcome is not known", &c.replication.proposal_wait_ms},
       {"replication", "copy_bytes_per_second", "bytes a second that a copy of this member's store may take", &c.replication.copy_bytes_per_second},
       {"replication", "link_rows", "1: rows of large pushes go to another site inflated and in zstd: less of the link, more CPU at both ends; 0: as they are stored", &c.replication.link_rows, 0},
-      {"replication", "site_bytes_per_second", "bytes a second that rows of large pushes may take to another site; 0: any number", &c.replication.site_bytes_per_second, 0},
+      {"replication", "site_bytes_per_second", "bytes a second that pushes may take to another site; 0: any number", &c.replication.site_bytes_per_second, 0},
       {"replication", "copy_lag_entries", "a member so many journal records behind is offered a copy", &c.replication.copy_lag_entries},
       {"limits", "pack_bytes_max", "bytes of a received pack", &l.pack_bytes_max},
       {"limits", "object_bytes_max", "inflated bytes of one blob", &l.object_bytes_max},

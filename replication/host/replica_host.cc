@@ -512,6 +512,12 @@ bool ReplicaHost::is_at_other_site(NodeId other) const {
   return here != nullptr && there != nullptr && here->role != there->role;
 }
 
+bool ReplicaHost::follows_at_other_site(NodeId other) const {
+  if (!is_at_other_site(other)) return false;
+  const std::lock_guard lock(mutex_);
+  return !status_.record->record.is_in_sync(other);
+}
+
 bool ReplicaHost::is_removed(NodeId other) const {
   const std::lock_guard lock(mutex_);
   return status_.record && status_.record->record.find(other) == nullptr;

@@ -86,6 +86,8 @@ class ReplicaHost final : public LogSink {
   bool serves_at_once() const { return serves_at_once_; }
   // Whether one of both is the off-site member: what lies between is dearer than the CPU at its ends.
   bool is_at_other_site(NodeId other) const;
+  // The same of one that is not in sync: no push and no lease waits for it.
+  bool follows_at_other_site(NodeId other) const;
   // Whether the record that this member knows of has no such member; false while it knows of none.
   bool is_removed(NodeId other) const;
   EntryFate fate(const EntryId& entry);

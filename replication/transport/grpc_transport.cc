@@ -231,10 +231,16 @@ Result<void> GrpcTransport::State::start() {
   const std::unique_lock lock(links_mutex_);
   for (const auto& [id, address] : options.peers) {
     const auto channel = grpc::CreateCustomChannel(address, channel_credentials, channel_arguments(id));
-    links_.emplace(id, std::make_shared<PeerLink>(channel, address, options.self, [this, id = id](Incarnation incarnation) {
+    const auto dead = [this, id = id](Incarnation incarnation) {
       const std::shared_lock host_lock(host_mutex);
       if (host_ != nullptr) host_->peer_dead(id, incarnation);
-    }));
+    };
+    const auto sent = [this, id = id](std::size_t bytes) {
+      bool is_paced = false;
+      with_host()([&](ReplicaHost& host) { is_paced = host.follows_at_other_site(id); });
+      return is_paced ? pace.sent_first(bytes) : Pace::Time{};
+    };
+    links_.emplace(id, std::make_shared<PeerLink>(channel, address, options.self, dead, sent));
   }
   return success();
 }

@@ -28,7 +28,7 @@ struct TransportOptions {
   std::string key_file;
   std::uint64_t copy_bytes_per_second = 64U << 20U;  // that a copy of this member's store may take; not 0
   bool link_rows = true;                      // rows of large pushes go to another site as docs/format/link-rows.md has it
-  std::uint64_t site_bytes_per_second = 0;    // that rows of large pushes may take to another site; 0: any
+  std::uint64_t site_bytes_per_second = 0;    // that entries and rows of large pushes may take to another site; 0: any
 };
 
 class GrpcTransport final : public Transport {

@@ -19,8 +19,8 @@ constexpr int kConnectMsMax = 200;
 
 }  // namespace
 
-PeerLink::PeerLink(std::shared_ptr<grpc::Channel> channel, std::string address, NodeId self, Dead dead)
-    : stub_(peer::Peer::NewStub(channel)), address_(std::move(address)), self_(self), dead_(std::move(dead)), thread_([this] { run(); }) {}
+PeerLink::PeerLink(std::shared_ptr<grpc::Channel> channel, std::string address, NodeId self, Dead dead, Sent sent)
+    : stub_(peer::Peer::NewStub(channel)), address_(std::move(address)), self_(self), dead_(std::move(dead)), sent_(std::move(sent)), thread_([this] { run(); }) {}
 
 PeerLink::~PeerLink() {
   {
@@ -93,8 +93,10 @@ void PeerLink::converse() {
     queue_.pop_front();
     lock.unlock();
     const bool written = stream->Write(envelope);
+    const bool has_entries = envelope.has_append() && envelope.append().entries_size() != 0;
+    const auto until = has_entries ? sent_(envelope.ByteSizeLong()) : std::chrono::steady_clock::time_point{};
     lock.lock();
-    if (!written) break;
+    if (!written || wake_.wait_until(lock, until, [&] { return ending_ || is_broken_; })) break;
   }
   context_ = nullptr;
   lock.unlock();

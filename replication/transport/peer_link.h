@@ -20,7 +20,9 @@ namespace vexor::replication {
 class PeerLink {
  public:
   using Dead = std::function<void(Incarnation)>;
-  PeerLink(std::shared_ptr<grpc::Channel> channel, std::string address, NodeId self, Dead dead);
+  // So many octets of entries were sent: when may the next message go?
+  using Sent = std::function<std::chrono::steady_clock::time_point(std::size_t)>;
+  PeerLink(std::shared_ptr<grpc::Channel> channel, std::string address, NodeId self, Dead dead, Sent sent);
   ~PeerLink();
 
   void send(peer::Envelope envelope);
@@ -44,6 +46,7 @@ class PeerLink {
   std::string address_;
   NodeId self_;
   Dead dead_;
+  Sent sent_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<peer::Envelope> queue_;         // guarded by mutex_

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The link to an off-site member 80 ms away, through a relay: what a push is told, and how long that takes. Usage: link_test.py BINARIES"""
-import json, os, random, re, shutil, signal, subprocess, sys, tempfile, unittest
+import json, os, random, re, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import CALM, Cluster, wait_until
@@ -105,6 +105,23 @@ class LinkTest(unittest.TestCase):
         sent, pushed = self.push_and_count(1, 160, lambda draw: f"{draw.getrandbits(400):x}\n")
         self.assertGreater(pushed, 4 << 20)
         self.assertLess(sent, pushed * 1.2)
+
+    def test_entries_cross_a_slow_link_no_faster_than_they_may(self):
+        rate = 1 << 20
+        self.start({"site_bytes_per_second": rate})
+        self.cluster.nodes[3].stop(signal.SIGTERM)
+        draw = random.Random(1)
+        client = RawClient(self.cluster.https_ports, "entries", self.primary.number)
+        client.content = lambda: draw.randbytes(150_000)  # below what makes rows come apart from their entry
+        for _ in range(60):
+            client.push()
+        client.forget_connections()
+        before, began = self.off_site(), time.monotonic()
+        self.cluster.nodes[3].start()
+        self.cluster.wait_for_all(60)
+        sent, took = self.off_site() - before, time.monotonic() - began
+        self.assertGreater(sent, 60 * 150_000)
+        self.assertGreater(took, (sent - (4 << 20)) / rate, "less the last message, of which nobody waits for the end")
 
     def test_a_push_does_not_wait_for_the_far_copy_and_says_so(self):
         self.start({}, round_trip_ms=SLOW_ROUND_TRIP_MS)
