@@ -27,9 +27,9 @@ class Memory:
                 told = dict(re.findall(r'vexor_memory_bytes\{for="(\w+)"\} ([0-9.e+]+)', answer.read().decode()))
             with open(f"/proc/{process.pid}/status") as status:
                 resident = int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) / 1024
-        except (OSError, AttributeError, TypeError):
+            return resident, sum(float(told[kind]) for kind in ("cached_blocks", "unwritten_rows")) / 2**20
+        except (OSError, AttributeError, TypeError, KeyError):  # a server that has just started says nothing of its store yet
             return None
-        return resident, sum(float(told[kind]) for kind in ("cached_blocks", "unwritten_rows")) / 2**20
 
     def stop(self):
         self.stopping.set()
