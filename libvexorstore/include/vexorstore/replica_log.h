@@ -117,7 +117,7 @@ class ReplicaLog {
   // that nothing changed (kUnavailable). What is appended from then on is marked with `turn`.
   virtual Result<void> take_back(std::uint64_t sequence, std::uint64_t turn = 0) = 0;
 
-  // Of a follower. Errors: kConflict (does not follow on last(); nothing changed), kNotFound (rows_apart,
+  // Of a follower, one after the other: after an error the first ones may be appended. Errors: kConflict (does not follow on what is before it), kNotFound (rows_apart,
   // and the rows are not here; or there are deltas upon objects of records that are not here), kProtocol (malformed), kIo.
   virtual Result<void> append(const std::vector<LogEntry>& entries) = 0;
   // Removes all records after `sequence`, with their rows; then tells who waits for one of them that nothing changed (kUnavailable): never

@@ -56,7 +56,9 @@ class StoreLog final : public ReplicaLog {
   Result<void> raise_ids() const;
   Result<void> forget_staged();
   log::Staged::iterator find_staged(const JournalRecord& record);  // with mutex_ held
-  Result<void> add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges, log::BaseCheck& bases);
+  struct Appending;
+  Result<void> add_entry(const LogEntry& entry, Appending& to);
+  Result<void> write(Appending& to);
   std::optional<log::StagedRows> begin_append(const JournalRecord& record, std::vector<std::string>& ranges);
   Result<void> write_in_turn(std::uint64_t reign, const JournalRecord& record, const std::function<Result<void>()>& work);
   Result<void> add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch, log::BaseCheck& bases) const;
@@ -137,24 +139,38 @@ Result<void> StoreLog::forget_staged() {
   return core_.sweep_quarantine(unindexed);
 }
 
+// What is to be appended next.
+struct StoreLog::Appending {
+  LogPosition from;
+  LogPosition last;  // of what is in the batch
+  std::vector<std::unique_ptr<sys::BulkWriter>> files{};  // go in before the batch
+  sys::Batch batch{};
+  std::vector<std::string> ranges{};
+  log::BaseCheck bases;
+};
+
 // What writers of rows write is in quarantine, and a range whose record is here must not be again: of one range there is either a
 // writer at work or an append on its way. Records of other ranges wait for neither.
 Result<void> StoreLog::append(const std::vector<LogEntry>& entries) {
-  const LogPosition from = last();
-  LogPosition to = from;
-  sys::Batch batch;
-  std::vector<std::string> ranges;
-  log::BaseCheck bases = make_base_check();
+  Appending to{.from = last(), .last = last(), .bases = make_base_check()};
   const auto append = [&]() -> Result<void> {
     for (const LogEntry& entry : entries) {
-      VEXOR_TRY(add_entry(entry, to, batch, ranges, bases));
+      VEXOR_TRY(add_entry(entry, to));
     }
-    return core_.committer->append_replica(batch, from, to);
+    return write(to);
   };
   auto done = append();
   const std::lock_guard lock(mutex_);
-  for (const std::string& range : ranges) appending_.erase(range);
+  for (const std::string& range : to.ranges) appending_.erase(range);
   return done;
+}
+
+Result<void> StoreLog::write(Appending& to) {
+  VEXOR_TRY(core_.committer->append_replica(to.batch, std::move(to.files), to.from, to.last));
+  to.from = to.last;
+  to.files.clear();
+  to.batch = sys::Batch();
+  return success();
 }
 
 // The range of the record is the caller's until it is taken out of `appending_`. Returns what was staged of it.
@@ -178,34 +194,41 @@ log::BaseCheck StoreLog::make_base_check() {
   });
 }
 
-Result<void> StoreLog::add_entry(const LogEntry& entry, LogPosition& last, sys::Batch& batch, std::vector<std::string>& ranges, log::BaseCheck& bases) {
+Result<void> StoreLog::add_entry(const LogEntry& entry, Appending& to) {
   auto decoded = format::decode_journal_record(entry.record);
   if (decoded.has_error()) return Error(Errc::kProtocol, decoded.error().message());
   const JournalRecord& record = decoded.value();
-  if (record.sequence != last.sequence + 1 || record.previous_hash != last.hash) return Error(Errc::kConflict, "the entries do not follow on the last one");
-  if (record.epoch < last.epoch) return Error(Errc::kProtocol, "a record of an epoch before that of the last one");
-  last = {record.epoch, record.sequence, store::record_hash(record, entry.record)};
-  if (entry.position.sequence != last.sequence || entry.position.epoch != last.epoch || entry.position.hash != last.hash) {
+  if (record.sequence != to.last.sequence + 1 || record.previous_hash != to.last.hash) return Error(Errc::kConflict, "the entries do not follow on the last one");
+  if (record.epoch < to.last.epoch) return Error(Errc::kProtocol, "a record of an epoch before that of the last one");
+  const LogPosition at{record.epoch, record.sequence, store::record_hash(record, entry.record)};
+  if (entry.position.sequence != at.sequence || entry.position.epoch != at.epoch || entry.position.hash != at.hash) {
     return Error(Errc::kProtocol, "a record at another position than it says");
   }
-  batch.put(Family::kJournal, format::journal_key(record.sequence), entry.record);
-  if (record.object_count == 0) return success();
-  auto staged = begin_append(record, ranges);
-  VEXOR_TRY(const store::SnapshotPtr now, bases.snapshot());
-  VEXOR_TRY(core_.committer->number_order().load(*now, record.pool));
-  core_.committer->number_order().note(record, batch);
-  if (!entry.rows_apart) {
-    // They came ahead as well, maybe in other extents: those go.
-    if (staged) store::erase_rows_of_range(record.pool, record.first_object, record.object_count, batch);
-    return add_rows(record, entry, batch, bases);
+  sys::Batch rows;
+  rows.put(Family::kJournal, format::journal_key(record.sequence), entry.record);
+  if (record.object_count > 0) {
+    auto staged = begin_append(record, to.ranges);
+    VEXOR_TRY(const store::SnapshotPtr now, to.bases.snapshot());
+    VEXOR_TRY(core_.committer->number_order().load(*now, record.pool));
+    core_.committer->number_order().note(record, rows);
+    if (!entry.rows_apart) {
+      // They came ahead as well, maybe in other extents: those go.
+      if (staged) store::erase_rows_of_range(record.pool, record.first_object, record.object_count, rows);
+      VEXOR_TRY(add_rows(record, entry, rows, to.bases));
+    } else {
+      if (!staged) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
+      VEXOR_TRY(to.bases.check(record, staged->outside_bases));
+      to.bases.add(record);
+      // Rows in files: the index goes in now. What an object forgotten in between had as its row was there before.
+      if (!to.batch.empty()) {
+        VEXOR_TRY(write(to));
+      }
+      to.files.push_back(std::move(staged->index));
+    }
   }
-  if (!staged) return Error(Errc::kNotFound, "the rows of journal record " + std::to_string(record.sequence) + " are not here");
-  VEXOR_TRY(bases.check(record, staged->outside_bases));
-  bases.add(record);
-  // Rows in files: the index goes in now.
-  std::vector<std::unique_ptr<sys::BulkWriter>> files;
-  files.push_back(std::move(staged->index));
-  return core_.backend->ingest(std::move(files));
+  to.batch.append(std::move(rows));
+  to.last = at;
+  return success();
 }
 
 Result<void> StoreLog::add_rows(const JournalRecord& record, const LogEntry& entry, sys::Batch& batch, log::BaseCheck& bases) const {

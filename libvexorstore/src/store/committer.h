@@ -113,8 +113,9 @@ class Committer {
   Result<void> lead_set(std::uint64_t epoch, LogSink& sink, std::uint64_t turn);
   void follow(ReplicaLog::Waiting waiting);
   Result<void> take_back(const std::function<Result<void>()>& erase, const LogPosition& to, std::uint64_t turn);
-  // `batch` holds the records and their rows. Waits for a write of the primary that this was.
-  Result<void> append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to);
+  // `batch` holds the records and their rows, `files` rows that go in before it: in the turn, as all that is appended does, so that nobody
+  // applies meanwhile what depends on it. Waits for a write of the primary that this was.
+  Result<void> append_replica(const sys::Batch& batch, std::vector<std::unique_ptr<sys::BulkWriter>> files, const LogPosition& from, const LogPosition& to);
   Result<void> cut(const std::function<Result<void>()>& erase, const LogPosition& to);
   Result<void> apply(std::uint64_t sequence);
   void settle(const Receipt& receipt);
@@ -163,6 +164,9 @@ class Committer {
   void append(Change& change, LogPosition& last, sys::Batch& batch, std::vector<LogEntry>& entries);
   void finish(const std::vector<Written>& written, const LogPosition& last, Outcomes& outcomes, bool broken);
   Result<void> replay_tail();
+  Result<bool> apply_some(std::uint64_t sequence);
+  Result<void> apply_forgetting(std::uint64_t sequence);
+  Result<void> write_applied(sys::Batch& batch, std::uint64_t sequence);
   Result<Receipt> submit_once(Change change);
   Result<void> confirm_refusal();
   Result<void> await_members(CopyPolicy copies);
@@ -200,7 +204,7 @@ class Committer {
   std::unordered_map<format::PoolId, std::uint64_t> generations_;  // guarded by mutex_
 };
 
-// Puts the rows that follow from a record; the same on every server that applies the journal.
+// Puts the rows that follow from a record; the same on every server that applies the journal, but for index rows (keep_later_index_rows()).
 void apply_record(const format::JournalRecord& record, sys::Batch& batch);
 
 }  // namespace vexor::store

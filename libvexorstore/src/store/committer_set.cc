@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "format/log_rows.h"
 #include "format/state_rows.h"
+#include "store/forgotten.h"
 #include "store/store_core.h"
 
 namespace vexor::store {
@@ -295,13 +296,16 @@ Result<void> Committer::await_members(CopyPolicy copies) {
   return admitted;
 }
 
-Result<void> Committer::append_replica(const sys::Batch& batch, const LogPosition& from, const LogPosition& to) {
+Result<void> Committer::append_replica(const sys::Batch& batch, std::vector<std::unique_ptr<sys::BulkWriter>> files, const LogPosition& from, const LogPosition& to) {
   const WritingTurn turn(*this);
   {
     const std::lock_guard lock(mutex_);
     if (broken_) return Error(Errc::kUnavailable, "the store must be reopened after a failed write");
     if (role_ != Role::kReplica) return Error(Errc::kConflict, "the store is not a follower");
     if (last_.sequence != from.sequence || last_.hash != from.hash) return Error(Errc::kConflict, "the entries do not follow on the last one");
+  }
+  if (!files.empty()) {
+    VEXOR_TRY(backend_.ingest(std::move(files)));
   }
   const auto done = backend_.commit(batch, sys::Durability::kSynced);
   const std::lock_guard lock(mutex_);
@@ -335,6 +339,50 @@ Result<void> Committer::cut(const std::function<Result<void>()>& erase, const Lo
 }
 
 Result<void> Committer::apply(std::uint64_t sequence) {
+  for (;;) {
+    VEXOR_TRY(const bool is_over, apply_some(sequence));
+    if (is_over) return success();
+    VEXOR_TRY(apply_forgetting(sequence));
+  }
+}
+
+namespace {
+
+bool forgets(const format::JournalRecord& record) { return record.kind == format::OperationKind::kForget; }
+
+void add_applied(const format::JournalRecord& record, sys::Batch& batch) {
+  apply_record(record, batch);
+  if (record.object_count > 0) batch.erase(Family::kQuarantine, format::number_key(record.pool, record.first_object));
+}
+
+// Rows of the index go in when a record is appended: an id that is about to be forgotten may lead to the number of a later push by now. What is left
+// when this record and the later one are appended and applied is the same in whatever order that happens: the row of the later one.
+Result<void> keep_later_index_rows(const sys::StorageSnapshot& snapshot, format::JournalRecord& record) {
+  const std::string key = forgetting_key(record.pool);
+  Roaring forgotten;
+  for (const format::RowChange& change : record.changes) {
+    if (change.family != Family::kRepositories || !change.value || change.key.size() <= key.size() || !change.key.starts_with(key)) continue;
+    VEXOR_TRY(const ForgottenRow row, decode_forgotten_row(*change.value));
+    forgotten |= row.numbers;
+  }
+  std::vector<format::RowChange> changes;
+  for (format::RowChange& change : record.changes) {
+    if (change.family == Family::kIndex && !change.value) {
+      VEXOR_TRY(const auto row, snapshot.get(Family::kIndex, change.key));
+      if (!row) continue;
+      VEXOR_TRY(const format::ObjectNumber number, format::decode_index_row(row->bytes()));
+      if (!forgotten.contains(number)) continue;
+    }
+    changes.push_back(std::move(change));
+  }
+  record.changes = std::move(changes);
+  return success();
+}
+
+}  // namespace
+
+// Up to the first record that forgets; true: there was none. Does not wait for who appends: that takes as long as the disk.
+Result<bool> Committer::apply_some(std::uint64_t sequence) {
   const std::lock_guard apply_lock(apply_mutex_);
   if (sequence > last_position().sequence) return Error(Errc::kInvalidArgument, "journal record " + std::to_string(sequence) + " is not here");
   if (role() == Role::kAlone) return Error(Errc::kInvalidArgument, "the store is no member of a set");
@@ -342,20 +390,46 @@ Result<void> Committer::apply(std::uint64_t sequence) {
     VEXOR_TRY(const auto snapshot, backend_.snapshot());
     sys::Batch batch;
     std::size_t bytes = 0;
+    bool is_at_forgetting = false;
     const std::uint64_t first = next;
     while (next <= sequence && next - first < kApplyRecordsMax && bytes < kApplyBytesMax) {
       VEXOR_TRY(const format::JournalRecord record, read_record(*snapshot, next, &bytes));
-      apply_record(record, batch);
-      if (record.object_count > 0) batch.erase(Family::kQuarantine, format::number_key(record.pool, record.first_object));
+      is_at_forgetting = forgets(record);
+      if (is_at_forgetting) break;
+      add_applied(record, batch);
       ++next;
     }
-    batch.put(Family::kMeta, format::applied_key(), format::encode_applied_row(next - 1));
-    // Not synced: what is lost of it is applied again.
-    VEXOR_TRY(backend_.commit(batch, sys::Durability::kBuffered));
-    const std::lock_guard lock(mutex_);
-    applied_ = next - 1;
-    applied_wake_.notify_all();
+    if (next > first) {
+      VEXOR_TRY(write_applied(batch, next - 1));
+    }
+    if (is_at_forgetting) return false;
   }
+  return true;
+}
+
+// The next record, if it forgets: by itself, and while nobody appends. Such a record looks at rows that are put by appending.
+Result<void> Committer::apply_forgetting(std::uint64_t sequence) {
+  const WritingTurn turn(*this);
+  const std::lock_guard apply_lock(apply_mutex_);
+  const std::uint64_t next = last_sequence() + 1;
+  if (next > std::min(sequence, last_position().sequence)) return success();
+  VEXOR_TRY(const auto snapshot, backend_.snapshot());
+  VEXOR_TRY(format::JournalRecord record, read_record(*snapshot, next));
+  if (!forgets(record)) return success();  // others apply too
+  VEXOR_TRY(keep_later_index_rows(*snapshot, record));
+  sys::Batch batch;
+  add_applied(record, batch);
+  return write_applied(batch, next);
+}
+
+// With apply_mutex_.
+Result<void> Committer::write_applied(sys::Batch& batch, std::uint64_t sequence) {
+  batch.put(Family::kMeta, format::applied_key(), format::encode_applied_row(sequence));
+  // Not synced: what is lost of it is applied again.
+  VEXOR_TRY(backend_.commit(batch, sys::Durability::kBuffered));
+  const std::lock_guard lock(mutex_);
+  applied_ = sequence;
+  applied_wake_.notify_all();
   return success();
 }
 

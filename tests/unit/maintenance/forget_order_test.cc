@@ -1,0 +1,149 @@
+// Records that forget, in any order of appending and applying: on a member that is behind.
+#include <chrono>
+
+#include "format/log_rows.h"
+#include "support/forgetting_set.h"
+
+namespace vexor {
+namespace {
+
+using namespace test;
+
+// What a member appends is appended in one go, as by a host that is given many entries at once.
+void append_all(Member& from, Member& to, std::uint64_t first) {
+  std::vector<LogEntry> entries;
+  for (std::uint64_t next = first; next <= from.log->last().sequence; ++next) {
+    const LogEntry entry = from.sink.wait_for(next);
+    if (entry.rows_apart) ship_rows(*from.log, *to.log, entry);
+    entries.push_back(entry);
+  }
+  const auto done = to.log->append(entries);
+  ASSERT_TRUE(done.has_value()) << done.error().message();
+}
+
+class ForgetOrder : public Forget {
+ protected:
+  // What all do but near_, which hears of nothing.
+  template <class F>
+  void others(F change) { replicate(primary_, {&far_}, change); }
+  // near_ appends and does not apply.
+  template <class F>
+  void near_lags(F change) {
+    const std::uint64_t before = primary_.log->last().sequence;
+    others(change);
+    for (std::uint64_t next = before + 1; next <= primary_.log->last().sequence; ++next) ship(*primary_.log, *near_.log, primary_.sink.wait_for(next));
+  }
+  // Pushed, left, forgotten, and pushed again, which near_ has not appended.
+  LogEntry come_again(const Push& side) {
+    near_lags([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", side.request)); });
+    near_lags([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", delete_request(side.tip, "refs/heads/side"))); });
+    near_lags([&] { ASSERT_GT(run_upkeep(*primary_.store, forget_only()).value().objects_forgotten, 0U); });
+    others([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", side.request)); });
+    const LogEntry out = primary_.sink.wait_for(primary_.log->last().sequence);
+    EXPECT_GT(format::decode_journal_record(out.record).value().object_count, 0U);
+    return out;
+  }
+  void expect_all_is_found(const Push& side) {
+    for (Member* member : {&primary_, &near_, &far_}) EXPECT_TRUE(has(*member, side.tip));
+    expect_agreement();
+    EXPECT_GT(drop_bytes(near_), 0U);
+    expect_agreement();
+  }
+};
+
+// Index rows go in by appending, and go by applying.
+TEST_F(ForgetOrder, what_comes_again_is_found_by_who_appended_that_before_it_applied_the_forgetting) {
+  for (const int blobs : {7, 4100}) {
+    SCOPED_TRACE(blobs);
+    const Push side = make_push(main_, blobs, blobs, "refs/heads/side", kNone);
+    const LogEntry pushed = come_again(side);
+    EXPECT_EQ(pushed.rows_apart, blobs == 4100);
+    ship(*primary_.log, *near_.log, pushed);
+    ASSERT_TRUE(near_.log->apply(near_.log->last().sequence).has_value());
+    expect_all_is_found(side);
+    drop(side.tip, "refs/heads/side");
+  }
+}
+
+// The index of a large record goes in as a file, before the batch: not before that of records that come before it.
+TEST_F(ForgetOrder, of_an_id_that_comes_twice_the_last_record_counts_however_they_are_appended) {
+  const Push large = make_push(main_, 1, 4100, "refs/heads/side", kNone);
+  const Push small = make_push(main_, 1, 7, "refs/heads/small", kNone);  // its blobs are those of the large one
+  const std::uint64_t before = primary_.log->last().sequence;
+  others([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", small.request)); });
+  ASSERT_FALSE(primary_.sink.wait_for(before + 1).rows_apart);
+  others([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", delete_request(small.tip, "refs/heads/small"))); });
+  others([&] { ASSERT_EQ(run_upkeep(*primary_.store, forget_only()).value().objects_forgotten, 9U); });
+  others([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", large.request)); });
+  ASSERT_TRUE(primary_.sink.wait_for(primary_.log->last().sequence).rows_apart);
+  append_all(primary_, near_, before + 1);
+  ASSERT_TRUE(near_.log->apply(near_.log->last().sequence).has_value());
+  expect_all_is_found(large);
+}
+
+// Says what is about to be committed, once.
+class Watched final : public Forwarding {
+ public:
+  explicit Watched(std::unique_ptr<sys::StorageBackend> inner) : Forwarding(*inner), inner_(std::move(inner)) {}
+  Result<void> commit(const sys::Batch& batch, sys::Durability durability) override {
+    const auto is_erasure = [](const sys::Batch::Op& op) { return op.family == Family::kIndex && op.kind == sys::Batch::Kind::kErase; };
+    if (on_erasure && std::any_of(batch.ops().begin(), batch.ops().end(), is_erasure)) std::exchange(on_erasure, nullptr)();
+    return Forwarding::commit(batch, durability);
+  }
+  std::function<void()> on_erasure;  // of index rows
+
+ private:
+  std::unique_ptr<sys::StorageBackend> inner_;
+};
+
+// A member has a thread that appends and one that applies.
+TEST_F(ForgetOrder, nobody_appends_while_a_record_that_forgets_is_applied) {
+  for (const int blobs : {7, 4100}) {
+    SCOPED_TRACE(blobs);
+    near_.log.reset();
+    near_.store.reset();
+    auto watched = std::make_unique<Watched>(std::move(near_.backend));
+    Watched& watch = *watched;
+    near_.backend = std::move(watched);
+    near_.reopen();
+    const Push side = make_push(main_, blobs, blobs, "refs/heads/side", kNone);
+    const LogEntry pushed = come_again(side);
+    const std::uint64_t last = pushed.position.sequence;
+    if (pushed.rows_apart) ship_rows(*primary_.log, *near_.log, pushed);
+    std::atomic<bool> is_appended = false;
+    std::thread appending;
+    watch.on_erasure = [&] {
+      appending = std::thread([&] {
+        EXPECT_TRUE(near_.log->append({pushed}).has_value());
+        is_appended = true;
+      });
+      for (int i = 0; i < 100 && !is_appended; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));  // that it waits is shown by nothing but time
+      EXPECT_FALSE(is_appended);
+    };
+    ASSERT_TRUE(near_.log->apply(last - 1).has_value());
+    ASSERT_TRUE(appending.joinable()) << "no index row was erased: the test would show nothing";
+    appending.join();
+    ASSERT_TRUE(near_.log->apply(last).has_value());
+    expect_all_is_found(side);
+    drop(side.tip, "refs/heads/side");
+  }
+}
+
+// What is lost of an apply is done again, when later records may be there.
+TEST_F(ForgetOrder, a_record_that_forgets_is_applied_again_after_a_power_cut) {
+  const Push side = push("refs/heads/side", main_, 1, 7);
+  drop(side.tip, "refs/heads/side");
+  const std::uint64_t before = primary_.log->last().sequence;
+  EXPECT_EQ(forget().objects_forgotten, 9U);
+  request(side.request);
+  sys::Batch batch;
+  batch.put(Family::kMeta, format::applied_key(), format::encode_applied_row(before));
+  ASSERT_TRUE(near_.backend->commit(batch, sys::Durability::kSynced).has_value());
+  near_.reopen();
+  ASSERT_EQ(near_.log->applied(), before);
+  ASSERT_TRUE(near_.log->apply(near_.log->last().sequence).has_value());
+  expect_all_is_found(side);
+}
+
+}  // namespace
+}  // namespace vexor
