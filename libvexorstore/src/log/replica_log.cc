@@ -319,6 +319,8 @@ Result<std::unique_ptr<RowsReader>> StoreLog::rows_of(const store::SnapshotPtr& 
     algorithm = *found;
     VEXOR_TRY(const auto forgotten, store::forgotten_numbers(core_, *snapshot, record.pool));
     if (forgotten && has_any(*forgotten, record)) return Error(Errc::kNotFound, "objects of journal record " + std::to_string(record.sequence) + " were forgotten");
+    VEXOR_TRY(const bool lacks_rows, log::lacks_graph_rows(*snapshot, record));
+    if (lacks_rows) return Error(Errc::kNotFound, "nothing reaches some commits of journal record " + std::to_string(record.sequence) + ", and their rows in the graph are gone");
   }
   return std::unique_ptr<RowsReader>(std::make_unique<log::StoredRowsReader>(snapshot, std::move(record), algorithm, core_.options.limits, quarantine.has_value()));
 }

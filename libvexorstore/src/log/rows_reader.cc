@@ -1,11 +1,48 @@
 #include "log/rows_reader.h"
 
+#include <algorithm>
+
 #include "compress/zlib_stream.h"
 #include "format/log_rows.h"
 
 namespace vexor::log {
 
 using sys::Family;
+
+// Merge may have put the shapes of many records into one row.
+Result<std::string> shapes_of(const sys::StorageSnapshot& snapshot, const format::JournalRecord& record) {
+  const std::string prefix = format::pool_key(record.pool);
+  const std::uint64_t end = std::uint64_t{record.first_object} + record.object_count;
+  const auto cursor = snapshot.cursor(Family::kShapes);
+  cursor->seek_for_prev(format::number_key(record.pool, record.first_object));
+  if (!cursor->valid() || !cursor->key().starts_with(prefix)) cursor->seek(prefix);
+  std::string shapes;
+  for (; cursor->valid() && cursor->key().starts_with(prefix) && shapes.size() < record.object_count; cursor->next()) {
+    VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor->key()));
+    const std::uint64_t next = std::uint64_t{record.first_object} + shapes.size();
+    if (first > next) break;
+    if (next - first >= cursor->value().size()) continue;
+    shapes.append(cursor->value().substr(static_cast<std::size_t>(next - first), static_cast<std::size_t>(end - next)));
+  }
+  VEXOR_TRY(cursor->status());
+  return shapes;
+}
+
+Result<bool> lacks_graph_rows(const sys::StorageSnapshot& snapshot, const format::JournalRecord& record) {
+  VEXOR_TRY(const std::string shapes, shapes_of(snapshot, record));
+  const auto commits = std::count_if(shapes.begin(), shapes.end(), [](char shape) { return format::shape_type(static_cast<std::uint8_t>(shape)) == ObjectType::kCommit; });
+  if (commits == 0) return false;
+  const std::string prefix = format::pool_key(record.pool);
+  std::ptrdiff_t rows = 0;
+  const auto cursor = snapshot.cursor(Family::kGraph);
+  for (cursor->seek(format::number_key(record.pool, record.first_object)); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
+    VEXOR_TRY(const ObjectNumber number, format::number_of_key(cursor->key()));
+    if (number - record.first_object >= record.object_count) break;
+    ++rows;
+  }
+  VEXOR_TRY(cursor->status());
+  return rows < commits;
+}
 
 StoredRowsReader::StoredRowsReader(store::SnapshotPtr snapshot, format::JournalRecord record, HashAlgorithm algorithm, const Limits& limits, bool is_original)
     : snapshot_(std::move(snapshot)), record_(std::move(record)), algorithm_(algorithm), is_original_(is_original),
@@ -70,21 +107,8 @@ Result<bool> StoredRowsReader::row_step(Family family) {
   return true;
 }
 
-// Merge may have put the shapes of many records into one row.
 Result<void> StoredRowsReader::add_shapes() {
-  const std::string prefix = format::pool_key(record_.pool);
-  const auto cursor = snapshot_->cursor(Family::kShapes);
-  cursor->seek_for_prev(format::number_key(record_.pool, record_.first_object));
-  if (!cursor->valid() || !cursor->key().starts_with(prefix)) cursor->seek(prefix);
-  std::string shapes;
-  for (; cursor->valid() && cursor->key().starts_with(prefix) && shapes.size() < record_.object_count; cursor->next()) {
-    VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor->key()));
-    const std::uint64_t next = std::uint64_t{record_.first_object} + shapes.size();
-    if (first > next) break;
-    if (next - first >= cursor->value().size()) continue;
-    shapes.append(cursor->value().substr(static_cast<std::size_t>(next - first), static_cast<std::size_t>(end() - next)));
-  }
-  VEXOR_TRY(cursor->status());
+  VEXOR_TRY(const std::string shapes, shapes_of(*snapshot_, record_));
   emit(Family::kShapes, format::number_key(record_.pool, record_.first_object), shapes);
   return success();
 }

@@ -12,6 +12,12 @@ namespace vexor::log {
 
 using format::ObjectNumber;
 
+// An octet for each object of the record, in order of numbers (format/extent.h, object_shape); fewer if rows are missing. Errors: kIo, kCorrupt.
+Result<std::string> shapes_of(const sys::StorageSnapshot& snapshot, const format::JournalRecord& record);
+// Whether a commit of the record has no row in the graph any more: those of commits that nothing reaches go before what they name is forgotten
+// or swept, and some of these commits stay (maintenance/unreached.h). Without the row nobody takes the record.
+Result<bool> lacks_graph_rows(const sys::StorageSnapshot& snapshot, const format::JournalRecord& record);
+
 // Extents that maintenance merged with those of other records are taken apart again, and cold ones deflated; a delta upon
 // an object of a later record becomes a whole one, as the reader does not have that yet.
 class StoredRowsReader final : public RowsReader {

@@ -1,4 +1,5 @@
-// Records that forget, in any order of appending and applying: on a member that is behind.
+// Records that forget, in any order of appending and applying: on a member that is behind, to one that asks for what it lacks, and by a pass that looked before
+// another one's record was applied.
 #include <chrono>
 
 #include "format/log_rows.h"
@@ -42,6 +43,28 @@ class ForgetOrder : public Forget {
     const LogEntry out = primary_.sink.wait_for(primary_.log->last().sequence);
     EXPECT_GT(format::decode_journal_record(out.record).value().object_count, 0U);
     return out;
+  }
+  void ship_to_all(std::uint64_t sequence) {
+    const LogEntry entry = primary_.sink.wait_for(sequence);
+    for (Member* member : {&near_, &far_}) ship(*primary_.log, *member->log, entry);
+    for (Member* member : {&primary_, &near_, &far_}) ASSERT_TRUE(member->log->apply(sequence).has_value());
+  }
+  // A pass whose first record, of rows only, is applied, and whose second one is in the primary's log when the pass ends without an outcome. Returns its sequence.
+  std::uint64_t forget_half() {
+    const std::uint64_t before = primary_.log->last().sequence;
+    std::optional<Errc> outcome;
+    std::thread forgetting([&] {
+      const auto done = run_upkeep(*primary_.store, forget_only());
+      if (done.has_error()) outcome = done.error().code();
+    });
+    ship_to_all(before + 1);
+    primary_.log->settle({before + 1, 3, 3, true, true});
+    (void)primary_.sink.wait_for(before + 2);
+    primary_.log->give_up(before + 2);
+    forgetting.join();
+    EXPECT_EQ(outcome, Errc::kIndeterminate);
+    EXPECT_EQ(store::read_forgetting(*primary_.backend->snapshot().value(), 1).value().objects, 0U);
+    return before + 2;
   }
   void expect_all_is_found(const Push& side) {
     for (Member* member : {&primary_, &near_, &far_}) EXPECT_TRUE(has(*member, side.tip));
@@ -143,6 +166,45 @@ TEST_F(ForgetOrder, a_record_that_forgets_is_applied_again_after_a_power_cut) {
   ASSERT_EQ(near_.log->applied(), before);
   ASSERT_TRUE(near_.log->apply(near_.log->last().sequence).has_value());
   expect_all_is_found(side);
+}
+
+// A push of two refs of which one is refused: no ref ever reached that commit, and it stays, as the other one is a delta upon it. What it names goes, and its
+// graph row before that.
+TEST_F(ForgetOrder, a_record_without_the_graph_rows_of_its_commits_is_not_sent) {
+  const Push old = push("refs/heads/old", main_, 1, 3);
+  drop(old.tip, "refs/heads/old");
+  PackBuilder pack;
+  const ObjectId blob = pack.add(ObjectType::kBlob, "text");
+  const ObjectId tree = pack.add(ObjectType::kTree, std::string("100644 notes") + std::string(1, '\0') + std::string(blob.raw()));
+  const auto commit_on = [&](const ObjectId& parent) {
+    return "tree " + tree.hex() + "\nparent " + parent.hex() + "\nauthor A <a@b> 1700000000 +0000\ncommitter A <a@b> 1700000000 +0000\n\n" + std::string(400, 'x') + "\n";
+  };
+  const ObjectId refused = pack.add(ObjectType::kCommit, commit_on(old.tip));
+  const ObjectId good = pack.add_delta(ObjectType::kCommit, refused, commit_on(old.tip), commit_on(main_));
+  std::string text;
+  format::append_pkt_line(text, kNone.hex() + " " + good.hex() + " refs/heads/good" + std::string(1, '\0') + " report-status");
+  format::append_pkt_line(text, kNone.hex() + " " + refused.hex() + " refs/heads/bad..name");
+  format::append_flush(text);
+  all([&] { EXPECT_FALSE(run_push(*primary_.store, "a/b", text + pack.finish())); });
+  const std::uint64_t pushed = primary_.log->last().sequence;
+  ASSERT_EQ(format::decode_journal_record(primary_.sink.wait_for(pushed).record).value().object_count, 4U);
+  ASSERT_TRUE(has(near_, refused));
+  ASSERT_TRUE(primary_.log->read(pushed).has_value());
+  const std::uint64_t forgetting = forget_half();
+  const auto expect_not_found = [&] {
+    for (Member* member : {&primary_, &near_, &far_}) {
+      const auto entry = member->log->read(pushed);
+      EXPECT_TRUE(entry.has_error() && entry.error().code() == Errc::kNotFound);
+      const auto rows = member->log->read_rows(pushed);
+      EXPECT_TRUE(rows.has_error() && rows.error().code() == Errc::kNotFound);
+      EXPECT_TRUE(has(*member, refused));
+    }
+  };
+  expect_not_found();
+  ship_to_all(forgetting);
+  EXPECT_EQ(store::read_forgetting(*primary_.backend->snapshot().value(), 1).value().objects, 5U);
+  expect_not_found();
+  expect_agreement();
 }
 
 }  // namespace
