@@ -139,6 +139,7 @@ Result<void> ForgetTask::submit(Step& step) {
   ++row.records;
   row.objects += step.numbers.cardinality();
   if (!step.numbers.isEmpty()) row.end = std::max(row.end, std::uint64_t{step.numbers.maximum()} + 1);
+  if (row.objects > row.end) return Error(Errc::kCorrupt, "more objects would be forgotten than pool " + std::to_string(context_.pool) + " has numbers");
   step.numbers.runOptimize();
   store::put_row(step.change, Family::kRepositories, store::forgetting_key(context_.pool), store::encode_forgetting_row(row));
   store::put_row(step.change, Family::kRepositories, store::forgotten_key(context_.pool, row.records), store::encode_forgotten_row({core.clock.wall_time_ms(), step.numbers}));

@@ -34,8 +34,6 @@ Result<bool> Unreached::mark() {
       }
     }
   }
-  VEXOR_TRY(const auto forgotten, store::forgotten_numbers(context_.core, *snapshot, context_.pool));
-  if (forgotten) forgotten_ = *forgotten;
   VEXOR_TRY(catch_up(snapshot));
   is_marked_ = true;
   return may_have_garbage(*snapshot);
@@ -97,7 +95,17 @@ void Unreached::keep(const Roaring& numbers) {
   }
 }
 
+// A record may forget between a look and the next one: of an earlier pass, whose outcome was not known when that ended, or of another primary.
+Result<void> Unreached::leave_out_forgotten(const sys::StorageSnapshot& snapshot) {
+  VEXOR_TRY(const auto forgotten, store::forgotten_numbers(context_.core, snapshot, context_.pool));
+  if (!forgotten || forgotten->cardinality() == forgotten_.cardinality()) return success();
+  forgotten_ = *forgotten;
+  candidates_ -= forgotten_;
+  return success();
+}
+
 Result<void> Unreached::catch_up(const store::SnapshotPtr& snapshot) {
+  VEXOR_TRY(leave_out_forgotten(*snapshot));
   VEXOR_TRY(context_.journal.advance(*snapshot));
   const PoolEvents& events = context_.journal.events(context_.pool);
   if (ranges_seen_ == events.ranges.size() && named_seen_ == events.named.size()) return success();

@@ -44,6 +44,7 @@ class Unreached {
 
  private:
   Result<bool> may_have_garbage(const sys::StorageSnapshot& snapshot) const;
+  Result<void> leave_out_forgotten(const sys::StorageSnapshot& snapshot);
   Result<void> keep_reached(pack::ReachabilityWalker& walker, ObjectNumber tip);
   Result<void> keep_bases_of(const sys::StorageSnapshot& snapshot, ObjectNumber first, std::uint32_t count);
   // `numbers`, and the bases below them, are candidates no more.
@@ -53,7 +54,7 @@ class Unreached {
   bool is_marked_ = false;
   Roaring reached_;     // what refs reach; closed
   Roaring pinned_;      // what stays besides
-  Roaring forgotten_;   // by records, when the marking began
+  Roaring forgotten_;   // by records
   Roaring candidates_;
   std::vector<std::pair<ObjectNumber, ObjectNumber>> candidate_bases_;  // of candidates that are deltas, by number
   Roaring needed_bases_;   // of objects that stay; while scanning

@@ -207,5 +207,31 @@ TEST_F(ForgetOrder, a_record_without_the_graph_rows_of_its_commits_is_not_sent) 
   expect_agreement();
 }
 
+// Its record may be in the log, and applied later, when the pass that made it has ended without an outcome and the next one has looked.
+TEST_F(ForgetOrder, nothing_is_forgotten_twice) {
+  const Push side = push("refs/heads/side", main_, 1, 7);
+  drop(side.tip, "refs/heads/side");
+  const std::uint64_t forgetting = forget_half();
+  MaintenanceFigures second;
+  std::thread again([&] {
+    const auto done = run_upkeep(*primary_.store, forget_only());
+    EXPECT_TRUE(done.has_value()) << done.error().message();
+    if (done.has_value()) second = done.value();
+  });
+  for (int i = 0; i < 5000 && maintenance_status(*primary_.store).total != 9; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(maintenance_status(*primary_.store).total, 9U) << "it has not looked: the test would show nothing";
+  all([&] {
+    ship_to_all(forgetting);
+    again.join();
+  });
+  EXPECT_EQ(second.objects_forgotten, 0U);
+  const auto snapshot = near_.backend->snapshot().value();
+  const store::ForgettingRow row = store::read_forgetting(*snapshot, 1).value();
+  EXPECT_EQ(row.objects, 9U);
+  EXPECT_EQ(store::forgotten_since(*snapshot, 1, 0).value().cardinality(), 9U);
+  EXPECT_EQ(forget().objects_forgotten, 0U);
+  expect_agreement();
+}
+
 }  // namespace
 }  // namespace vexor
