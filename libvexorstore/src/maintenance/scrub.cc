@@ -190,9 +190,24 @@ class ScrubTask final : public PoolTask {
     const bool leads_there = number.has_value() && number.value() == window_->table.number(place);
     if (leads_there) return success();
     VEXOR_TRY(const auto forgotten, store::forgotten_numbers(context_.core, *window_->snapshot, context_.pool));
-    const bool is_forgotten = forgotten && forgotten->contains(window_->table.number(place));
-    if (!is_forgotten) found(Family::kIndex, id.hex() + ": the index does not lead to it");
+    if (forgotten && forgotten->contains(window_->table.number(place))) return success();
+    // What is about to be forgotten may have come again, in a record that is appended already and not applied either.
+    if (number.has_value() && number.value()) {
+      VEXOR_TRY(const bool is_to_be_applied, is_in_quarantine(*number.value()));
+      if (is_to_be_applied) return success();
+    }
+    found(Family::kIndex, id.hex() + ": the index does not lead to it");
     return success();
+  }
+
+  Result<bool> is_in_quarantine(ObjectNumber number) const {
+    const auto cursor = window_->snapshot->cursor(Family::kQuarantine);
+    cursor->seek_for_prev(format::number_key(context_.pool, number));
+    VEXOR_TRY(cursor->status());
+    if (!cursor->valid() || !cursor->key().starts_with(format::pool_key(context_.pool))) return false;
+    VEXOR_TRY(const ObjectNumber first, format::number_of_key(cursor->key()));
+    VEXOR_TRY(const format::QuarantineRow row, format::decode_quarantine_row(cursor->value()));
+    return number - first < row.object_count;
   }
 
   Result<void> journal_step(Budget& budget) {

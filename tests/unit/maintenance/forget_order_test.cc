@@ -34,9 +34,10 @@ class ForgetOrder : public Forget {
     others(change);
     for (std::uint64_t next = before + 1; next <= primary_.log->last().sequence; ++next) ship(*primary_.log, *near_.log, primary_.sink.wait_for(next));
   }
-  // Pushed, left, forgotten, and pushed again, which near_ has not appended.
+  // Pushed, which near_ applies too; left, forgotten, and pushed again, which near_ has not appended.
   LogEntry come_again(const Push& side) {
     near_lags([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", side.request)); });
+    EXPECT_TRUE(near_.log->apply(near_.log->last().sequence).has_value());
     near_lags([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", delete_request(side.tip, "refs/heads/side"))); });
     near_lags([&] { ASSERT_GT(run_upkeep(*primary_.store, forget_only()).value().objects_forgotten, 0U); });
     others([&] { ASSERT_TRUE(run_push(*primary_.store, "a/b", side.request)); });
@@ -82,6 +83,7 @@ TEST_F(ForgetOrder, what_comes_again_is_found_by_who_appended_that_before_it_app
     const LogEntry pushed = come_again(side);
     EXPECT_EQ(pushed.rows_apart, blobs == 4100);
     ship(*primary_.log, *near_.log, pushed);
+    EXPECT_EQ(scrubbed_damage(*near_.store), 0U);
     ASSERT_TRUE(near_.log->apply(near_.log->last().sequence).has_value());
     expect_all_is_found(side);
     drop(side.tip, "refs/heads/side");
