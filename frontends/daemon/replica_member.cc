@@ -161,6 +161,8 @@ Result<std::uint64_t> ReplicaMember::recall(const std::string& repository, std::
   VEXOR_TRY(const auto here, make_recall_session(*parts_->store, repository, sequence));
   auto done = take_recalled(*parts_->store, repository, *here);
   if (done.has_value() || !now.record) return done;
+  std::optional<Error> failed;  // of who may have the bytes all the same
+  if (done.error().code() != Errc::kNotFound) failed = done.error().clone();
   std::vector<replication::Member> others = now.record->record.members;
   std::erase_if(others, [&](const replication::Member& member) { return member.id == now.self; });
   std::stable_sort(others.begin(), others.end(), [](const replication::Member& a, const replication::Member& b) { return a.role == replication::Role::kOffsite && b.role != a.role; });
@@ -171,7 +173,9 @@ Result<std::uint64_t> ReplicaMember::recall(const std::string& repository, std::
     const auto session = parts_->transport->forward(member.id, request);
     done = session.has_error() ? Result<std::uint64_t>(session.error().clone()) : take_recalled(*parts_->store, repository, *session.value());
     if (done.has_value()) return done;
+    if (!failed && done.error().code() != Errc::kNotFound) failed = done.error().clone();
   }
+  if (failed) return std::move(*failed);
   return done;
 }
 

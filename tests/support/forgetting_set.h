@@ -5,6 +5,7 @@
 #include "store/forgotten.h"
 #include "support/replica_pair.h"
 #include "support/upkeep.h"
+#include "vexorstore/recall.h"
 
 namespace vexor::test {
 
@@ -104,5 +105,25 @@ class Forget : public testing::Test {
   Member primary_, near_, far_;
   ObjectId main_;
 };
+
+inline Result<std::string> recalled_pack(Store& store, const std::string& name, JournalSequence sequence) {
+  VEXOR_TRY(const auto session, make_recall_session(store, name, sequence));
+  std::string out;
+  char room[1000];
+  while (session->wants() != protocol::Wants::kDone) {
+    if (session->wants() == protocol::Wants::kWork) session->run_work();
+    else out.append(room, session->drain(room));
+  }
+  if (const Error* why = session->failure()) return why->clone();
+  return out;
+}
+
+inline Result<std::uint64_t> take_recalled(Store& store, const std::string& name, const std::string& pack) {
+  VEXOR_TRY(const auto taker, make_recall_taker(store, name));
+  for (std::size_t at = 0; at < pack.size(); at += 777) {
+    VEXOR_TRY(taker->feed(Bytes(pack).substr(at, 777)));
+  }
+  return taker->finish({});
+}
 
 }  // namespace vexor::test

@@ -11,8 +11,9 @@ namespace vexor {
 
 // For the member that has the bytes. A session without input whose output is a pack: of what the refs of the moment reach (hidden ones too),
 // the objects that records forgot, and commits that lost their row in the graph. The repository of that name, or the most recently deleted
-// one. Whoever asks must be an operator. Reading the headers of the pool's extents takes seconds; memory: some 100 octets for each object that
-// no ref reaches now. Errors, of the session too: kNotFound (no such repository; it did not exist then; bytes are gone here as well).
+// one. Whoever asks must be an operator. Reading the headers of the pool's extents takes seconds; memory: 12 octets for each forgotten object that has bytes
+// here. One session at a time in a store. Errors, of the session too: kNotFound (no such repository; it did not exist then; bytes are gone here as well),
+// kConflict (there is such a session), kLimitExceeded (more than 16777216 forgotten objects of the pool have bytes here).
 Result<std::unique_ptr<protocol::Session>> make_recall_session(Store& store, const std::string& name, JournalSequence sequence);
 
 // For the primary: takes that pack into the repository's pool, as a push does, in a record without refs. It is for whoever restores to prove that all

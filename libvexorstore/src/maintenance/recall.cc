@@ -2,6 +2,7 @@
 #include "vexorstore/recall.h"
 
 #include <algorithm>
+#include <array>
 
 #include "format/object_parse.h"
 #include "maintenance/pool_extents.h"
@@ -21,6 +22,37 @@ using pack::ObjectNumber;
 constexpr const char* kGone = "objects of that moment are past the retention and gone, here too";
 constexpr std::uint32_t kModeGitlink = 0160000;
 constexpr std::uint32_t kModeTypeMask = 0170000;
+
+// Forgotten objects that have bytes here, by the first octets of their ids: what has the id must be told by its extent. Ids are a client's choice: of many that
+// begin alike each costs a reading.
+class ForgottenIds {
+ public:
+  void reserve(std::size_t count) { entries_.reserve(count); }
+  std::size_t size() const { return entries_.size(); }
+  void add(const ObjectId& id, ObjectNumber number) { entries_.push_back({head(id, 0), head(id, 4), number}); }
+  // After the last add().
+  void close() { std::sort(entries_.begin(), entries_.end()); }
+  // The last one of that id.
+  Result<std::optional<ObjectNumber>> find(pack::ObjectReader& reader, const ObjectId& id) const {
+    auto at = std::upper_bound(entries_.begin(), entries_.end(), Entry{head(id, 0), head(id, 4), kNoObject});
+    while (at != entries_.begin()) {
+      --at;
+      if ((*at)[0] != head(id, 0) || (*at)[1] != head(id, 4)) break;
+      VEXOR_TRY(const pack::StoredEntry entry, reader.entry((*at)[2]));
+      if (entry.object.id == id) return std::optional<ObjectNumber>((*at)[2]);
+    }
+    return std::optional<ObjectNumber>();
+  }
+
+ private:
+  using Entry = std::array<std::uint32_t, 3>;  // octets of the id, and the number
+  static std::uint32_t head(const ObjectId& id, std::size_t from) {
+    ByteReader reader(id.raw().substr(from, 4));
+    return reader.u32be().value();  // there are as many
+  }
+
+  std::vector<Entry> entries_;
+};
 
 // Finds objects by id, forgotten ones among them, and walks from refs.
 class RecallWalk {
@@ -46,21 +78,28 @@ class RecallWalk {
       stack_.pop_back();
       VEXOR_TRY(visit(number, forgotten && forgotten->contains(number)));
     }
+    by_id_ = ForgottenIds();  // the pack is written for hours, maybe
     return std::move(out_);
   }
 
  private:
   Result<void> read_ids(const Roaring& forgotten) {
+    const std::size_t count_max = core_.recall_objects_max;
+    by_id_.reserve(std::min<std::size_t>(forgotten.cardinality(), count_max));
     VEXOR_TRY(auto scan, maintenance::ExtentScan::begin(*now_.snapshot, now_.row.pool, now_.row.algorithm, forgotten.isEmpty() ? kNoObject : forgotten.minimum()));
     for (;;) {
       VEXOR_TRY(const bool more, scan.next());
-      if (!more) return success();
+      if (!more) break;
       for (std::size_t i = 0; i < scan.header().objects.size(); ++i) {
         const format::ExtentObject& object = scan.header().objects[i];
         const auto number = static_cast<ObjectNumber>(scan.first() + i);
-        if (!object.is_absent && forgotten.contains(number)) by_id_.insert_or_assign(object.id, number);
+        if (object.is_absent || !forgotten.contains(number)) continue;
+        if (by_id_.size() == count_max) return Error(Errc::kLimitExceeded, "more than " + std::to_string(count_max) + " forgotten objects of the pool have bytes here: recall takes no more");
+        by_id_.add(object.id, number);
       }
     }
+    by_id_.close();
+    return success();
   }
   // What refs reach now is whole, and need not be walked.
   Result<void> read_reached() {
@@ -72,9 +111,8 @@ class RecallWalk {
   Result<void> push(const ObjectId& id) {
     VEXOR_TRY(auto number, reader_.find(id));
     if (!number) {
-      const auto found = by_id_.find(id);
-      if (found == by_id_.end()) return Error(Errc::kNotFound, kGone);
-      number = found->second;
+      VEXOR_TRY(number, by_id_.find(reader_, id));
+      if (!number) return Error(Errc::kNotFound, kGone);
     }
     if (seen_.addChecked(*number)) stack_.push_back(*number);
     return success();
@@ -122,15 +160,32 @@ class RecallWalk {
   store::StoreCore& core_;
   const store::RepositorySnapshot& now_;
   pack::ObjectReader reader_;
-  std::unordered_map<ObjectId, ObjectNumber, ObjectIdHash> by_id_;  // forgotten objects that have bytes here
+  ForgottenIds by_id_;
   Roaring seen_;
   std::vector<ObjectNumber> stack_;
   Roaring out_;
 };
 
+// Lets one recall at a time be at work: each holds a table of the pool's forgotten objects.
+class RecallTurn {
+ public:
+  static Result<std::unique_ptr<RecallTurn>> take(store::StoreCore& core) {
+    if (core.is_recalling.exchange(true)) return Error(Errc::kConflict, "something is being recalled from this store already: try again when that is over");
+    return std::unique_ptr<RecallTurn>(new RecallTurn(core));
+  }
+  ~RecallTurn() { core_.is_recalling = false; }
+  RecallTurn(const RecallTurn&) = delete;
+  RecallTurn& operator=(const RecallTurn&) = delete;
+
+ private:
+  explicit RecallTurn(store::StoreCore& core) : core_(core) {}
+  store::StoreCore& core_;
+};
+
 class RecallSession final : public protocol::Session {
  public:
-  RecallSession(store::StoreCore& core, store::RepositorySnapshot now, store::PastRefs then) : core_(core), now_(std::move(now)), then_(std::move(then)), walk_(core, now_) {}
+  RecallSession(store::StoreCore& core, std::unique_ptr<RecallTurn> turn, store::RepositorySnapshot now, store::PastRefs then)
+      : core_(core), turn_(std::move(turn)), now_(std::move(now)), then_(std::move(then)), walk_(core, now_) {}
   RecallSession(const RecallSession&) = delete;
   RecallSession& operator=(const RecallSession&) = delete;
 
@@ -172,6 +227,7 @@ class RecallSession final : public protocol::Session {
   }
 
   store::StoreCore& core_;
+  const std::unique_ptr<RecallTurn> turn_;
   const store::RepositorySnapshot now_;
   const store::PastRefs then_;
   RecallWalk walk_;
@@ -223,10 +279,11 @@ class Taker final : public RecallTaker {
 }  // namespace
 
 Result<std::unique_ptr<protocol::Session>> make_recall_session(Store& store, const std::string& name, JournalSequence sequence) {
+  VEXOR_TRY(auto turn, RecallTurn::take(store.core()));
   VEXOR_TRY(auto now, find_repository(store.core(), name));
   VEXOR_TRY(store::PastRefs then, store::read_past_refs(now, sequence));
   if (then.generation == 0) return Error(Errc::kNotFound, name + " did not exist at journal sequence " + std::to_string(sequence));
-  return std::unique_ptr<protocol::Session>(std::make_unique<RecallSession>(store.core(), std::move(now), std::move(then)));
+  return std::unique_ptr<protocol::Session>(std::make_unique<RecallSession>(store.core(), std::move(turn), std::move(now), std::move(then)));
 }
 
 Result<std::unique_ptr<RecallTaker>> make_recall_taker(Store& store, const std::string& name) {

@@ -209,6 +209,8 @@ class MaintenanceSlot {
   MaintenanceStatus status_;  // guarded by mutex_
 };
 
+constexpr std::size_t kRecallObjectsMax = 1U << 24U;  // forgotten ones of a pool that have bytes here: 12 octets each
+
 class StoreCore {
  public:
   StoreCore(std::unique_ptr<sys::StorageBackend> backend_in, StoreOptions options_in)
@@ -237,6 +239,8 @@ class StoreCore {
   LatestCache<Roaring> visible_sets{128U << 20U};
   LatestCache<Roaring> forgotten{64U << 20U};  // by pool; generation: records that forgot (store/forgotten.h)
   MaintenanceSlot maintenance;
+  std::atomic<bool> is_recalling{false};  // one at a time (vexorstore/recall.h)
+  std::size_t recall_objects_max = kRecallObjectsMax;  // tests have less
   PoolUses pool_uses;
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but

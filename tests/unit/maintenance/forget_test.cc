@@ -4,7 +4,6 @@
 #include "support/vector_test.h"
 #include "vexorstore/history.h"
 #include "vexorstore/purge.h"
-#include "vexorstore/recall.h"
 #include "vexorstore/snapshot.h"
 #include "vexorstore/sys/fault_backend.h"
 
@@ -384,26 +383,6 @@ TEST_F(Forget, a_purge_takes_the_rows_along) {
     for (const auto& [key, value] : family_rows(*member->backend, Family::kJournal)) EXPECT_EQ(value.find(std::string(side.tip.raw())), std::string::npos) << "of the record that forgot it";
     EXPECT_EQ(scrubbed_damage(*member->store), 0U);
   }
-}
-
-Result<std::string> recalled_pack(Store& store, const std::string& name, JournalSequence sequence) {
-  VEXOR_TRY(const auto session, make_recall_session(store, name, sequence));
-  std::string out;
-  char room[1000];
-  while (session->wants() != protocol::Wants::kDone) {
-    if (session->wants() == protocol::Wants::kWork) session->run_work();
-    else out.append(room, session->drain(room));
-  }
-  if (const Error* why = session->failure()) return why->clone();
-  return out;
-}
-
-Result<std::uint64_t> take_recalled(Store& store, const std::string& name, const std::string& pack) {
-  VEXOR_TRY(const auto taker, make_recall_taker(store, name));
-  for (std::size_t at = 0; at < pack.size(); at += 777) {
-    VEXOR_TRY(taker->feed(Bytes(pack).substr(at, 777)));
-  }
-  return taker->finish({});
 }
 
 TEST_F(Forget, what_the_primary_forgot_comes_back_from_who_kept_the_bytes) {
