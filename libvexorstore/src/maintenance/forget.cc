@@ -18,7 +18,9 @@ struct ForgetTask::Step {
   store::SnapshotPtr snapshot;
   store::Change change;
   Roaring numbers;
-  ObjectNumber next = 0;  // behind the last candidate that was looked at
+  Roaring loose_commits;     // that were looked at
+  bool has_all_rows = true;  // that go before objects do
+  ObjectNumber next = 0;     // behind the last candidate that was looked at
   bool is_last = false;
 };
 
@@ -62,11 +64,10 @@ Result<void> ForgetTask::act(Budget& budget) {
   step.next = next_;
   if (phase_ == Phase::kBitmaps) {
     VEXOR_TRY(add_bitmaps(step));
-  } else {
-    VEXOR_TRY(add_objects(step, budget));
   }
-  for (const ObjectNumber number : unreached_.loose_commits()) {
-    step.change.record.changes.push_back({Family::kGraph, format::number_key(context_.pool, number), std::nullopt});
+  VEXOR_TRY(add_graph_rows(step));
+  if (phase_ == Phase::kObjects && step.has_all_rows) {
+    VEXOR_TRY(add_objects(step, budget));
   }
   if (!step.change.record.changes.empty() || !step.numbers.isEmpty()) {
     auto done = submit(step);
@@ -76,21 +77,48 @@ Result<void> ForgetTask::act(Budget& budget) {
     }
     VEXOR_TRY(std::move(done));
   }
-  unreached_.done_with_loose_commits();
+  unreached_.done_with_loose_commits(step.loose_commits);
   next_ = step.next;
   context_.figures.objects_forgotten += step.numbers.cardinality();
   context_.done += step.numbers.cardinality();
+  if (!step.has_all_rows) return success();
   if (phase_ == Phase::kBitmaps) phase_ = Phase::kObjects;
   else if (step.is_last) phase_ = Phase::kDone;
   return success();
 }
 
 Result<void> ForgetTask::add_bitmaps(Step& step) {
+  std::vector<std::pair<std::uint32_t, ObjectNumber>> rows;  // by how many are below
   const std::string prefix = format::pool_key(context_.pool);
   const auto cursor = step.snapshot->cursor(Family::kBitmaps);
   for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next()) {
     VEXOR_TRY(const ObjectNumber number, format::number_of_key(cursor->key()));
-    if (!unreached_.is_reached(number)) step.change.record.changes.push_back({Family::kBitmaps, std::string(cursor->key()), std::nullopt});
+    if (unreached_.is_reached(number)) continue;
+    VEXOR_TRY(const std::uint32_t depth, pack::decode_bitmap_depth(cursor->value()));
+    rows.emplace_back(depth, number);
+  }
+  VEXOR_TRY(cursor->status());
+  std::sort(rows.begin(), rows.end(), std::greater<>());
+  step.has_all_rows = rows.size() <= context_.core.forgetting_rows_max;
+  rows.resize(std::min(rows.size(), context_.core.forgetting_rows_max));
+  for (const auto& [depth, number] : rows) step.change.record.changes.push_back({Family::kBitmaps, format::number_key(context_.pool, number), std::nullopt});
+  return success();
+}
+
+Result<void> ForgetTask::add_graph_rows(Step& step) {
+  std::vector<format::RowChange>& changes = step.change.record.changes;
+  const auto cursor = step.snapshot->cursor(Family::kGraph);
+  bool is_placed = false;
+  for (const ObjectNumber number : unreached_.loose_commits()) {
+    if (changes.size() >= context_.core.forgetting_rows_max) {
+      step.has_all_rows = false;
+      break;
+    }
+    std::string key = format::number_key(context_.pool, number);
+    if (!is_placed || (cursor->valid() && cursor->key() < Bytes(key))) cursor->seek(key);
+    is_placed = true;
+    step.loose_commits.add(number);
+    if (cursor->valid() && cursor->key() == Bytes(key)) changes.push_back({Family::kGraph, std::move(key), std::nullopt});
   }
   return cursor->status();
 }

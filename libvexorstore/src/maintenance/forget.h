@@ -11,7 +11,8 @@
 //   3. The step's pass may end before its record is applied (its outcome is not known), and another primary may find it appended. So whatever
 //      makes refs name objects has the pool's row 'f' among its preconditions, as of the snapshot in which it found them; the record
 //      changes that row. Preconditions see what is appended, in whoever leads.
-//   4. Rows of bitmaps of what nothing reaches go first, in one record, with graph rows of unreached commits that stay.
+//   4. Rows of bitmaps of what nothing reaches go first, and graph rows of unreached commits, those that stay too. They are without objects, so that it makes no
+//      difference where they end, as long as no bitmap outlives one that it builds on: the highest go first.
 //   5. A repository of the pool must be there as it was: no purge took the pool meanwhile.
 #pragma once
 
@@ -31,6 +32,7 @@ class ForgetTask final : public PoolTask {
 
   Result<void> act(Budget& budget);
   Result<void> add_bitmaps(Step& step);
+  Result<void> add_graph_rows(Step& step);
   Result<void> add_objects(Step& step, Budget& budget);
   Result<void> add_extent(Step& step, const ExtentScan& extent);
   Result<void> submit(Step& step);

@@ -41,6 +41,7 @@ class Unreached {
   // done_with_loose_commits() left.
   const Roaring& loose_commits();
   void done_with_loose_commits() { loose_commits_ = Roaring(); }
+  void done_with_loose_commits(const Roaring& done) { loose_commits_ -= done; }
 
  private:
   Result<bool> may_have_garbage(const sys::StorageSnapshot& snapshot) const;

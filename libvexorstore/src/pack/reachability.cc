@@ -25,8 +25,10 @@ std::string encode_bitmap_row(const BitmapRow& row) {
   return out;
 }
 
-Result<BitmapRow> decode_bitmap_row(Bytes value) {
-  ByteReader reader(value);
+namespace {
+
+// What is before the set.
+Result<BitmapRow> read_bitmap_head(ByteReader& reader) {
   VEXOR_TRY(const std::uint8_t version, reader.u8());
   if (version != kRowVersion) return Error(Errc::kCorrupt, "bitmap row: unknown version");
   BitmapRow row;
@@ -34,9 +36,23 @@ Result<BitmapRow> decode_bitmap_row(Bytes value) {
   VEXOR_TRY(const std::uint64_t depth, reader.varint());
   if (depth > UINT32_MAX) return Error(Errc::kCorrupt, "bitmap row: depth");
   row.depth = static_cast<std::uint32_t>(depth);
+  return row;
+}
+
+}  // namespace
+
+Result<BitmapRow> decode_bitmap_row(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(BitmapRow row, read_bitmap_head(reader));
   VEXOR_TRY(row.additions, read_set(reader));
   VEXOR_TRY(reader.end());
   return row;
+}
+
+Result<std::uint32_t> decode_bitmap_depth(Bytes value) {
+  ByteReader reader(value);
+  VEXOR_TRY(const BitmapRow row, read_bitmap_head(reader));
+  return row.depth;
 }
 
 Result<ObjectType> StoreSource::type(ObjectNumber number) {

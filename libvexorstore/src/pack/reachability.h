@@ -28,6 +28,8 @@ struct BitmapRow {
 };
 std::string encode_bitmap_row(const BitmapRow& row);
 Result<BitmapRow> decode_bitmap_row(Bytes value);
+// Above that of its base.
+Result<std::uint32_t> decode_bitmap_depth(Bytes value);
 
 // Where the walker finds objects: the store alone, or the store and a push being received.
 class ObjectSource {

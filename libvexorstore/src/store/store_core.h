@@ -209,6 +209,7 @@ class MaintenanceSlot {
   MaintenanceStatus status_;  // guarded by mutex_
 };
 
+constexpr std::size_t kForgettingRowsMax = 100'000;   // of bitmaps and of the graph, in one record that forgets
 constexpr std::size_t kRecallObjectsMax = 1U << 24U;  // forgotten ones of a pool that have bytes here: 12 octets each
 
 class StoreCore {
@@ -240,7 +241,9 @@ class StoreCore {
   LatestCache<Roaring> forgotten{64U << 20U};  // by pool; generation: records that forgot (store/forgotten.h)
   MaintenanceSlot maintenance;
   std::atomic<bool> is_recalling{false};  // one at a time (vexorstore/recall.h)
-  std::size_t recall_objects_max = kRecallObjectsMax;  // tests have less
+  // Tests have less.
+  std::size_t forgetting_rows_max = kForgettingRowsMax;
+  std::size_t recall_objects_max = kRecallObjectsMax;
   PoolUses pool_uses;
 
   // Ids of repositories, pools and accounts: the next journal sequence at creation would do, but
