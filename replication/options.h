@@ -20,6 +20,7 @@ struct Options {
   Millis coordinator_wait_ms = 1000;
   Millis handover_wait_ms = 5000;
   Sequence copy_lag_entries = 200'000;  // S7
+  Sequence forgetting_lag_entries = 10'000;  // nothing is forgotten while a member is further behind
 
   // What a leader takes off a promise: drift of both clocks, and 2 ms for rounding.
   Millis lease_margin_ms() const { return lease_ms * 2 * clock_drift_ppm / 1'000'000 + 2; }

@@ -276,6 +276,25 @@ Result<void> ReplicaHost::admit(CopyPolicy policy) {
   return success();
 }
 
+Result<void> ReplicaHost::admit_forgetting() {
+  const std::lock_guard lock(mutex_);
+  if (!status_.leads) return Error(Errc::kRefused, "this server does not lead its replica set");
+  if (status_.forgetting_waits_for.empty()) return success();
+  return Error(Errc::kRefused, "nothing is forgotten while " + status_.forgetting_waits_for);
+}
+
+// Who has not got a record whose objects are forgotten takes a copy of the store, and if it is the off-site member, what only it kept is gone.
+std::string ReplicaHost::who_is_behind(const Record& record, Sequence last) const {
+  for (const Progress& progress : *node_->members()) {
+    const auto member = std::find_if(record.members.begin(), record.members.end(), [&](const Member& one) { return one.id == progress.id; });
+    if (member == record.members.end() || (member->role != Role::kOffsite && !record.is_in_sync(progress.id))) continue;
+    const std::string name = "member " + std::to_string(progress.id);
+    if (progress.dead || progress.incarnation == 0 || boot_time() - progress.heard_at > options_.member_silence_ms) return name + " is not heard";
+    if (last - std::min(last, progress.match) > options_.forgetting_lag_entries) return name + " is " + std::to_string(last - progress.match) + " records behind";
+  }
+  return {};
+}
+
 // A disk that hangs says nothing. Counted in turns of the node's thread, which stands still with the process.
 void ReplicaHost::look_for_hung_disk() {
   const std::uint64_t begun = syncs_begun_;
@@ -483,6 +502,7 @@ void ReplicaHost::publish_status() {
     lags_.forget_to(all_have);
     now.refuses_two = node_->refuses(Copies::kTwo);
     now.refuses_all = node_->refuses(Copies::kAll);
+    now.forgetting_waits_for = node_->record() ? who_is_behind(node_->record()->record, now.last) : "the members are not known";
   } else {
     lags_.forget_to(now.applied);
     now.behind_bytes = lags_.of(now.applied, std::max(now.applied, told_commit_), boot_time()).bytes;

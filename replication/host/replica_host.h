@@ -56,6 +56,7 @@ struct HostStatus {
   // While it leads: too few members answer for a change of a repository that asks for two copies, or for all (C6, C7).
   bool refuses_two = false;
   bool refuses_all = false;
+  std::string forgetting_waits_for;  // while it leads: who is behind or not heard; empty: nobody
 };
 
 // What a member has beside its store. All may be left out by tests.
@@ -95,6 +96,7 @@ class ReplicaHost final : public LogSink {
 
   void appended(std::vector<LogEntry> entries) override;
   Result<void> admit(CopyPolicy copies) override;
+  Result<void> admit_forgetting() override;
   void failed() override;
   Result<void> confirm_head() override;
   std::unique_ptr<StagedCopies> stage(const std::string& range) override;
@@ -135,6 +137,7 @@ class ReplicaHost final : public LogSink {
   bool are_rows_coming(const Entry& entry);  // ahead of their record, still
   vexor::Receipt receipt_of(const ProposalOutcome& outcome) const;
   void publish_status();
+  std::string who_is_behind(const Record& record, Sequence last) const;  // empty: nobody
   void look_for_damage();
   void look_for_hung_disk();
   Millis turn_ms() const { return std::max<Millis>(1, options_.heartbeat_ms / 2); }  // of the node's thread

@@ -143,6 +143,27 @@ class ForgetTest(unittest.TestCase):
         self.cluster.wait_in_sync()
         self.check("demo/r", before)
 
+    def is_refused(self):
+        """Of a pass that would forget nothing."""
+        try:
+            self.primary.ctl("maintenance", "run", "--what", "sweep")
+        except AssertionError:
+            return True
+        return False
+
+    def test_nothing_is_forgotten_while_the_archive_is_away(self):
+        before, sequence = self.harm()
+        self.off_site.stop()
+        wait_until(self.is_refused, 30, "it is missed")
+        with self.assertRaisesRegex(AssertionError, "nothing is forgotten while member 3 is not heard"):
+            self.figure(self.primary, "objects_forgotten", "sweep")
+        self.assertEqual(git("ls-remote", self.primary.url(f"demo/r@%7B{sequence}%7D")).returncode, 0)
+        self.off_site.start()
+        wait_until(lambda: not self.is_refused(), 30, "it is heard again")
+        self.forget()
+        self.standby.ctl("repo", "restore", "demo/r", "--at", str(sequence))
+        self.check("demo/r", before)
+
     def test_without_the_archive_it_is_gone(self):
         _, sequence = self.harm()
         self.forget()

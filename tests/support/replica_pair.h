@@ -27,6 +27,11 @@ class CollectingSink final : public LogSink {
     if (refused.load() == copies) return Error(Errc::kRefused, "too few servers");
     return success();
   }
+  Result<void> admit_forgetting() override {
+    if (is_somebody_behind) return Error(Errc::kRefused, "somebody is behind");
+    return success();
+  }
+  std::atomic<bool> is_somebody_behind = false;
   std::atomic<std::optional<CopyPolicy>> refused{std::optional<CopyPolicy>()};
   Result<void> confirm_head() override {
     ++confirmations;

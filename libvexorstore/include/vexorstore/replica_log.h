@@ -59,6 +59,9 @@ class LogSink {
   // Whether a record with that policy may be appended now (C6, C7). Called with a lock of the store held: must not block,
   // nor call the store. Errors: kRefused (a plain sentence: too few servers answer).
   virtual Result<void> admit(CopyPolicy copies) = 0;
+  // Whether a record that forgets may be appended now, under the same terms: who is behind would have to take a copy of the store for what
+  // it has not got yet. Errors: kRefused (a plain sentence: who is behind).
+  virtual Result<void> admit_forgetting() = 0;
   // A write failed: the store takes no change any more until it is opened again, and must not stay the primary. Called as appended() is.
   virtual void failed() = 0;
   // A change was refused because of what is appended. Blocks until that is committed, and nobody else can have

@@ -28,6 +28,7 @@ Result<bool> ForgetTask::step(Budget& budget) {
   if (context_.core.committer->role() != store::Committer::Role::kPrimary) return true;  // the next one goes on
   switch (phase_) {
     case Phase::kMark: {
+      VEXOR_TRY(context_.core.committer->admit_forgetting());
       VEXOR_TRY(const bool may_be_some, unreached_.mark());
       phase_ = may_be_some ? Phase::kScan : Phase::kDone;
       break;
@@ -53,6 +54,7 @@ Result<void> ForgetTask::act(Budget& budget) {
     budget.give_up();
     return success();
   }
+  VEXOR_TRY(context_.core.committer->admit_forgetting());
   Step step;
   step.withdrawals = context_.core.committer->withdrawals();
   if (!context_.core.committer->wait_applied()) {  // the set has other worries
@@ -189,9 +191,15 @@ class MemberSweepTask final : public PoolTask {
  public:
   explicit MemberSweepTask(PoolTaskContext& context) : forget_(context), drop_(context), forgets_(context.policy.forgets_in_set && context.journal.has_begun()) {}
   Result<bool> step(Budget& budget) override {
-    if (!forgets_) return drop_.step(budget);
-    VEXOR_TRY(const bool is_over, forget_.step(budget));
-    forgets_ = !is_over;
+    if (!forgets_) {
+      VEXOR_TRY(const bool is_over, drop_.step(budget));
+      if (is_over && refused_) return std::move(*refused_);
+      return is_over;
+    }
+    auto is_over = forget_.step(budget);
+    if (is_over.has_error() && is_over.error().code() != Errc::kRefused) return is_over;
+    if (is_over.has_error()) refused_ = std::move(is_over).error();  // what was forgotten before can be dropped
+    forgets_ = !refused_ && !is_over.value();
     return false;
   }
 
@@ -199,6 +207,7 @@ class MemberSweepTask final : public PoolTask {
   ForgetTask forget_;
   DropTask drop_;
   bool forgets_;
+  std::optional<Error> refused_;
 };
 
 }  // namespace

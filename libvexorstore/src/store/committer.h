@@ -88,6 +88,8 @@ class Committer {
   // Changes whenever the store begins to follow or to lead. Then rows without a record are swept, and numbers that were
   // reserved may be given out again: whoever writes under a number has asked before it was reserved.
   std::uint64_t reign() const;
+  // Of a primary: whether its set is in a state to forget (LogSink::admit_forgetting). Errors: kRefused.
+  Result<void> admit_forgetting() const;
   // Grows whenever appended records may be taken back: their objects, which can be read from the moment they are appended, are gone then.
   std::uint64_t withdrawals() const;
   // The row of a range of numbers whose files a large push is about to write; synced. Only where changes are

@@ -281,6 +281,11 @@ Result<void> Committer::confirm_refusal() {
   return confirmed;
 }
 
+Result<void> Committer::admit_forgetting() const {
+  const std::lock_guard lock(mutex_);
+  return role_ == Role::kPrimary ? sink_->admit_forgetting() : success();
+}
+
 // C6, C7: before the record has a place in the log, where those behind it would have to be taken back with it.
 Result<void> Committer::await_members(CopyPolicy copies) {
   std::unique_lock lock(mutex_);

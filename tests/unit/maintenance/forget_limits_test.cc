@@ -72,6 +72,49 @@ TEST_F(Forget, what_a_pass_left_of_the_rows_goes_with_the_next_one) {
   expect_agreement();
 }
 
+TEST_F(Forget, nothing_while_somebody_is_behind_but_bytes_are_dropped) {
+  const Push side = push("refs/heads/side", main_, 1, 7);
+  drop(side.tip, "refs/heads/side");
+  EXPECT_EQ(forget().objects_forgotten, 9U);
+  const Push other = push("refs/heads/other", main_, 2, 3);
+  drop(other.tip, "refs/heads/other");
+  const std::uint64_t last = primary_.log->last().sequence;
+  const std::uint64_t stored = stored_objects(*primary_.backend);
+  primary_.sink.is_somebody_behind = true;
+  const auto refused = run_upkeep(*primary_.store, sweep_in_set());
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().code(), Errc::kRefused);
+  EXPECT_EQ(refused.error().message(), "somebody is behind");
+  EXPECT_EQ(primary_.log->last().sequence, last);
+  EXPECT_EQ(stored_objects(*primary_.backend), stored - 9);
+  EXPECT_TRUE(has(primary_, other.tip));
+  primary_.sink.is_somebody_behind = false;
+  EXPECT_EQ(forget().objects_forgotten, 5U);
+  expect_agreement();
+}
+
+// Nor does a pass go on that began before.
+TEST_F(Forget, a_pass_ends_when_somebody_gets_behind) {
+  const Push side = push("refs/heads/side", main_, 1, 7);
+  drop(side.tip, "refs/heads/side");
+  const std::uint64_t before = primary_.log->last().sequence;
+  std::optional<Errc> outcome;
+  std::thread forgetting([&] {
+    const auto done = run_upkeep(*primary_.store, forget_only());
+    if (done.has_error()) outcome = done.error().code();
+  });
+  const LogEntry entry = primary_.sink.wait_for(before + 1);
+  primary_.sink.is_somebody_behind = true;
+  for (Member* member : {&near_, &far_}) ship(*primary_.log, *member->log, entry);
+  for (Member* member : {&primary_, &near_, &far_}) ASSERT_TRUE(member->log->apply(before + 1).has_value());
+  primary_.log->settle({before + 1, 3, 3, true, true});
+  forgetting.join();
+  EXPECT_EQ(outcome, Errc::kRefused);
+  EXPECT_EQ(store::read_forgetting(*primary_.backend->snapshot().value(), 1).value().objects, 0U);
+  EXPECT_EQ(primary_.log->last().sequence, before + 1);
+  expect_agreement();
+}
+
 TEST_F(Forget, one_recall_at_a_time_and_of_a_bounded_number_of_objects) {
   const Push side = push("refs/heads/side", main_, 1, 7);
   const std::uint64_t then = primary_.log->last().sequence;
