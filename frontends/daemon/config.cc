@@ -75,7 +75,7 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"maintenance", "scrub_interval_seconds", "seconds after which a repository that was found whole is scrubbed again", &c.maintenance.policy.scrub_interval_seconds, 0},
       {"retention", "object_seconds", "seconds that an object which no ref reaches stays after its push and after the last ref left it", &c.maintenance.policy.sweep_retention_seconds, 0},
       {"retention", "deleted_repository_seconds", "seconds after its deletion that a deleted repository keeps its objects", &c.maintenance.policy.deleted_retention_seconds, 0},
-      {"retention", "in_set", "for trials (retention.md). 1: the primary of a set has what is past these forgotten on all members; 0: they keep everything", &c.maintenance.forgets_in_set, 0},
+      {"retention", "in_set", "1: the primary of a replica set has what is past these forgotten on all members (retention.md); 0: they keep everything", &c.maintenance.forgets_in_set, 0},
       {"retention", "forgotten_seconds", "seconds that a member of a replica set keeps the bytes of what was forgotten, to be recalled", &c.maintenance.policy.forgotten_retention_seconds, 0},
       {"purge", "persons", "accounts, separated by commas, two of which can purge a deleted repository for good; fewer than two: nobody can", &c.purge_persons},
       {"purge", "request_seconds", "seconds after which a purge that nobody approved is void", &c.admin.purge.policy.request_seconds},
