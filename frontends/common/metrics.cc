@@ -84,10 +84,11 @@ std::string Metrics::text(Store& store) {
     const auto family = static_cast<sys::Family>(i);
     family_bytes_.Add({{"family", std::string(sys::family_name(family))}}).Set(static_cast<double>(approximate_bytes(store, family)));
   }
-  const sys::MemoryUse memory = memory_use(store);
-  memory_bytes_.Add({{"for", "cached_blocks"}}).Set(static_cast<double>(memory.cached_blocks));
-  memory_bytes_.Add({{"for", "unwritten_rows"}}).Set(static_cast<double>(memory.unwritten_rows));
-  memory_bytes_.Add({{"for", "open_files"}}).Set(static_cast<double>(memory.open_files));
+  const StoreMemory memory = memory_use(store);
+  memory_bytes_.Add({{"for", "cached_blocks"}}).Set(static_cast<double>(memory.backend.cached_blocks));
+  memory_bytes_.Add({{"for", "unwritten_rows"}}).Set(static_cast<double>(memory.backend.unwritten_rows));
+  memory_bytes_.Add({{"for", "open_files"}}).Set(static_cast<double>(memory.backend.open_files));
+  memory_bytes_.Add({{"for", "cached_sets"}}).Set(static_cast<double>(memory.cached_sets));
   const MaintenanceStatus status = maintenance_status(store);
   maintenance_running_.Set(status.is_running ? 1 : 0);
   const std::pair<const char*, std::uint64_t> figures[] = {

@@ -48,8 +48,12 @@ struct StoreStats {
 Result<StoreStats> store_stats(Store& store);
 // On disk, roughly; cheap.
 std::uint64_t approximate_bytes(Store& store, sys::Family family);
-// What the backend keeps in memory, roughly; cheap.
-sys::MemoryUse memory_use(Store& store);
+struct StoreMemory {
+  sys::MemoryUse backend;
+  std::uint64_t cached_sets = 0;  // sets of objects that refs reach, tables of refs, objects deflated anew: bounded (docs/limits.md)
+};
+// What is kept in memory to be fast, in bytes, roughly; cheap.
+StoreMemory memory_use(Store& store);
 
 struct RepositoryStats {
   std::uint64_t refs = 0;

@@ -55,7 +55,11 @@ Result<StoreStats> store_stats(Store& store) {
   return out;
 }
 
-sys::MemoryUse memory_use(Store& store) { return store.core().backend->memory_use(); }
+StoreMemory memory_use(Store& store) {
+  store::StoreCore& core = store.core();
+  const std::size_t sets = core.sets.bytes() + core.visible_sets.bytes() + core.forgotten.bytes();
+  return {core.backend->memory_use(), sets + core.ref_tables.bytes() + core.fresh_payloads.bytes()};
+}
 
 std::uint64_t approximate_bytes(Store& store, Family family) { return store.core().backend->approximate_bytes(family); }
 

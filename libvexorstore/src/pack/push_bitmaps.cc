@@ -56,6 +56,7 @@ Result<void> PushSource::add_tip(ObjectNumber tip, std::shared_ptr<Roaring> set,
 
 void PushSource::keep_set(ObjectNumber tip, std::shared_ptr<Roaring> set) {
   set->runOptimize();
+  set->shrinkToFit();  // kept long: room to grow is no use
   const std::uint64_t bytes = set->getSizeInBytes(false);
   if (tip_set_bytes_ + bytes > reader_.limits().fetch_cache_bytes) {  // thousands of tips; rows bring them back
     tip_sets_.clear();

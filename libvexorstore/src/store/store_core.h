@@ -54,6 +54,10 @@ class SetCache {
   SetPtr find(const std::string& key);
   void insert(const std::string& key, SetPtr set);
   void clear();
+  std::size_t bytes() {
+    const std::lock_guard lock(mutex_);
+    return bytes_;
+  }
 
  private:
   struct Entry {
@@ -109,6 +113,10 @@ class LatestCache {
       by_key_.erase(entries_.back().key);
       entries_.pop_back();
     }
+  }
+  std::size_t bytes() {
+    const std::lock_guard lock(mutex_);
+    return bytes_;
   }
 
  private:
