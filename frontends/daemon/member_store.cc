@@ -96,7 +96,8 @@ Result<std::string> admit(const ServerConfig& config, OpenStore& opened) {
   VEXOR_TRY(const bool member, was_member(*opened.store));
   auto mark = StoreMark::read(directory);
   if (mark.has_error()) return mark.error().message();
-  if (mark.value() && opened.store->last_sequence() == 0 && mark.value()->last.sequence > 0) return std::string("the journal is lost");
+  // Of a member lost_since() tells: what is applied may be nothing while the journal is whole.
+  if (!member && mark.value() && mark.value()->last.sequence > 0) return std::string("the journal is lost");
   Admission admission;
   if (!member) {
     VEXOR_TRY(admission, admit_newcomer(config.replication, *opened.store));

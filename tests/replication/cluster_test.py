@@ -266,5 +266,31 @@ class ClusterTest(unittest.TestCase):
         print(f"{len(acknowledged)} pushes acknowledged, {failed} failed")
 
 
+class FirstChangeTest(unittest.TestCase):
+    def test_a_first_change_that_only_one_member_has_does_not_end_the_set(self):
+        """It is in the journal, and nothing is applied yet, when that member is killed."""
+        directory = tempfile.mkdtemp(prefix="vexor-first-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        cluster = Cluster(BINARIES, directory)
+        self.addCleanup(cluster.stop)
+        cluster.start_etcd()
+        cluster.make_record("--copies", "two")
+        first = cluster.nodes[1]
+        first.start()
+        wait_until(lambda: (first.status() or {}).get("takes_pushes"), 60, "it leads")
+        adding = subprocess.Popen([f"{BINARIES}/vexorctl", "--data", first.data, "user", "add", "demo", "--password-stdin"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        adding.stdin.write(PASSWORD + "\n")
+        adding.stdin.close()
+        wait_until(lambda: (first.status() or {}).get("appended") == 1, 60, "it is appended")
+        self.assertEqual(first.status()["applied"], 0)
+        first.stop(signal.SIGKILL)
+        adding.wait()
+        for node in cluster.nodes.values():
+            node.start()
+        cluster.wait_for_all()
+        self.assertEqual(cluster.leader().status()["applied"], 1)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
