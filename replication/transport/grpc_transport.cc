@@ -24,18 +24,22 @@ constexpr std::chrono::seconds kCommandSecondsMax{600};
 // An attempt to connect may take so long: TLS to the other end of the world is four ways. What gRPC calls the least backoff is just that.
 constexpr int kConnectMsMax = 2000;
 
-// A caller that says nothing for so long is asked whether it is there, and has as long again to answer.
+// A caller that says nothing for so long is asked whether it is there.
 constexpr int kSilenceMsMax = 5000;
+
+// How long the other end may take to answer that. While large entries cross a slow link its word is seconds behind what is on its way.
+constexpr int kAnswerMsMax = 1000;
+constexpr int kAnswerBesideLargeMsMax = 20000;
 
 std::string node_name(NodeId id) { return "node-" + std::to_string(id) + ".vexor"; }
 
-grpc::ChannelArguments channel_arguments(NodeId peer) {
+grpc::ChannelArguments channel_arguments(NodeId peer, int silence_ms_max) {
   grpc::ChannelArguments out;
   out.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   out.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMsMax);
   out.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   out.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
-  out.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 1000);  // of octets that the other machine does not confirm too
+  out.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, silence_ms_max);  // of octets that the other machine does not confirm too
   out.SetMaxReceiveMessageSize(kMessageBytesMax);
   out.SetMaxSendMessageSize(kMessageBytesMax);
   out.SetSslTargetNameOverride(node_name(peer));
@@ -220,7 +224,7 @@ Result<void> GrpcTransport::State::start() {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kSilenceMsMax);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kSilenceMsMax);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kAnswerBesideLargeMsMax);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
   builder.SetMaxReceiveMessageSize(kMessageBytesMax);
   builder.SetMaxSendMessageSize(kMessageBytesMax);
@@ -230,7 +234,7 @@ Result<void> GrpcTransport::State::start() {
   VEXOR_TRY(const auto channel_credentials, client_credentials(options.ca_file, options.certificate_file, options.key_file));
   const std::unique_lock lock(links_mutex_);
   for (const auto& [id, address] : options.peers) {
-    const auto channel = grpc::CreateCustomChannel(address, channel_credentials, channel_arguments(id));
+    const auto channel = grpc::CreateCustomChannel(address, channel_credentials, channel_arguments(id, kAnswerMsMax));
     const auto dead = [this, id = id](Incarnation incarnation) {
       const std::shared_lock host_lock(host_mutex);
       if (host_ != nullptr) host_->peer_dead(id, incarnation);
@@ -240,7 +244,8 @@ Result<void> GrpcTransport::State::start() {
       with_host()([&](ReplicaHost& host) { is_paced = host.follows_at_other_site(id); });
       return is_paced ? pace.sent_first(bytes) : Pace::Time{};
     };
-    links_.emplace(id, std::make_shared<PeerLink>(channel, address, options.self, dead, sent));
+    const auto large_channel = grpc::CreateCustomChannel(address, channel_credentials, channel_arguments(id, kAnswerBesideLargeMsMax));
+    links_.emplace(id, std::make_shared<PeerLink>(channel, large_channel, address, options.self, dead, sent));
   }
   return success();
 }

@@ -19,23 +19,35 @@ constexpr int kConnectMsMax = 200;
 
 }  // namespace
 
-PeerLink::PeerLink(std::shared_ptr<grpc::Channel> channel, std::string address, NodeId self, Dead dead, Sent sent)
-    : stub_(peer::Peer::NewStub(channel)), address_(std::move(address)), self_(self), dead_(std::move(dead)), sent_(std::move(sent)), thread_([this] { run(); }) {}
+PeerLink::PeerLink(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<grpc::Channel> large_channel, std::string address, NodeId self, Dead dead, Sent sent)
+    : stub_(peer::Peer::NewStub(channel)), large_stub_(peer::Peer::NewStub(large_channel)), address_(std::move(address)), self_(self), dead_(std::move(dead)), sent_(std::move(sent)),
+      thread_([this] { run(); }), large_thread_([this] { carry_large(); }) {}
 
 PeerLink::~PeerLink() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
     if (context_ != nullptr) context_->TryCancel();
+    if (large_context_ != nullptr) large_context_->TryCancel();
     wake_.notify_all();
   }
   thread_.join();
+  large_thread_.join();
 }
 
 void PeerLink::send(peer::Envelope envelope) {
+  const bool has_entries = envelope.has_append() && envelope.append().entries_size() != 0;
+  const std::size_t bytes = has_entries ? envelope.ByteSizeLong() : 0;
   const std::lock_guard lock(mutex_);
-  if (context_ == nullptr || queue_.size() >= kQueueMax) return;
-  queue_.push_back(std::move(envelope));
+  if (context_ == nullptr) return;
+  if (has_entries && (bytes >= kLargeBytes || large_bytes_ > 0)) {
+    if (large_bytes_ > 0 && large_bytes_ + bytes > kLargeWaitingMax) return;
+    large_bytes_ += bytes;
+    large_.push_back(std::move(envelope));
+  } else {
+    if (queue_.size() >= kQueueMax) return;
+    queue_.push_back(std::move(envelope));
+  }
   wake_.notify_all();
 }
 
@@ -99,10 +111,54 @@ void PeerLink::converse() {
     if (!written || wake_.wait_until(lock, until, [&] { return ending_ || is_broken_; })) break;
   }
   context_ = nullptr;
+  if (large_context_ != nullptr) large_context_->TryCancel();  // what is lost here is lost there, and would be found out later
   lock.unlock();
   context.TryCancel();
   reader.join();
   (void)stream->Finish();
+}
+
+void PeerLink::carry_large() {
+  ::pthread_setname_np(::pthread_self(), "replica large");
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [&] { return ending_ || !large_.empty(); });
+    if (ending_) return;
+    converse_large(lock);
+    large_.clear();
+    large_bytes_ = 0;
+    if (wake_.wait_for(lock, kRetry, [&] { return ending_; })) return;
+  }
+}
+
+// Until nothing came for a while, or the connection breaks.
+void PeerLink::converse_large(std::unique_lock<std::mutex>& lock) {
+  grpc::ClientContext context;
+  context.AddMetadata("vexor-node", std::to_string(self_));
+  large_context_ = &context;
+  lock.unlock();
+  const auto stream = large_stub_->Deliver(&context);
+  peer::Hello hello;
+  bool goes_on = stream->Read(&hello);
+  lock.lock();
+  while (goes_on && wake_.wait_for(lock, kLargeIdle, [&] { return ending_ || !large_.empty(); }) && !ending_) {
+    const peer::Envelope envelope = std::move(large_.front());
+    large_.pop_front();
+    const std::size_t bytes = envelope.ByteSizeLong();
+    lock.unlock();
+    goes_on = stream->Write(envelope);
+    const auto until = goes_on ? sent_(bytes) : std::chrono::steady_clock::time_point{};
+    lock.lock();
+    wake_.wait_until(lock, until, [&] { return ending_ || context_ == nullptr; });
+    large_bytes_ -= bytes;
+  }
+  large_context_ = nullptr;
+  lock.unlock();
+  if (!goes_on) context.TryCancel();
+  stream->WritesDone();
+  while (stream->Read(&hello)) {}
+  (void)stream->Finish();
+  lock.lock();
 }
 
 // The process that was there ended if its machine says that nobody listens and it holds no connection any more.
