@@ -63,7 +63,8 @@ class LoginPlace {
   bool fits_;
 };
 
-// What a request says of who asks. Nothing: nobody in particular.
+// What a request says of who asks. Nothing: nobody in particular. An empty password is that of no account; git sends it after a 401 when the URL names a user, before
+// it asks for the right one, and would be counted for a guess.
 struct Credentials {
   std::string user;
   std::string password;
@@ -72,7 +73,8 @@ std::optional<Credentials> parse_basic(std::string_view authorization) {
   if (!authorization.starts_with("Basic ")) return std::nullopt;
   const std::string text = base64_decode(authorization.substr(6));
   const std::size_t colon = text.find(':');
-  return Credentials{text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
+  if (colon == std::string::npos || colon + 1 == text.size()) return std::nullopt;
+  return Credentials{text.substr(0, colon), text.substr(colon + 1)};
 }
 
 struct Route {

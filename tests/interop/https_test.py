@@ -236,6 +236,29 @@ class HttpsTest(unittest.TestCase):
         refused = git("push", self.server.url("demo/public", "other"), "main", cwd=work, check=False)
         self.assertIn("403", refused.stderr)
 
+    def test_a_user_in_the_url_costs_no_wrong_login(self):
+        """git answers the first 401 with that name and an empty password, and asks for the password after the second."""
+        asked = self.path("askpass")
+        with open(asked, "w") as out:
+            out.write(f"#!/bin/sh\necho '{PASSWORD}'\n")
+        os.chmod(asked, 0o700)
+        url = f"https://demo@127.0.0.1:{self.server.port}/demo/fork.git"
+        begin = os.path.getsize(self.server.data + ".log")
+        for _ in range(20):
+            git("ls-remote", url, GIT_ASKPASS=asked)
+        with open(self.server.data + ".log") as log:
+            log.seek(begin)
+            events = [json.loads(line) for line in log]
+        self.assertEqual([line for line in events if line["event"] == "login"], [])
+        self.assertEqual([line["status"] for line in events if line["event"] == "request"].count(401), 40)  # the empty password came
+        empty = "Basic " + base64.b64encode(b"demo:").decode()
+        for path, status in (("fork", 401), ("public", 200)):
+            connection = self.server.connection()
+            connection.request("GET", f"/demo/{path}.git/info/refs?service=git-upload-pack", headers={"Authorization": empty})
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, "WWW-Authenticate" in answer.headers), (status, status == 401))
+            connection.close()
+
     def test_http_refusals(self):
         connection = self.server.connection()
         for path, status in (("/demo/public.git/info/refs", 403), ("/demo/public.git/objects/info/packs", 403), ("/", 404), ("/x/../../y/z", 404)):
