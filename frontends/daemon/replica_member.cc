@@ -227,7 +227,7 @@ Result<void> ReplicaMember::report_purge(std::uint64_t request, const PurgeRepor
   return parts_->transport->report_purge(now.leader, request, report);
 }
 
-std::string ReplicaMember::status() const {
+MemberHealth ReplicaMember::health() const {
   const HostStatus now = parts_->host->status();
   boost::json::object out{{"node", now.self},   {"role", now.stopped ? "stopped" : now.leads ? "primary" : "follower"},
                           {"takes_pushes", now.takes_pushes}, {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
@@ -262,7 +262,7 @@ std::string ReplicaMember::status() const {
     out["in_sync"] = std::move(in_sync);
     out["members"] = now.record->record.members.size();
   }
-  return boost::json::serialize(out);
+  return {boost::json::serialize(out), now.stopped};
 }
 
 }  // namespace vexor::frontend

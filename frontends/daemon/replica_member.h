@@ -7,6 +7,7 @@
 
 #include "common/service.h"
 #include "daemon/replica_settings.h"
+#include "monitor/monitor_server.h"
 #include "vexorstore/purge.h"
 
 namespace vexor::replication {
@@ -43,8 +44,8 @@ class ReplicaMember final : public Service::ReplicaSet {
   std::vector<std::uint64_t> members() const;
   // Puts a report into the journal, here or at the primary. Errors: kUnavailable (no primary is known, or it does not answer).
   Result<void> report_purge(std::uint64_t request, const PurgeReport& report);
-  // One line of JSON: role, epoch, sequences, record. Any thread.
-  std::string status() const;
+  // Its line: role, epoch, sequences, record. Any thread.
+  MemberHealth health() const;
 
  private:
   ReplicaMember();

@@ -51,7 +51,7 @@ class Server {
     maintenance_.start();
     purges_.start();
     if (!config_.monitor_listen.empty()) {
-      monitor_ = std::make_unique<MonitorServer>(io_, &service_, config_.monitor, [this] { set_gauges(); }, [this] { return replica_ ? replica_->status() : std::string(); });
+      monitor_ = std::make_unique<MonitorServer>(io_, &service_, config_.monitor, [this] { set_gauges(); }, [this] { return replica_ ? replica_->health() : MemberHealth(); });
       VEXOR_TRY(monitor_->start());
     }
     return success();
@@ -188,8 +188,8 @@ void replace(const ServerConfig& config, const std::string& reason) {
   auto line = std::make_shared<std::pair<std::mutex, std::string>>();
   const auto status = [line, reason, node = config.replication.node] {
     const std::lock_guard lock(line->first);
-    return boost::json::serialize(boost::json::object{{"node", node}, {"role", "copying"}, {"takes_pushes", false}, {"damaged", true}, {"appended", 0}, {"committed", 0}, {"applied", 0},
-                                                      {"why", reason}, {"copy", line->second}});
+    return MemberHealth{boost::json::serialize(boost::json::object{{"node", node}, {"role", "copying"}, {"takes_pushes", false}, {"damaged", true}, {"appended", 0}, {"committed", 0},
+                                                                   {"applied", 0}, {"why", reason}, {"copy", line->second}})};
   };
   std::unique_ptr<MonitorServer> monitor;
   if (!config.monitor_listen.empty()) {

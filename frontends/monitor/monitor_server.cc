@@ -21,14 +21,14 @@ constexpr std::chrono::milliseconds kAcceptPause{100};  // when there is no desc
 
 struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
   Shared(net::io_context& io_in, Service* service_in, MonitorOptions options_in, std::function<void()> before,
-         std::function<std::string()> replica_in)
-      : io(io_in), service(service_in), options(std::move(options_in)), before_metrics(std::move(before)), replica(std::move(replica_in)), acceptor(io) {}
+         std::function<MemberHealth()> member_in)
+      : io(io_in), service(service_in), options(std::move(options_in)), before_metrics(std::move(before)), member(std::move(member_in)), acceptor(io) {}
 
   net::io_context& io;
   Service* service;
   MonitorOptions options;
   std::function<void()> before_metrics;
-  std::function<std::string()> replica;
+  std::function<MemberHealth()> member;
   tcp::acceptor acceptor;
   std::atomic<bool> draining{false};
   std::atomic<unsigned> connections{0};
@@ -42,9 +42,11 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
       out.body() = "GET only\n";
     } else if (request.target() == "/healthz") {
       const bool reads = service != nullptr && service->store().find_repository("health/check").has_value();
-      if (!reads || draining.load()) out.result(http::status::service_unavailable);
-      out.body() = draining.load() ? "draining\n" : reads ? "ok\n" : service != nullptr ? "the store cannot be read\n" : "taking a copy of the store\n";
-      if (const std::string line = replica(); !line.empty()) out.body() += line + "\n";
+      const MemberHealth state = member();
+      const char* why = draining.load() ? "draining" : service == nullptr ? "taking a copy of the store" : !reads ? "the store cannot be read" : state.is_stopped ? "stopped" : nullptr;
+      if (why != nullptr) out.result(http::status::service_unavailable);
+      out.body() = std::string(why != nullptr ? why : "ok") + "\n";
+      if (!state.line.empty()) out.body() += state.line + "\n";
     } else if (request.target() == "/metrics") {
       before_metrics();
       out.set(http::field::content_type, "text/plain; version=0.0.4");
@@ -93,8 +95,8 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
 };
 
 MonitorServer::MonitorServer(net::io_context& io, Service* service, MonitorOptions options, std::function<void()> before_metrics,
-                             std::function<std::string()> replica)
-    : shared_(std::make_shared<Shared>(io, service, std::move(options), std::move(before_metrics), std::move(replica))) {}
+                             std::function<MemberHealth()> member)
+    : shared_(std::make_shared<Shared>(io, service, std::move(options), std::move(before_metrics), std::move(member))) {}
 MonitorServer::~MonitorServer() { stop(); }
 
 Result<void> MonitorServer::start() {

@@ -15,12 +15,18 @@ struct MonitorOptions {
   unsigned connections_max = 32;
 };
 
+// A member of a replica set, as /healthz tells of it.
+struct MemberHealth {
+  std::string line;         // of JSON; empty: no member
+  bool is_stopped = false;  // it must not take part any more, and serves nothing that needs the others
+};
+
 class MonitorServer {
  public:
-  // `service` null: the store is being replaced by a copy. `before_metrics` runs before each answer to /metrics, to set gauges; what `replica` gives follows "ok" in a
-  // line of its own. `io` runs the server.
+  // `service` null: the store is being replaced by a copy. `before_metrics` runs before each answer to /metrics, to set gauges; the line that `member` gives follows "ok", and
+  // /healthz says 503 "stopped" of one that is. `io` runs the server.
   MonitorServer(boost::asio::io_context& io, Service* service, MonitorOptions options, std::function<void()> before_metrics,
-                std::function<std::string()> replica);
+                std::function<MemberHealth()> member);
   ~MonitorServer();
   Result<void> start();
   std::string endpoint() const;

@@ -232,7 +232,7 @@ class Cluster:
             ended = "not started" if node.process is None else node.process.poll()
             with open(node.log_path, "rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - size))
-                out.append(f"member {node.number}: {'runs' if ended is None else ended}; {node.status()}\n{log.read().decode(errors='replace')}")
+                out.append(f"member {node.number}: {'runs' if ended is None else ended}; {node.health()}\n{log.read().decode(errors='replace')}")
         return "\n".join(out)
 
     def primary(self, other_than=0):

@@ -125,8 +125,8 @@ class PromotionTest(unittest.TestCase):
         for number in (1, 2):
             node = self.cluster.nodes[number]
             node.start()
-            wait_until(lambda: (node.status() or {}).get("alarm") == "divergence", 60, f"member {number} gives an alarm")
-            self.assertEqual(node.role(), "stopped")
+            wait_until(lambda: (node.health()[1] or {}).get("alarm") == "divergence", 60, f"member {number} gives an alarm")
+            self.assertEqual((node.health()[0], node.role()), (False, "stopped"))  # nobody is to be sent there
             node.stop(signal.SIGKILL)
             appended = third.status()["appended"]
             told = subprocess.run([f"{BINARIES}/vexorctl", "--data", node.data, "--json", "journal", "--count", "3"], capture_output=True, text=True, timeout=60)
