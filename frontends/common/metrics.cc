@@ -8,6 +8,9 @@
 namespace vexor::frontend {
 
 namespace {
+// Each has its series from the start: of one that begins with 1, Prometheus' increase() does not see the first.
+constexpr const char* kAlarmKinds[] = {"collision", "corrupt", "log_failed", "divergence", "record_unsound"};
+
 template <class Builder>
 auto& make(Builder builder, const char* name, const char* help, prometheus::Registry& registry) {
   return builder.Name(name).Help(help).Register(registry);
@@ -38,7 +41,7 @@ Metrics::Metrics()
       replica_lag_seconds_(make(prometheus::BuildGauge(), "vexor_replica_lag_seconds", "Seconds since the first entry that a member lacks", registry_)),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
-  for (const Errc kind : {Errc::kCollision, Errc::kCorrupt}) alarms_.Add({{"kind", std::string(errc_name(kind))}});  // seen before the first
+  for (const char* kind : kAlarmKinds) alarms_.Add({{"kind", kind}});
   start_time_.Set(static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()));
 }
 

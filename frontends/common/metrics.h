@@ -39,7 +39,7 @@ class Metrics {
                std::uint64_t bytes_out, double seconds);
   // `outcome`: "ok", "remembered", "wrong", "limited" (too many failures) or "busy" (too many at once).
   void login(const std::string& transport, const std::string& outcome);
-  // Something an operator must look at: "collision" or "corrupt".
+  // Something an operator must look at: "collision" or "corrupt"; of members "log_failed", "divergence", "record_unsound".
   void alarm(const std::string& kind);
   void connections(const std::string& transport, unsigned open);
   // Replaces what was told before.

@@ -276,6 +276,8 @@ class AdminTest(unittest.TestCase):
             text = answer.read().decode()
         self.assertIn('vexor_requests_total{command="upload-pack",outcome="ok",transport="https"}', text)
         self.assertIn("vexor_journal_sequence", text)
+        for kind in ("collision", "corrupt", "log_failed", "divergence", "record_unsound"):  # increase() misses a series that begins with 1
+            self.assertIn(f'vexor_alarms_total{{kind="{kind}"}} 0\n', text)
         self.assertIn("vexor_maintenance_running 0", text)
         self.assertIn('vexor_maintenance_done{figure="objects_swept"}', text)
         self.assertIn('vexor_logins_total{outcome="ok",transport="https"}', text)
