@@ -55,6 +55,15 @@ Result<std::string> refusals(Bytes report, bool is_short) {
   return out;
 }
 
+// A mistyped directory must not become an empty store, in which all is well.
+Result<void> must_hold_store(const std::filesystem::path& data) {
+  const std::filesystem::path store = data / "store";
+  std::error_code failed;
+  if (std::filesystem::exists(store / "CURRENT", failed)) return success();
+  if (failed) return Error(Errc::kIo, store.string() + ": cannot be read: " + failed.message());
+  return Error(Errc::kNotFound, "no store at " + store.string() + ": give --data the data directory of a server (server.data of its configuration); 'user add' or 'repo create' makes a new one there");
+}
+
 class OfflineClient final : public CtlClient {
  public:
   explicit OfflineClient(std::unique_ptr<Store> store) : store_(std::move(store)) {}
@@ -222,7 +231,10 @@ Result<std::unique_ptr<CtlClient>> open_socket_client(const std::filesystem::pat
   return std::unique_ptr<CtlClient>(std::make_unique<SocketClient>(socket));
 }
 
-Result<std::unique_ptr<CtlClient>> open_offline_client(const std::filesystem::path& data) {
+Result<std::unique_ptr<CtlClient>> open_offline_client(const std::filesystem::path& data, bool may_create) {
+  if (!may_create) {
+    VEXOR_TRY(must_hold_store(data));
+  }
   std::error_code ignored;
   std::filesystem::create_directories(data / "tmp", ignored);
   VEXOR_TRY(auto backend, sys::open_rocksdb_backend(data / "store"));

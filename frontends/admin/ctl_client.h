@@ -26,7 +26,7 @@ class CtlClient {
 };
 
 Result<std::unique_ptr<CtlClient>> open_socket_client(const std::filesystem::path& socket);
-// Errors: kUnavailable when a server has the store open.
-Result<std::unique_ptr<CtlClient>> open_offline_client(const std::filesystem::path& data);
+// `may_create`: makes the store if there is none. Errors: kNotFound (there is none), kUnavailable (another process has it open).
+Result<std::unique_ptr<CtlClient>> open_offline_client(const std::filesystem::path& data, bool may_create);
 
 }  // namespace vexor::frontend

@@ -245,6 +245,9 @@ std::string chosen(const CLI::App& app) {
   return first.front()->get_name() + (second.empty() ? "" : "." + second.front()->get_name());
 }
 
+// What one may begin with where no server has been yet.
+bool makes_store(const std::string& op) { return op == "user.add" || op == "repo.create"; }
+
 json::object purge_request_of(const Arguments& a) {
   const auto& p = a.purge;
   if (p.list) return {{"op", "purge.list"}};
@@ -337,7 +340,10 @@ int run_drill(CtlClient& client, const Arguments& args) {
   const DrillReport& r = report.value();
   std::printf("%llu whole, %llu past the retention, %llu failed; seed %llu\n", static_cast<unsigned long long>(r.whole), static_cast<unsigned long long>(r.past_retention),
               static_cast<unsigned long long>(r.damaged), static_cast<unsigned long long>(args.drill.options.seed));
-  return r.damaged > 0 ? 5 : 0;
+  if (r.damaged > 0) return 5;
+  if (r.whole > 0) return 0;
+  return fail(Error(Errc::kRefused, r.past_retention > 0 ? "nothing was restored: all that was chosen is past the retention; try another --seed, or a smaller --past-percent"
+                                                         : "nothing was restored: there is no repository in the store, or --repositories is 0"));
 }
 
 int run(CtlClient& client, const CLI::App& app, const Arguments& args) {
@@ -559,7 +565,7 @@ int main(int argc, char** argv) {
   if (args.socket.empty() && args.data.empty()) return fail(Error(Errc::kInvalidArgument, "give --socket PATH or --data DIR"));
   Result<std::unique_ptr<CtlClient>> client = Error(Errc::kUnavailable, "");
   if (args.socket.empty() && chosen(app) != "repair") client = open_socket_client(std::filesystem::path(args.data) / "vexord.sock");
-  if (client.has_error()) client = args.socket.empty() ? open_offline_client(args.data) : open_socket_client(args.socket);
+  if (client.has_error()) client = args.socket.empty() ? open_offline_client(args.data, makes_store(chosen(app))) : open_socket_client(args.socket);
   if (client.has_error()) return fail(client.error());
   return run(*client.value(), app, args);
 }

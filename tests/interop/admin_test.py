@@ -191,6 +191,19 @@ class AdminTest(unittest.TestCase):
         self.assertEqual(json.loads(self.ctl("--json", "fsck", "--all", data=data))["problem_count"], 0)
         self.ctl("checkpoint", self.path("copy"), data=data)
 
+    def test_a_wrong_directory_becomes_no_store(self):
+        data = self.path("mistyped")
+        refs = ("refs", "demo/x")
+        for command in (("repo", "list"), ("fsck", "--all"), ("stats",), ("journal",), refs, ("user", "list"), ("user", "passwd", "demo"), ("maintenance", "run"), ("maintenance", "status"),
+                        ("checkpoint", self.path("mistyped-copy")), ("export", "demo/x", self.path("mistyped-bundle")), ("import", "demo/x", self.work + "/.git"),
+                        ("archive", "drill", "--scratch", self.path("mistyped-scratch")), ("repair", "--rebuild-derived")):
+            self.assertIn(f"no store at {data}/store", self.ctl(*command, data=data, code=3))
+        self.assertFalse(os.path.exists(data))
+        self.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n", data=data)
+        self.assertIn("nothing was restored", self.ctl("archive", "drill", "--scratch", self.path("mistyped-scratch"), data=data, code=1))
+        self.ctl("repo", "create", "demo/x", data=data)
+        self.ctl("archive", "drill", "--scratch", self.path("mistyped-scratch"), data=data)
+
     def test_commands_of_users(self):
         self.assertIn("repo create", self.ssh("help").stdout)
         self.assertEqual(self.ssh("whoami").stdout, "demo\n")
