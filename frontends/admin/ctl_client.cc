@@ -4,11 +4,14 @@
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
+#include <pwd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/frame.h"
 #include "admin/receipt_json.h"
+#include "daemon/file_modes.h"
 #include "vexorstore/protocol/receive_pack.h"
 #include "vexorstore/sys/backends.h"
 
@@ -62,6 +65,16 @@ Result<void> must_hold_store(const std::filesystem::path& data) {
   if (std::filesystem::exists(store / "CURRENT", failed)) return success();
   if (failed) return Error(Errc::kIo, store.string() + ": cannot be read: " + failed.message());
   return Error(Errc::kNotFound, "no store at " + store.string() + ": give --data the data directory of a server (server.data of its configuration); 'user add' or 'repo create' makes a new one there");
+}
+
+// What is written is for the user of this process only: a server of another one could not read it.
+Result<void> must_own(const std::filesystem::path& data) {
+  struct stat found {};
+  if (::stat((data / "store").c_str(), &found) != 0 && ::stat(data.c_str(), &found) != 0) return success();
+  if (found.st_uid == ::geteuid()) return success();
+  const passwd* owner = ::getpwuid(found.st_uid);
+  const std::string name = owner != nullptr ? owner->pw_name : std::to_string(found.st_uid);
+  return Error(Errc::kRefused, data.string() + " belongs to user " + name + ", who could not read what another one writes there: run vexorctl as that user");
 }
 
 class OfflineClient final : public CtlClient {
@@ -235,6 +248,8 @@ Result<std::unique_ptr<CtlClient>> open_offline_client(const std::filesystem::pa
   if (!may_create) {
     VEXOR_TRY(must_hold_store(data));
   }
+  VEXOR_TRY(must_own(data));
+  close_new_files();
   std::error_code ignored;
   std::filesystem::create_directories(data / "tmp", ignored);
   VEXOR_TRY(auto backend, sys::open_rocksdb_backend(data / "store"));

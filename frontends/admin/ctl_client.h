@@ -26,7 +26,8 @@ class CtlClient {
 };
 
 Result<std::unique_ptr<CtlClient>> open_socket_client(const std::filesystem::path& socket);
-// `may_create`: makes the store if there is none. Errors: kNotFound (there is none), kUnavailable (another process has it open).
+// `may_create`: makes the store if there is none. What this process writes from now on is for its user only.
+// Errors: kNotFound (there is none), kRefused (it is another user's), kUnavailable (another process has it open).
 Result<std::unique_ptr<CtlClient>> open_offline_client(const std::filesystem::path& data, bool may_create);
 
 }  // namespace vexor::frontend

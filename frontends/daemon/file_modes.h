@@ -14,7 +14,7 @@ void close_new_files();
 // user must reach the socket. Errors: kIo.
 Result<void> make_data_directory(const ServerConfig& config);
 
-// Closes to others what an earlier version, a copy or vexorctl may have left open: the store, scratch files, copies.
+// Closes to others what an earlier version or a copy may have left open: the store, scratch files, copies.
 void close_data(const ServerConfig& config);
 
 }  // namespace vexor::frontend

@@ -191,6 +191,24 @@ class AdminTest(unittest.TestCase):
         self.assertEqual(json.loads(self.ctl("--json", "fsck", "--all", data=data))["problem_count"], 0)
         self.ctl("checkpoint", self.path("copy"), data=data)
 
+    def test_what_is_written_at_rest_is_for_its_user_only(self):
+        data, copy = self.path("closed"), self.path("closed-copy")
+        before = os.umask(0o022)
+        try:
+            self.ctl("user", "add", "demo", "--password-stdin", stdin=PASSWORD + "\n", data=data)
+            self.ctl("repo", "create", "demo/x", data=data)
+            self.ctl("import", "demo/x", self.work + "/.git", data=data)
+            self.ctl("checkpoint", copy, data=data)
+        finally:
+            os.umask(before)
+        made = [data, copy] + [os.path.join(place, name) for top in (data, copy) for place, directories, files in os.walk(top) for name in directories + files]
+        self.assertGreater(len(made), 10)
+        self.assertEqual([path for path in made if os.stat(path).st_mode & 0o077], [])
+        if os.geteuid() != 0:
+            return
+        os.chown(data + "/store", 65534, -1)  # its server could not read what root writes
+        self.assertIn("belongs to user nobody", self.ctl("user", "list", data=data, code=1))
+
     def test_a_wrong_directory_becomes_no_store(self):
         data = self.path("mistyped")
         refs = ("refs", "demo/x")
