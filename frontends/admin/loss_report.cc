@@ -64,7 +64,7 @@ Result<std::string> loss_report_of(const std::string& health, std::uint64_t node
   const std::size_t begin = health.find('{');
   beast::error_code failed;
   const json::value parsed = begin == std::string::npos ? json::value() : json::parse(health.substr(begin, health.find('\n', begin) - begin), failed);
-  if (failed || !parsed.is_object()) return Error(Errc::kUnavailable, "that server is no member of a replica set, or not yet");
+  if (failed || !parsed.is_object() || !parsed.get_object().contains("node")) return Error(Errc::kUnavailable, "that server is no member of a replica set, or not yet");
   const json::object& member = parsed.get_object();
   if (number(member, "node") != node) return Error(Errc::kInvalidArgument, "that is the monitor of member " + std::to_string(number(member, "node")));
   if (const json::value* role = member.if_contains("role"); role != nullptr && *role == "primary") return Error(Errc::kInvalidArgument, "that member leads already");

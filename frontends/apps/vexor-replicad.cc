@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "common/version.h"
 #include "daemon/server.h"
 
 using namespace vexor;
@@ -13,6 +14,7 @@ int main(int argc, char** argv) {
   bool check = false;
   app.add_option("--config", config_file, "TOML configuration, as of vexord; its https and ssh sections are not used")->required();
   app.add_flag("--check-config", check, "read the configuration, say what is wrong with it, and stop");
+  app.set_version_flag("--version", std::string("vexor-replicad ") + version());
   CLI11_PARSE(app, argc, argv);
   ServerConfig config;
   if (auto read = read_config(config_file, config); read.has_error()) return fail("vexor-replicad", read.error());

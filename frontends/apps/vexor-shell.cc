@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "admin/frame.h"
+#include "common/version.h"
 
 namespace {
 
@@ -66,6 +67,7 @@ int main(int argc, char** argv) {
   keys_command->add_option("BASE64", blob)->required();
   CLI::App* serve_command = app.add_subcommand("serve", "serve a user that sshd has authenticated");
   serve_command->add_option("USER", user)->required();
+  app.set_version_flag("--version", std::string("vexor-shell ") + version());
   CLI11_PARSE(app, argc, argv);
   std::error_code ignored;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored).string();

@@ -17,6 +17,7 @@
 #include "admin/drill_command.h"
 #include "admin/frame.h"
 #include "admin/receipt_json.h"
+#include "common/version.h"
 
 namespace {
 
@@ -541,6 +542,7 @@ int main(int argc, char** argv) {
   CLI::App app{"vexorctl: administer a vexorstore"};
   app.require_subcommand(1);
   app.fallthrough();
+  app.set_version_flag("--version", std::string("vexorctl ") + version());
   Arguments args;
   CLI::Option* data = app.add_option("--data", args.data, "data directory; through its server's socket when one runs");
   app.add_option("--socket", args.socket, "admin socket of a running server")->excludes(data);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "common/version.h"
 #include "daemon/server.h"
 
 using namespace vexor;
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   CLI::Option* ssh_option = app.add_option("--ssh", ssh, "ADDRESS:PORT to serve SSH on; without it there is no SSH");
   CLI::Option* monitor_option = app.add_option("--monitor", monitor, "ADDRESS:PORT for plain-HTTP /healthz and /metrics");
   app.add_option("--drain-seconds", drain_seconds, "how long SIGTERM waits for open requests")->check(CLI::Range(0, 3600));
+  app.set_version_flag("--version", std::string("vexord ") + version());
   CLI11_PARSE(app, argc, argv);
   if (print) {
     std::printf("%s", documented_config().c_str());

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <prometheus/text_serializer.h>
 
+#include "common/version.h"
 #include "vexorstore/maintenance.h"
 
 namespace vexor::frontend {
@@ -41,6 +42,7 @@ Metrics::Metrics()
       replica_lag_seconds_(make(prometheus::BuildGauge(), "vexor_replica_lag_seconds", "Seconds since the first entry that a member lacks", registry_)),
       sequence_(make(prometheus::BuildGauge(), "vexor_journal_sequence", "Sequence of the last committed record", registry_).Add({})),
       start_time_(make(prometheus::BuildGauge(), "vexor_start_time_seconds", "Unix time of the start", registry_).Add({})) {
+  make(prometheus::BuildGauge(), "vexor_build_info", "1; the version is its label", registry_).Add({{"version", version()}}).Set(1);
   for (const char* kind : kAlarmKinds) alarms_.Add({{"kind", kind}});
   start_time_.Set(static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()));
 }

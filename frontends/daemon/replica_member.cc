@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "common/log.h"
+#include "common/version.h"
 #include "daemon/replica_options.h"
 #include "vexorstore/history.h"
 #include "vexorstore/recall.h"
@@ -233,6 +234,7 @@ MemberHealth ReplicaMember::health() const {
                           {"takes_pushes", now.takes_pushes}, {"primary", now.leader}, {"epoch", now.epoch}, {"appended", now.last},
                           {"committed", now.commit}, {"applied", now.applied}, {"damaged", now.damaged}};
   out["store"] = std::to_string(now.store);  // as `cluster status` has it, which is no number of JSON either
+  out["version"] = version();
   if (!now.alarm.empty()) out["alarm"] = now.alarm;
   if (now.leads) {
     boost::json::array others;

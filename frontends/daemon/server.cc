@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/thread_worker_pool.h"
+#include "common/version.h"
 #include "daemon/descriptors.h"
 #include "daemon/file_modes.h"
 #include "daemon/member_store.h"
@@ -59,7 +60,7 @@ class Server {
 
   std::string ready_line() const {
     const boost::json::object line{
-        {"ready", true}, {"https", https_ ? https_->endpoint() : ""}, {"ssh", ssh_ ? ssh_->endpoint() : ""},
+        {"ready", true}, {"version", version()}, {"https", https_ ? https_->endpoint() : ""}, {"ssh", ssh_ ? ssh_->endpoint() : ""},
         {"monitor", monitor_ ? monitor_->endpoint() : ""}, {"admin", std::filesystem::absolute(config_.admin.socket).string()},
         {"certificate", std::filesystem::absolute(config_.https.tls_directory / "cert.pem").string()}};
     return boost::json::serialize(line);
@@ -189,7 +190,7 @@ void replace(const ServerConfig& config, const std::string& reason) {
   const auto status = [line, reason, node = config.replication.node] {
     const std::lock_guard lock(line->first);
     return MemberHealth{boost::json::serialize(boost::json::object{{"node", node}, {"role", "copying"}, {"takes_pushes", false}, {"damaged", true}, {"appended", 0}, {"committed", 0},
-                                                                   {"applied", 0}, {"why", reason}, {"copy", line->second}})};
+                                                                   {"applied", 0}, {"why", reason}, {"copy", line->second}, {"version", version()}})};
   };
   std::unique_ptr<MonitorServer> monitor;
   if (!config.monitor_listen.empty()) {

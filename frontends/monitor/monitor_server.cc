@@ -5,6 +5,7 @@
 #include <boost/beast.hpp>
 
 #include "common/peer_address.h"
+#include "common/version.h"
 
 namespace vexor::frontend {
 
@@ -46,11 +47,11 @@ struct MonitorServer::Shared : std::enable_shared_from_this<Shared> {
       const char* why = draining.load() ? "draining" : service == nullptr ? "taking a copy of the store" : !reads ? "the store cannot be read" : state.is_stopped ? "stopped" : nullptr;
       if (why != nullptr) out.result(http::status::service_unavailable);
       out.body() = std::string(why != nullptr ? why : "ok") + "\n";
-      if (!state.line.empty()) out.body() += state.line + "\n";
+      out.body() += (state.line.empty() ? "{\"version\":\"" + std::string(version()) + "\"}" : state.line) + "\n";
     } else if (request.target() == "/metrics") {
       before_metrics();
       out.set(http::field::content_type, "text/plain; version=0.0.4");
-      out.body() = service != nullptr ? service->metrics().text(service->store()) : "vexor_replica_copying 1\n";
+      out.body() = service != nullptr ? service->metrics().text(service->store()) : "vexor_replica_copying 1\nvexor_build_info{version=\"" + std::string(version()) + "\"} 1\n";
     } else {
       out.result(http::status::not_found);
       out.body() = "/healthz and /metrics\n";

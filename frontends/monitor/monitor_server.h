@@ -23,8 +23,8 @@ struct MemberHealth {
 
 class MonitorServer {
  public:
-  // `service` null: the store is being replaced by a copy. `before_metrics` runs before each answer to /metrics, to set gauges; the line that `member` gives follows "ok", and
-  // /healthz says 503 "stopped" of one that is. `io` runs the server.
+  // `service` null: the store is being replaced by a copy. `before_metrics` runs before each answer to /metrics, to set gauges; the line that `member` gives, or else one with the
+  // version, follows "ok", and /healthz says 503 "stopped" of one that is. `io` runs the server.
   MonitorServer(boost::asio::io_context& io, Service* service, MonitorOptions options, std::function<void()> before_metrics,
                 std::function<MemberHealth()> member);
   ~MonitorServer();

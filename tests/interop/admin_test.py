@@ -300,13 +300,19 @@ class AdminTest(unittest.TestCase):
     def test_health_and_metrics(self):
         base = "http://" + self.ready["monitor"]
         with urllib.request.urlopen(base + "/healthz", timeout=10) as answer:
-            self.assertEqual(answer.read(), b"ok\n")
+            first, told = answer.read().decode().splitlines()
+        self.assertEqual((first, json.loads(told)), ("ok", {"version": self.ready["version"]}))
+        for program in ("vexord", "vexor-replicad", "vexorctl", "vexor-shell"):
+            said = subprocess.run([f"{BINARIES}/{program}", "--version"], capture_output=True, text=True, timeout=20)
+            self.assertEqual((said.returncode, said.stdout), (0, f"{program} {self.ready['version']}\n"))
+        self.assertRegex(self.ready["version"], r"^\d+\.\d+\.\d+$")
         self.ctl("repo", "create", "demo/counted")
         git("ls-remote", self.url("demo/counted"))
         with urllib.request.urlopen(base + "/metrics", timeout=10) as answer:
             text = answer.read().decode()
         self.assertIn('vexor_requests_total{command="upload-pack",outcome="ok",transport="https"}', text)
         self.assertIn("vexor_journal_sequence", text)
+        self.assertIn(f'vexor_build_info{{version="{self.ready["version"]}"}} 1\n', text)
         for kind in ("collision", "corrupt", "log_failed", "divergence", "record_unsound"):  # increase() misses a series that begins with 1
             self.assertIn(f'vexor_alarms_total{{kind="{kind}"}} 0\n', text)
         self.assertIn("vexor_maintenance_running 0", text)

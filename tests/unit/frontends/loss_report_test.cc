@@ -18,7 +18,7 @@ TEST(LossReport, says_what_is_lost_for_certain) {
 TEST(LossReport, knows_whom_it_asked) {
   EXPECT_EQ(loss_report_of("ok\n{\"node\":2,\"role\":\"follower\"}\n", 3).error().code(), Errc::kInvalidArgument);
   EXPECT_EQ(loss_report_of("ok\n{\"node\":3,\"role\":\"primary\"}\n", 3).error().code(), Errc::kInvalidArgument);
-  for (const char* text : {"ok\n", "", "ok\n{\"node\":", "ok\n[]"}) EXPECT_EQ(loss_report_of(text, 3).error().code(), Errc::kUnavailable) << text;
+  for (const char* text : {"ok\n", "", "ok\n{\"node\":", "ok\n[]", "ok\n{\"version\":\"1\"}\n"}) EXPECT_EQ(loss_report_of(text, 3).error().code(), Errc::kUnavailable) << text;
   const auto whole = loss_report_of("ok\n{\"node\":3,\"role\":\"follower\",\"appended\":9,\"told_committed\":9,\"heard_at_ms\":1700000005000}\n", 3);
   EXPECT_NE(whole.value().find("nothing of that is lost"), std::string::npos) << whole.value();
 }
