@@ -22,9 +22,14 @@ constexpr std::uint64_t kMaintenanceStepBytes = 64U << 20U;
 
 Result<json::object> user_add(Call& call) {
   VEXOR_TRY(const std::string name, call.args.text("name"));
-  VEXOR_TRY(const std::string password, call.args.text("password"));
+  VEXOR_TRY(const auto password, call.args.optional_text("password"));
+  VEXOR_TRY(const auto no_password, call.args.flag("no_password"));
   VEXOR_TRY(call.args.end());
-  VEXOR_TRY(call.store.create_account(name, password, call.actor, &call.receipt));
+  const bool has_password = password && !password->empty();
+  if (has_password == no_password.value_or(false)) {  // an empty line is a mistake more often than an account of keys only
+    return Error(Errc::kInvalidArgument, has_password ? "either a password or none" : "a password has 8 to 72 bytes; --no-password makes an account that logs in with keys only");
+  }
+  VEXOR_TRY(call.store.create_account(name, password.value_or(std::string()), call.actor, &call.receipt));
   return message("added " + name);
 }
 

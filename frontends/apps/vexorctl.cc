@@ -85,7 +85,7 @@ struct Arguments {
     std::uint64_t approve = 0, withdraw = 0, refuse = 0, certificate = 0;
     bool request = false, list = false;
   } purge;
-  bool allow_force = false, allow_delete = false, all = false, rebuild = false, force = false;
+  bool no_password = false, allow_force = false, allow_delete = false, all = false, rebuild = false, force = false;
 };
 
 // From standard input, or from the terminal without echo.
@@ -273,7 +273,8 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
     while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
     return at->count(option) > 0;
   };
-  if (op == "user.add" || op == "user.passwd") out["password"] = read_password(a.from_stdin);
+  if (op == "user.add" && a.no_password) out["no_password"] = true;
+  else if (op == "user.add" || op == "user.passwd") out["password"] = read_password(a.from_stdin);
   if (op.starts_with("user.") && op != "user.list") out["name"] = a.name;
   if (op == "key.add") out["key"] = first_line(a.other);
   if (op == "key.add" || op == "key.list") out["user"] = a.name;
@@ -379,9 +380,11 @@ void add_users_and_keys(CLI::App& app, Arguments& args) {
     sub->add_option("NAME", args.name)->required();
     return sub;
   };
-  for (CLI::App* sub : {add("add", "make an account"), add("passwd", "set a password")}) {
+  CLI::App* user_add = add("add", "make an account");
+  for (CLI::App* sub : {user_add, add("passwd", "set a password")}) {
     sub->add_flag("--password-stdin", args.from_stdin, "read the password from standard input instead of asking");
   }
+  user_add->add_flag("--no-password", args.no_password, "it logs in with SSH keys only, until user passwd gives it one")->excludes("--password-stdin");
   add("disable", "refuse all logins of an account");
   add("enable", "allow them again");
   user->add_subcommand("list", "all accounts");

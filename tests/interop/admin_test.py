@@ -191,6 +191,18 @@ class AdminTest(unittest.TestCase):
         self.assertEqual(json.loads(self.ctl("--json", "fsck", "--all", data=data))["problem_count"], 0)
         self.ctl("checkpoint", self.path("copy"), data=data)
 
+    def test_an_account_has_a_password_unless_it_is_said(self):
+        for line in ("\n", "", "short\n"):
+            self.assertIn("a password has 8 to 72 bytes", self.ctl("user", "add", "keyed", stdin=line, code=2))
+            self.assertIn("a password has 8 to 72 bytes", self.ctl("user", "add", "keyed", "--password-stdin", stdin=line, code=2))
+        self.assertNotIn("keyed", self.ctl("user", "list"))
+        self.ctl("user", "add", "keyed", "--no-password", "--password-stdin", stdin=PASSWORD + "\n", code=2)
+        self.ctl("user", "add", "keyed", "--no-password")
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", self.path("keyed-key")], check=True)
+        self.ctl("key", "add", "keyed", self.path("keyed-key.pub"))
+        self.assertEqual(self.ssh("whoami", user="keyed").stdout, "keyed\n")
+        self.assertIn("Authentication failed", git("ls-remote", self.url("demo/one", "keyed"), check=False).stderr)
+
     def test_what_is_written_at_rest_is_for_its_user_only(self):
         data, copy = self.path("closed"), self.path("closed-copy")
         before = os.umask(0o022)
