@@ -86,6 +86,8 @@ class Network:
                 subprocess.run(("tc", *words), capture_output=True, timeout=30)  # there may be none
 
     def remove(self):
+        for name in self.numbers:  # at once: with its namespace it would go some time later, and the next network here has the same names
+            subprocess.run(["ip", "link", "del", self.outside(name)], capture_output=True, timeout=30)
         for space in self.made:
             subprocess.run(["ip", "netns", "del", space], capture_output=True, timeout=30)
         subprocess.run(["ip", "link", "del", self.bridge], capture_output=True, timeout=30)
