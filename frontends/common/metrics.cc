@@ -37,6 +37,7 @@ Metrics::Metrics()
       replica_leads_(make(prometheus::BuildGauge(), "vexor_replica_leads", "1: this member is the primary of its replica set", registry_)),
       replica_epoch_(make(prometheus::BuildGauge(), "vexor_replica_epoch", "Epoch of the primary that this member follows or is", registry_)),
       replica_in_sync_(make(prometheus::BuildGauge(), "vexor_replica_in_sync", "1: this member is in the in-sync set, as far as it knows", registry_)),
+      replica_watches_record_(make(prometheus::BuildGauge(), "vexor_replica_watches_record", "1: this member sees the record in etcd; 0: it could not take over", registry_)),
       replica_lag_records_(make(prometheus::BuildGauge(), "vexor_replica_lag_records", "Journal records that a member lacks", registry_)),
       replica_lag_bytes_(make(prometheus::BuildGauge(), "vexor_replica_lag_bytes", "Bytes of the entries that a member lacks", registry_)),
       replica_lag_seconds_(make(prometheus::BuildGauge(), "vexor_replica_lag_seconds", "Seconds since the first entry that a member lacks", registry_)),
@@ -67,6 +68,7 @@ void Metrics::replica(const ReplicaFigures& now) {
   replica_leads_.Add({}).Set(now.leads ? 1 : 0);
   replica_epoch_.Add({}).Set(static_cast<double>(now.epoch));
   replica_in_sync_.Add({}).Set(now.is_in_sync ? 1 : 0);
+  replica_watches_record_.Add({}).Set(now.watches_record ? 1 : 0);
   for (const auto& [family, gauge] : lags_) family->Remove(gauge);
   lags_.clear();
   for (const ReplicaLag& lag : now.lags) {

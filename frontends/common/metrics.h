@@ -27,6 +27,7 @@ struct ReplicaFigures {
   bool leads = false;
   bool is_in_sync = false;
   bool is_damaged = false;  // rows of its store cannot be read
+  bool watches_record = false;  // the record of the set: else nobody takes over
   std::uint64_t epoch = 0;
   std::vector<ReplicaLag> lags;  // of the others while it leads, else its own; empty: it has not heard a primary
 };
@@ -67,6 +68,7 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& replica_leads_;
   prometheus::Family<prometheus::Gauge>& replica_epoch_;
   prometheus::Family<prometheus::Gauge>& replica_in_sync_;
+  prometheus::Family<prometheus::Gauge>& replica_watches_record_;
   prometheus::Family<prometheus::Gauge>& replica_lag_records_;
   prometheus::Family<prometheus::Gauge>& replica_lag_bytes_;
   prometheus::Family<prometheus::Gauge>& replica_lag_seconds_;

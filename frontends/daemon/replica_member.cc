@@ -33,6 +33,7 @@ struct ReplicaMember::Parts {
   ReadLevel reads = ReadLevel::kLinearizable;
   bool reads_at_primary = false;
   std::chrono::milliseconds takeover_wait{};
+  std::shared_ptr<std::atomic<replication::RecordWatch>> watch = std::make_shared<std::atomic<replication::RecordWatch>>(replication::RecordWatch::kBegins);
 };
 
 ReplicaMember::ReplicaMember() : parts_(std::make_unique<Parts>()) {}
@@ -51,7 +52,8 @@ Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, co
   parts.takeover_wait = std::chrono::milliseconds(2 * settings.detector_ms + 1000);  // silence, then a candidate or two
   VEXOR_TRY(const replication::TransportOptions transport, transport_of(settings));
   VEXOR_TRY(parts.transport, GrpcTransport::start(transport));
-  const EtcdOptions etcd = etcd_of(settings);
+  EtcdOptions etcd = etcd_of(settings);
+  etcd.watch = parts.watch;
   const auto coordinator = [etcd](auto run) { return std::make_unique<EtcdCoordinator>(etcd, std::move(run)); };
   const replication::Identity self{settings.node, transport.incarnation, files.mark == nullptr ? 0 : files.mark->name()};
   VEXOR_TRY(parts.host, ReplicaHost::start(service.store(), self, timers_of(settings), *parts.transport, coordinator, files));
@@ -194,9 +196,32 @@ ReplicaMember::Alarms ReplicaMember::alarms() const {
   return {now.alarms, now.alarm};
 }
 
+namespace {
+
+std::string words_of(replication::RecordWatch watch) {
+  switch (watch) {
+    case replication::RecordWatch::kBegins: return "not read yet";
+    case replication::RecordWatch::kWatched: return "watched";
+    case replication::RecordWatch::kSilent: return "etcd does not answer";
+    case replication::RecordWatch::kMissing: return "etcd has none";
+  }
+  return {};
+}
+
+}  // namespace
+
+ReplicaMember::Place ReplicaMember::place() const {
+  const HostStatus now = parts_->host->status();
+  Place out{now.stopped ? "stopped" : now.leads ? "primary" : "follower", now.epoch, now.leader, "", words_of(parts_->watch->load())};
+  if (!now.record) return out;
+  for (const replication::NodeId id : now.record->record.in_sync_ids()) out.in_sync += (out.in_sync.empty() ? "" : ",") + std::to_string(id);
+  return out;
+}
+
 ReplicaFigures ReplicaMember::figures() const {
   const HostStatus now = parts_->host->status();
   ReplicaFigures out;
+  out.watches_record = parts_->watch->load() == replication::RecordWatch::kWatched;
   out.leads = now.leads && !now.stopped;
   out.is_in_sync = now.record && now.record->record.is_in_sync(now.self, now.store);
   out.is_damaged = now.damaged;
@@ -258,6 +283,7 @@ MemberHealth ReplicaMember::health() const {
     out["lag_seconds"] = now.told_commit <= now.applied ? 0 : static_cast<double>(now.behind_ms) / 1000;
   }
   if (const auto made = journal_time(*parts_->store, now.last); made.has_value() && made.value()) out["appended_at_ms"] = *made.value();
+  out["record"] = words_of(parts_->watch->load());
   if (now.record) {
     boost::json::array in_sync;
     for (const replication::InSync& entry : now.record->record.in_sync) in_sync.push_back(entry.id);

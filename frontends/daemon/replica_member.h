@@ -39,6 +39,16 @@ class ReplicaMember final : public Service::ReplicaSet {
     std::string last;         // its kind; docs/operations/runbooks.md
   };
   Alarms alarms() const;  // any thread
+  // Who does what in the set, as far as this member knows. Any thread.
+  struct Place {
+    std::string role;  // "primary", "follower" or "stopped"
+    std::uint64_t epoch = 0;
+    std::uint64_t primary = 0;  // 0: nobody is known
+    std::string in_sync;        // numbers
+    std::string record;         // "watched", or what keeps this member from seeing it change
+    bool operator==(const Place&) const = default;
+  };
+  Place place() const;
   ReplicaFigures figures() const;  // any thread
   // Numbers of all members, by the record that is known here. Any thread.
   std::vector<std::uint64_t> members() const;

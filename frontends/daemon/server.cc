@@ -125,6 +125,7 @@ class Server {
         return watch_store();
       }
       tell_alarms();
+      tell_place();
       needs_copy_ = replica_->needs_copy();
       if (needs_copy_.empty()) return watch_store();
       log_event("replica_ends", {{"why", needs_copy_}});
@@ -138,6 +139,16 @@ class Server {
     for (; alarms_told_ < now.count; ++alarms_told_) service_.metrics().alarm(now.last);
     if (now.last != alarm_told_) log_event("alarm", {{"kind", now.last}, {"what", "replication: see docs/operations/runbooks.md"}});
     alarm_told_ = now.last;
+  }
+  // Who leads, who is in sync and whether the record is seen: each change is a line. What lasts shorter than kRecordGrace is none.
+  void tell_place() {
+    ReplicaMember::Place now = replica_->place();
+    const auto at = std::chrono::steady_clock::now();
+    if (now.record == place_told_.record) record_told_at_ = at;
+    else if (at - record_told_at_ < kRecordGrace) now.record = place_told_.record;
+    if (now == place_told_) return;
+    log_event("replica", {{"role", now.role}, {"epoch", now.epoch}, {"primary", now.primary}, {"in_sync", now.in_sync}, {"record", now.record}});
+    place_told_ = now;
   }
   void wait_for_second_signal() {
     signals_.async_wait([this](const boost::system::error_code& failed, int signal) {
@@ -161,6 +172,7 @@ class Server {
 
   static constexpr std::chrono::milliseconds kWatch{100};
   static constexpr std::chrono::seconds kSingleMark{1};
+  static constexpr std::chrono::seconds kRecordGrace{3};
   static constexpr int kGivenUpDrainMs = 1000;
 
   Store& store_;
@@ -168,6 +180,8 @@ class Server {
   std::string needs_copy_;
   std::uint64_t alarms_told_ = 0;
   std::string alarm_told_;
+  ReplicaMember::Place place_told_{};
+  std::chrono::steady_clock::time_point record_told_at_{};
   net::io_context io_;
   net::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   net::steady_timer drain_timer_{io_};

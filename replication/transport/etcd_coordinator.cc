@@ -150,13 +150,19 @@ class EtcdCoordinator::State {
   void watch_until_end() {
     while (!watcher_client_.empty()) {
       // What is there now; the watch goes on from behind it.
-      if (const auto now = watcher_client_.read()) {
+      const auto now = watcher_client_.read();
+      note(!now ? RecordWatch::kSilent : *now ? RecordWatch::kWatched : RecordWatch::kMissing);
+      if (now) {
         if (*now) tell(**now);
         watch_once(watcher_client_.revision() + 1);
       }
       std::unique_lock lock(mutex_);
       if (wake_.wait_for(lock, std::chrono::milliseconds(200), [&] { return ending_; })) return;
     }
+  }
+
+  void note(RecordWatch now) {
+    if (options_.watch) options_.watch->store(now);
   }
 
   void watch_once(std::int64_t revision) {
@@ -176,6 +182,7 @@ class EtcdCoordinator::State {
     while (open && stream->Read(&response)) {
       if (response.canceled() || response.compact_revision() != 0) break;
       for (const etcdserverpb::Event& event : response.events()) {
+        note(event.type() == etcdserverpb::Event::PUT ? RecordWatch::kWatched : RecordWatch::kMissing);
         if (event.type() != etcdserverpb::Event::PUT) continue;
         const auto record = to_record(event.kv());
         if (record.has_value()) tell(record.value());

@@ -17,6 +17,9 @@
 
 namespace vexor::replication {
 
+// What is known of the record from moment to moment: while it is not watched nobody can take over, join or leave the in-sync set.
+enum class RecordWatch : std::uint8_t { kBegins, kWatched, kSilent, kMissing };  // kSilent: etcd does not answer; kMissing: it has no record
+
 struct EtcdOptions {
   std::vector<std::string> endpoints;  // HOST:PORT; asked in turn
   std::string key = "/vexorstore/replica-set";
@@ -25,6 +28,7 @@ struct EtcdOptions {
   std::string certificate_file;
   std::string key_file;
   unsigned call_ms_max = 1000;
+  std::shared_ptr<std::atomic<RecordWatch>> watch;  // is told; null: nobody
 };
 
 class EtcdCoordinator final : public Coordinator {

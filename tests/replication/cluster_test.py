@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Three real servers and an etcd: pushes with receipts, kill -9 of the primary, hand-over. Usage: cluster_test.py BINARIES"""
-import json, os, re, shutil, signal, subprocess, sys, tempfile, time, unittest
+import json, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import PASSWORD, Cluster, wait_until
@@ -264,6 +264,23 @@ class ClusterTest(unittest.TestCase):
             for branch, tip in acknowledged:
                 self.assertIn(f"{tip}\trefs/heads/{branch}\n", listed)
         print(f"{len(acknowledged)} pushes acknowledged, {failed} failed")
+
+
+    def test_what_is_known_of_the_record_is_told(self):
+        """Health, the metrics and the log say when etcd is away, and who leads."""
+        node = self.cluster.nodes[1]
+        watched = lambda: ((node.status() or {}).get("record"), node.metrics()["vexor_replica_watches_record"])
+        wait_until(lambda: watched() == ("watched", 1), 60, "the record is watched")
+        self.cluster.stop_etcd()
+        wait_until(lambda: watched() == ("etcd does not answer", 0), 60, "it is told that etcd is away")
+        lines = lambda: [json.loads(line) for line in pathlib.Path(node.log_path).read_text().splitlines() if '"event":"replica"' in line]
+        wait_until(lambda: lines()[-1]["record"] == "etcd does not answer", 60, "the log has it")
+        self.cluster.start_etcd()
+        wait_until(lambda: watched() == ("watched", 1), 60, "the record is watched again")
+        wait_until(lambda: lines()[-1]["record"] == "watched", 60, "the log has that")
+        primary, epoch = self.cluster.leader().number, node.status()["epoch"]
+        self.cluster.ctl("handover", str(3 - primary))
+        wait_until(lambda: (lines()[-1]["primary"], lines()[-1]["epoch"]) == (3 - primary, epoch + 1), 60, "the log has who leads")
 
 
 class FirstChangeTest(unittest.TestCase):
