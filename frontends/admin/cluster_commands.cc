@@ -1,6 +1,7 @@
 #include "admin/cluster_commands.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "admin/loss_report.h"
 #include "daemon/replica_options.h"
@@ -62,6 +63,9 @@ Result<VersionedRecord> must_read(const ClusterArguments& args) {
 Result<std::string> change(const ClusterArguments& args, std::uint64_t expected, const Record& record, const std::string& done) {
   VEXOR_TRY(const EtcdOptions etcd, etcd_of(args));
   VEXOR_TRY(const ChangeAnswer answer, replication::change_record(etcd, expected, record));
+  if (answer == ChangeAnswer::kConflict && expected == 0) {
+    return Error(Errc::kConflict, "there is a record already (cluster status): change it with join, remove, promote; for a new set give --etcd-key KEY, here and as replication.etcd_key");
+  }
   if (answer == ChangeAnswer::kConflict) return Error(Errc::kConflict, "the record was changed meanwhile: look at it and try again");
   if (answer == ChangeAnswer::kUnknown) return Error(Errc::kUnavailable, "etcd does not answer: the change may have happened; look with cluster status");
   return done;
@@ -102,6 +106,12 @@ Result<std::string> cluster_init(const ClusterArguments& args) {
 
 Result<std::string> cluster_status(const ClusterArguments& args) {
   VEXOR_TRY(const VersionedRecord now, must_read(args));
+  if (args.json) {
+    boost::json::object out{{"version", now.version}};
+    const boost::json::value record = boost::json::parse(replication::to_json(now.record));
+    for (const auto& field : record.as_object()) out[field.key()] = field.value();
+    return boost::json::serialize(out);
+  }
   return "version " + std::to_string(now.version) + ": " + replication::to_json(now.record);
 }
 
@@ -123,6 +133,7 @@ Result<std::string> cluster_remove(const ClusterArguments& args) {
 
 Result<std::string> cluster_handover(const ClusterArguments& args) {
   VEXOR_TRY(const VersionedRecord now, must_read(args));
+  if (args.node == now.record.primary) return Error(Errc::kInvalidArgument, "member " + std::to_string(args.node) + " leads already");
   const auto next = replication::with_handover(now.record, args.node);
   if (!next) return Error(Errc::kInvalidArgument, "that member cannot take over now: it must be a standby and in sync");
   return change(args, now.version, *next, "asked the primary to hand over to member " + std::to_string(args.node));

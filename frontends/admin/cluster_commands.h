@@ -16,6 +16,7 @@ struct ClusterArguments {
   std::string copies;  // empty: two, for promote as before
   std::uint64_t epoch = 0;
   std::uint64_t node = 0;
+  bool json = false;  // of status: the record alone, with its version
   bool off_site = false;   // of promote: the off-site member, in place of `node`
   bool accept_loss = false;
   struct Certificates {

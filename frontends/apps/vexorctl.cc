@@ -562,9 +562,11 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (cluster_command != nullptr) {
+    cluster.json = args.json;
     const auto done = cluster_command(cluster);
     if (done.has_error()) return fail(done.error());
-    std::printf("%s\n", done.value().c_str());
+    const bool is_json = args.json && cluster_command != cluster_status;  // that is JSON by itself
+    std::printf("%s\n", is_json ? json::serialize(json::object{{"message", done.value()}}).c_str() : done.value().c_str());
     return 0;
   }
   if (args.socket.empty() && args.data.empty()) return fail(Error(Errc::kInvalidArgument, "give --socket PATH or --data DIR"));

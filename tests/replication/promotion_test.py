@@ -98,6 +98,17 @@ class PromotionTest(unittest.TestCase):
         for number in (1, 2):
             self.assertEqual(self.tip(self.cluster.nodes[number]), self.head())
 
+    def test_commands_say_what_is_there_already(self):
+        refused = self.cluster.run_ctl("init", *self.cluster.members())
+        self.assertEqual(refused.returncode, 4)
+        self.assertIn("there is a record already (cluster status): change it with join, remove, promote; for a new set give --etcd-key KEY", refused.stderr)
+        refused = self.cluster.run_ctl("handover", str(self.primary.number))
+        self.assertEqual((refused.returncode, refused.stderr), (2, f"vexorctl: member {self.primary.number} leads already\n"))
+        told = json.loads(self.cluster.ctl("status", "--json"))
+        self.assertGreater(told.pop("version"), 0)
+        self.assertEqual(told, self.cluster.record())
+        self.assertIn("copies", json.loads(self.cluster.ctl("copies", "two", "--json"))["message"])
+
     def test_a_member_that_was_removed_serves_nothing(self):
         self.push_to_all(self.primary, "before")
         kept, other = self.head(), self.cluster.nodes[3 - self.primary.number]
