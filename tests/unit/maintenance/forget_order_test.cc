@@ -220,6 +220,7 @@ TEST_F(ForgetOrder, nothing_is_forgotten_twice) {
     EXPECT_TRUE(done.has_value()) << done.error().message();
     if (done.has_value()) second = done.value();
   });
+  // The status is a copy: nothing tells of its changes.
   for (int i = 0; i < 5000 && maintenance_status(*primary_.store).total != 9; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_EQ(maintenance_status(*primary_.store).total, 9U) << "it has not looked: the test would show nothing";
   all([&] {
