@@ -62,6 +62,7 @@ bool Leader::counts(NodeId id) const {
 
 void Leader::log_written() {
   advance_commit();
+  if (draining_) hand_over();
 }
 
 bool Leader::may_serve_reads() const {

@@ -39,7 +39,8 @@ bool Leader::needs_copy(const Progress& member) const {
 }
 
 void Leader::offer_copy(const Progress& member) {
-  if (needs_copy(member)) core_.send(member.id, SnapshotOffer{epoch_, *core_.log.log().id_at(core_.applied)});
+  if (!needs_copy(member)) return;
+  if (const auto applied = core_.log.log().id_at(core_.applied)) core_.send(member.id, SnapshotOffer{epoch_, *applied});
 }
 
 // S10. False: the answer of a process that may be gone.
@@ -100,7 +101,7 @@ void Leader::rewind(Progress& member) {
   else move_back(member, member.match + 1);
 }
 
-// A6. A member that takes nothing for a while, as rows of an entry are on their way or its link is slow, is not sent the same over and over.
+// L5. A member that takes nothing for a while, as rows of an entry are on their way or its link is slow, is not sent the same over and over.
 void Leader::move_back(Progress& member, Sequence next) {
   if (next >= member.next) {
     member.next = next;
@@ -138,7 +139,9 @@ void Leader::send_append(Progress& member, Sequence first, bool with_entries) {
   Append append;
   append.epoch = epoch_;
   append.incarnation = core_.self.incarnation;
-  append.previous = *log.id_at(first - 1);
+  const auto previous = log.id_at(first - 1);
+  if (!previous) return;  // its row is damaged (S11): the member hears from who leads next
+  append.previous = *previous;
   append.commit = member.commit_told = core_.commit;
   append.send_time = core_.now;
   if (with_entries) {
@@ -191,6 +194,7 @@ void Leader::answer(NodeId from, const AppendAnswer& message) {
   }
   if (!was_known) offer_copy(*member);  // before entries, which would only seem to bring it near
   send_entries(*member);
+  if (draining_) hand_over();  // clients wait: not only with the next tick
 }
 
 void Leader::use_samples(Progress& member, const AppendAnswer& message) {

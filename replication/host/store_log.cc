@@ -172,7 +172,9 @@ LogTicket StoreLog::append(std::span<const Entry> entries) {
 }
 
 LogTicket StoreLog::cut(Sequence last) {
-  last_ = id_at(last).value_or(EntryId{});
+  const auto end = id_at(last);
+  if (!end) events_.failed(Error(Errc::kCorrupt, "the row of the log that it is to end with"));
+  last_ = end.value_or(EntryId{last, {}});
   {
     const std::lock_guard lock(stored_mutex_);
     ++cuts_;

@@ -150,10 +150,88 @@ TEST(Copies, nothing_is_handed_over_to_who_was_not_heard_lately) {
   EXPECT_EQ(leader.change(), nullptr);
   EXPECT_FALSE(leader.node.takes_proposals());
   leader.answer(kStandby, 20, 310, leader.node.head());
-  leader.node.tick(++leader.now);
-  leader.take();
   ASSERT_NE(leader.change(), nullptr);
   EXPECT_EQ(leader.change()->record.primary, kStandby);
+}
+
+// Clients wait for it.
+TEST(Copies, it_is_handed_over_with_the_answer_to_the_last_entry) {
+  Leading leader;
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  const EntryId last = leader.push(1);
+  VersionedRecord to{7, leader.record.record};
+  to.record.handover_target = kStandby;
+  leader.node.record_seen(leader.now, to);
+  leader.take();
+  ASSERT_EQ(leader.change(), nullptr) << "that entry is not there yet";
+  leader.answer(kStandby, 20, leader.now, last);
+  ASSERT_NE(leader.change(), nullptr);
+  EXPECT_EQ(leader.change()->record.primary, kStandby);
+}
+
+// The same when its own disk is the last to have it.
+TEST(Copies, it_is_handed_over_when_the_last_entry_is_durable_here) {
+  Leading leader;
+  leader.now = 10;
+  leader.answer(kStandby, 20, 5);
+  const Entry entry = sim::make_entry(4, leader.node.head(), {1, {}});
+  leader.node.propose(leader.now, 1, entry);
+  VersionedRecord to{7, leader.record.record};
+  to.record.handover_target = kStandby;
+  leader.node.record_seen(leader.now, to);
+  leader.answer(kStandby, 20, leader.now, entry.id);
+  ASSERT_EQ(leader.change(), nullptr);
+  leader.sync();
+  ASSERT_NE(leader.change(), nullptr);
+  EXPECT_EQ(leader.change()->record.primary, kStandby);
+}
+
+// A log whose rows up to an entry cannot be read.
+class DamagedLog final : public sim::SimLog {
+ public:
+  Sequence unreadable = 0;
+  std::optional<EntryId> id_at(Sequence sequence) const override { return sequence != 0 && sequence <= unreadable ? std::nullopt : SimLog::id_at(sequence); }
+};
+
+// S11: it does not end, nor tell what it cannot read; it hands over.
+TEST(Copies, a_leader_whose_log_cannot_be_read_lives_until_it_has_handed_over) {
+  DamagedLog log;
+  Node node({kSelf, 10}, {}, log, 0, 0);
+  VersionedRecord record{6, {}};
+  record.record = {4, kSelf, 10, {kSelf, kStandby}, {{kSelf, Role::kStandby}, {kStandby, Role::kStandby}, {kOther, Role::kOffsite}}, Copies::kTwo, 0};
+  node.record_seen(0, record);
+  log.sync(log.written());
+  node.log_durable(0, log.written());
+  const Entry entry = sim::make_entry(4, node.head(), {1, {}});
+  node.propose(1, 1, entry);
+  log.sync(log.written());
+  node.log_durable(1, log.written());
+  (void)node.take_outputs();
+  log.unreadable = 1;
+  AppendAnswer late;  // has nothing: asks for a copy, or for the first entry
+  late.epoch = 4;
+  late.incarnation = 30;
+  late.samples = {{}};
+  late.echo_time = 1;
+  node.receive(2, kOther, late);
+  node.tick(110);
+  for (const Output& output : node.take_outputs())
+    if (const auto* sent = std::get_if<Send>(&output)) EXPECT_TRUE(!std::holds_alternative<Append>(sent->message) || std::get<Append>(sent->message).previous.sequence == 0);
+  node.damaged(111);
+  AppendAnswer whole;
+  whole.epoch = 4;
+  whole.incarnation = 20;
+  whole.match = entry.id;
+  whole.echo_time = 110;
+  whole.promised = true;
+  node.receive(112, kStandby, whole);
+  node.tick(113);
+  EXPECT_TRUE(node.leads());
+  bool hands_over = false;
+  for (const Output& output : node.take_outputs())
+    if (const auto* change = std::get_if<ChangeRecord>(&output)) hands_over = hands_over || change->record.handover_target == kStandby;
+  EXPECT_TRUE(hands_over);
 }
 
 TEST(Copies, nothing_is_handed_over_to_the_dead) {  // H1
