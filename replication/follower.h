@@ -22,12 +22,12 @@ class Follower {
   bool wants_snapshot() const { return seeding_; }
   void log_written();
   void record_changed();
-  void resigned(Epoch epoch);
+  void resigned(NodeId peer, Epoch epoch);
   void peer_dead(NodeId peer, Incarnation incarnation);
   void tick();
   void stop_leading();  // this node led; silence counts from now
 
-  // Whom to ask; 0 if not known.
+  // Whom to ask: heard in this epoch, or named by the record; 0 if not known.
   NodeId leader() const { return leader_; }
   // What is applied here is not what the leader has.
   void diverged() { quarantine(core_.log.last()); }
@@ -59,7 +59,9 @@ class Follower {
   bool quarantined_ = false;
   Promises promises_;
   Epoch vacated_epoch_ = 0;  // by resignation
+  NodeId vacated_by_ = 0;
   Incarnation dead_ = 0;     // evidence
+  NodeId dead_peer_ = 0;
 };
 
 }  // namespace vexor::replication

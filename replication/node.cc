@@ -1,6 +1,7 @@
 #include "replication/node.h"
 
 #include "replication/check.h"
+#include "replication/limits.h"
 
 #include <algorithm>
 
@@ -23,6 +24,10 @@ bool Node::begin(Millis now) {
 // What may follow from any input.
 void Node::end_of_input() {
   if (stopped_) return;
+  if (core_.damaged && !leader_ && !elected_) {  // S1
+    stopped_ = true;
+    return reads_.fail_all(core_.outputs);
+  }
   if (follower_.quarantined()) return reads_.fail_all(core_.outputs);  // it takes no more input: who waits is told now
   if (leader_) {
     serve_index();
@@ -72,7 +77,17 @@ void Node::receive(Millis now, NodeId from, const Message& message) {
   end_of_input();
 }
 
+// The record names each epoch before anybody leads it.
+bool Node::is_too_far(Epoch epoch) const {
+  const Epoch known = core_.record ? core_.record->record.epoch : core_.log.promised();
+  return epoch > known && epoch - known > kEpochsAheadMax;
+}
+
 void Node::handle(NodeId from, const Append& message) {
+  if (is_too_far(message.epoch)) {
+    core_.outputs.push_back(ReadRecord{});
+    return;
+  }
   if (message.epoch < core_.log.promised() && !core_.faults.accept_old_epochs) {  // A1
     core_.send(from, Refusal{core_.log.promised()});
     return;
@@ -89,7 +104,7 @@ void Node::handle(NodeId from, const AppendAnswer& message) {
 }
 
 void Node::handle(NodeId, const Refusal& message) {
-  if (!leader_ || message.promised_epoch <= leader_->epoch()) return;
+  if (!leader_ || message.promised_epoch <= leader_->epoch() || is_too_far(message.promised_epoch)) return;
   step_down();
   core_.outputs.push_back(ReadRecord{});
 }
@@ -101,8 +116,8 @@ void Node::handle(NodeId from, const ReadIndex& message) {
   if (!late) asked = message;
 }
 
-void Node::handle(NodeId, const ReadIndexAnswer& message) {
-  if (message.incarnation != core_.self.incarnation) return;
+void Node::handle(NodeId from, const ReadIndexAnswer& message) {
+  if (message.incarnation != core_.self.incarnation || from != follower_.leader()) return;
   // A leader's index holds all that was committed before it was asked for (Q1): what is applied here beyond it is another history, as after a
   // promotion (L3).
   if (!leader_ && reads_.exceeds(message.round, message.commit)) return follower_.diverged();
@@ -113,12 +128,16 @@ void Node::handle(NodeId from, const SnapshotOffer& message) {
   if (!leader_ && !elected_) follower_.snapshot_offered(from, message);
 }
 
-void Node::handle(NodeId, const Handover& message) {
-  adopt(message.record);
+// Taken at its word where it is what the primary may do to the record that is known; else the coordinator tells.
+void Node::handle(NodeId from, const Handover& message) {
+  const bool is_next = core_.record && core_.record->record.primary == from && message.record.version == core_.record->version + 1 &&
+                       message.record.record == handed_over(core_.record->record, core_.self.id, core_.self.incarnation);
+  if (is_next) return adopt(message.record);
+  core_.outputs.push_back(ReadRecord{});
 }
 
-void Node::handle(NodeId, const Resignation& message) {
-  follower_.resigned(message.epoch);
+void Node::handle(NodeId from, const Resignation& message) {
+  follower_.resigned(from, message.epoch);
 }
 
 void Node::peer_dead(Millis now, NodeId peer, Incarnation incarnation) {
@@ -135,7 +154,9 @@ void Node::peer_dead(Millis now, NodeId peer, Incarnation incarnation) {
 
 void Node::damaged(Millis now) {
   core_.damaged = true;
-  if (begin(now) && leader_) leader_->tick();
+  if (!begin(now)) return;
+  if (leader_) leader_->tick();
+  end_of_input();
 }
 
 void Node::withdraw(Millis now, NodeId member) {

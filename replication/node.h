@@ -34,7 +34,7 @@ class Node {
   // Proof that this incarnation of a peer ended; see "Takeover".
   void peer_dead(Millis now, NodeId peer, Incarnation incarnation);
   void log_durable(Millis now, LogTicket ticket);  // all tickets up to it
-  // S11: rows of this store cannot be read; the log is whole.
+  // Rows of this store cannot be read; the log is whole. A leader hands over (S11), others stop (S1).
   void damaged(Millis now);
   // S2: asked by a member that is about to take a copy.
   void withdraw(Millis now, NodeId member);
@@ -97,6 +97,7 @@ class Node {
   void handle(NodeId from, const SnapshotOffer& message);
   void handle(NodeId from, const Handover& message);
   void handle(NodeId from, const Resignation& message);
+  bool is_too_far(Epoch epoch) const;
   void adopt(const VersionedRecord& record);
   void lead_if_elected();  // T4
   void step_down();

@@ -42,11 +42,11 @@ void Node::adopt(const VersionedRecord& record) {
     leader_->tick();
     return;
   }
-  if (elected_ && record.record.epoch > core_.log.promised()) elected_ = false;
+  const bool names_this = record.record.primary == core_.self.id && record.record.primary_incarnation == core_.self.incarnation;
+  if (elected_ && (record.record.epoch > core_.log.promised() || !names_this)) elected_ = false;
   follower_.record_changed();
   const Record& seen = record.record;
-  if (seen.primary == core_.self.id && seen.primary_incarnation == core_.self.incarnation &&
-      core_.is_in_sync_itself(seen) && seen.epoch > core_.log.promised()) {
+  if (names_this && core_.is_in_sync_itself(seen) && seen.epoch > core_.log.promised()) {
     core_.log.promise(seen.epoch);
     elected_ = true;
   }

@@ -12,12 +12,14 @@ void Follower::record_changed() {
   }
 }
 
-void Follower::resigned(Epoch epoch) {
-  vacated_epoch_ = std::max(vacated_epoch_, epoch);
+void Follower::resigned(NodeId peer, Epoch epoch) {
+  vacated_epoch_ = epoch;
+  vacated_by_ = peer;
 }
 
-void Follower::peer_dead(NodeId, Incarnation incarnation) {
+void Follower::peer_dead(NodeId peer, Incarnation incarnation) {
   dead_ = incarnation;
+  dead_peer_ = peer;
 }
 
 void Follower::tick() {
@@ -36,8 +38,9 @@ bool Follower::may_take_over() const {
   if (record.epoch < core_.log.promised()) return false;
   const Incarnation primary = record.primary_incarnation;
   const bool vacant = record.primary == core_.self.id;                       // T1
-  const bool dead = dead_ == primary || vacated_epoch_ == record.epoch;      // T2
-  if (vacant || dead) return !promises_.running_but_to(primary, core_.now);  // P2
+  const bool died = dead_peer_ == record.primary && dead_ == primary;
+  const bool resigned = vacated_by_ == record.primary && vacated_epoch_ == record.epoch;
+  if (vacant || died || resigned) return !promises_.running_but_to(primary, core_.now);  // P2
   return silent(record) && !promises_.running(core_.now);                    // T3
 }
 

@@ -14,6 +14,8 @@ constexpr Millis kFetchWaitMs = 100;        // before rows are asked for again, 
 constexpr Millis kFetchWaitMaxMs = 30'000;
 constexpr Millis kDiskProbeMs = 1000;               // disk_probe_ms
 constexpr Millis kDiskHungMs = 20'000;              // disk_hung_ms
+constexpr std::size_t kWaitingMax = 65536;             // inputs of the node, above which messages are not taken
+constexpr std::size_t kWaitingBytesMax = 256U << 20U;  // of entries among them, and the last message
 constexpr int kOutTries = 100;                      // S2, times kOutWait
 constexpr std::chrono::milliseconds kOutWait{50};
 
@@ -71,7 +73,7 @@ Result<void> ReplicaHost::open(const MakeCoordinator& make_coordinator) {
     if (!node_) return;
     look_for_damage();
     look_for_hung_disk();
-    if (source_->has_expired(boot_time())) fetcher_->post([this] { source_->expire(boot_time()); });
+    if (source_->has_expired(boot_time()) && fetcher_->waiting() == 0) fetcher_->post([this] { source_->expire(boot_time()); });
     input([&](Millis now) { node_->tick(now); });
   });
   loop_->post([this, make_coordinator] {
@@ -159,8 +161,17 @@ void ReplicaHost::follow_leadership() {
   });
 }
 
+// What is not taken is as if it were lost on the way.
 void ReplicaHost::receive(NodeId from, const Message& message) {
-  loop_->post([this, from, message] { deliver(from, message); });
+  std::size_t bytes = 0;
+  if (const auto* append = std::get_if<Append>(&message))
+    for (const Entry& entry : append->entries) bytes += entry.bytes == nullptr ? 0 : entry.bytes->size();
+  if (loop_->waiting() >= kWaitingMax || waiting_bytes_ >= kWaitingBytesMax) return;
+  waiting_bytes_ += bytes;
+  loop_->post([this, from, message, bytes] {
+    waiting_bytes_ -= bytes;
+    deliver(from, message);
+  });
 }
 
 void ReplicaHost::peer_dead(NodeId peer, Incarnation incarnation) {
@@ -365,9 +376,9 @@ void ReplicaHost::look_for_damage() {
   input([&](Millis now) { node_->damaged(now); });
 }
 
-bool ReplicaHost::leads_without(NodeId member, Epoch epoch) {
-  return ask([this, member, epoch](Millis now, RequestId request) {
-    node_->withdraw(now, member);
+bool ReplicaHost::leads_without(NodeId member, Epoch epoch, bool withdraws) {
+  return ask([this, member, epoch, withdraws](Millis now, RequestId request) {
+    if (withdraws) node_->withdraw(now, member);
     tell(request, node_->leads_without(member, epoch));
   });
 }
@@ -375,13 +386,14 @@ bool ReplicaHost::leads_without(NodeId member, Epoch epoch) {
 Result<CopyOffer> ReplicaHost::open_copy(NodeId member, Epoch at_least) {
   bool is_out = false;
   for (int tries = 0; tries < kOutTries && !is_out; ++tries) {
-    is_out = leads_without(member, at_least);
+    // Once: by now who asked may be gone, and a later process of that member in its place.
+    is_out = leads_without(member, at_least, tries == 0);
     if (!is_out) std::this_thread::sleep_for(kOutWait);  // the change of the record goes through the coordinator (S2)
   }
   if (!is_out) return Error(Errc::kUnavailable, "this member does not lead, or the one that asks still counts");
   const HostStatus now = status();
   VEXOR_TRY(const CopyOffer offer, source_->open(member, to_entry_id(log_->last()), now.epoch, boot_time()));
-  if (leads_without(member, now.epoch) && status().epoch == now.epoch) return offer;
+  if (leads_without(member, now.epoch, false) && status().epoch == now.epoch) return offer;
   source_->close(member, offer.id);
   return Error(Errc::kUnavailable, "the primary of the replica set changes; try again");
 }
@@ -469,9 +481,9 @@ std::unique_ptr<StagedCopies> ReplicaHost::stage(const std::string& range) {
   return sender_->stage(others, range);
 }
 
-Result<std::unique_ptr<RowsShelf::Taking>> ReplicaHost::take_rows(const RowsOffer& offer) {
+Result<std::unique_ptr<RowsShelf::Taking>> ReplicaHost::take_rows(NodeId from, const RowsOffer& offer) {
   const HostStatus now = status();
-  if (now.epoch != offer.epoch || !now.taking_reign) return Error(Errc::kUnavailable, "this member does not follow that primary, or not yet");
+  if (now.leader != from || now.epoch != offer.epoch || !now.taking_reign) return Error(Errc::kUnavailable, "this member does not follow that primary, or not yet");
   return shelf_->begin(offer.range, *now.taking_reign);
 }
 

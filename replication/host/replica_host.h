@@ -102,7 +102,7 @@ class ReplicaHost final : public LogSink {
   std::unique_ptr<StagedCopies> stage(const std::string& range) override;
   // For the transport: another member offers rows. Errors as of RowsShelf::begin, and kUnavailable (it does not
   // lead this member's epoch).
-  Result<std::unique_ptr<RowsShelf::Taking>> take_rows(const RowsOffer& offer);
+  Result<std::unique_ptr<RowsShelf::Taking>> take_rows(NodeId from, const RowsOffer& offer);
   RowsShelf& shelf() { return *shelf_; }
   // For the transport: another member wants a copy (S2, S3). Errors: kUnavailable.
   Result<CopyOffer> open_copy(NodeId member, Epoch at_least);
@@ -141,7 +141,8 @@ class ReplicaHost final : public LogSink {
   void look_for_damage();
   void look_for_hung_disk();
   Millis turn_ms() const { return std::max<Millis>(1, options_.heartbeat_ms / 2); }  // of the node's thread
-  bool leads_without(NodeId member, Epoch epoch);
+  // `withdraws`: what the member says (S2).
+  bool leads_without(NodeId member, Epoch epoch, bool withdraws);
   // Gives the node a request and waits for what it says. Any thread but the node's.
   bool ask(const std::function<void(Millis now, RequestId request)>& give);
   void tell(RequestId request, bool answer);
@@ -182,6 +183,7 @@ class ReplicaHost final : public LogSink {
   std::atomic<std::uint64_t> syncs_begun_ = 0;  // of the mark
   std::atomic<std::uint64_t> syncs_ended_ = 0;
   std::atomic<bool> serves_at_once_ = false;
+  std::atomic<std::size_t> waiting_bytes_ = 0;  // of entries that the node has not taken in
   std::uint64_t watched_sync_ = 0;
   Millis held_turns_ = 0;  // that the watched one has not ended for
   RequestId next_request_ = 1;

@@ -230,7 +230,7 @@ Result<void> GrpcTransport::State::start() {
   builder.SetMaxSendMessageSize(kMessageBytesMax);
   builder.RegisterService(this);
   server_ = builder.BuildAndStart();
-  if (!server_ || port == 0) return Error(Errc::kIo, "cannot listen for members of the replica set on " + options.listen);
+  if (!server_ || port == 0) return Error(Errc::kIo, "replication: cannot listen for other members on " + options.listen + ": is the address this machine's, and the port free?");
   VEXOR_TRY(const auto channel_credentials, client_credentials(options.ca_file, options.certificate_file, options.key_file));
   const std::unique_lock lock(links_mutex_);
   for (const auto& [id, address] : options.peers) {
@@ -345,8 +345,9 @@ grpc::Status GrpcTransport::State::ReadRows(grpc::ServerContext* context, const 
 }
 
 grpc::Status GrpcTransport::State::OfferRows(grpc::ServerContext* context, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>* stream) {
-  if (caller(*context) == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
-  return run_rows_offer(with_host(), *stream);
+  const NodeId from = caller(*context);
+  if (from == 0) return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not a member of this replica set");
+  return run_rows_offer(with_host(), from, *stream);
 }
 
 GrpcTransport::GrpcTransport() = default;

@@ -105,13 +105,13 @@ Result<Bytes> rows_of(const peer::RowsPiece& piece, std::string& room) {
   return Bytes(room);
 }
 
-grpc::Status run_rows_offer(const WithHost& with_host, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>& stream) {
+grpc::Status run_rows_offer(const WithHost& with_host, NodeId from, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>& stream) {
   peer::RowsInput first;
   if (!stream.Read(&first) || first.part_case() != peer::RowsInput::kOffer) return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "no offer");
   std::unique_ptr<RowsShelf::Taking> taking;
   std::optional<Error> refused;
   const bool there = with_host([&](ReplicaHost& host) {
-    auto taken = host.take_rows({first.offer().epoch(), first.offer().range()});
+    auto taken = host.take_rows(from, {first.offer().epoch(), first.offer().range()});
     if (taken.has_value()) taking = std::move(taken).value();
     else refused.emplace(std::move(taken).error());
   });

@@ -20,8 +20,8 @@ Result<Bytes> rows_of(const peer::RowsPiece& piece, std::string& room);
 
 // Runs its argument with the host, unless that is gone: then false.
 using WithHost = std::function<bool(const std::function<void(ReplicaHost&)>&)>;
-// Takes what another member offers, until that ends the call.
-grpc::Status run_rows_offer(const WithHost& with_host, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>& stream);
+// Takes what member `from` offers, until that ends the call.
+grpc::Status run_rows_offer(const WithHost& with_host, NodeId from, grpc::ServerReaderWriter<peer::RowsAnswer, peer::RowsInput>& stream);
 
 struct RowsWay {
   bool as_link = false;  // if the other one takes it

@@ -88,7 +88,7 @@ class ReplicaSet {
     }
     Result<std::uint64_t> begin() override {
       VEXOR_TRY(const auto host, reach());
-      VEXOR_TRY(taking_, host->take_rows(offer_));
+      VEXOR_TRY(taking_, host->take_rows(from_, offer_));
       host_ = host;
       breaks_ = set_.server(from_).calls_break > 0 && set_.server(from_).calls_break-- > 0;
       set_.server(from_).pieces_known += static_cast<int>(taking_->pieces);
