@@ -21,7 +21,8 @@ grpc::Status refuse(const Error& error) {
 Result<void> digest_before(const std::function<Result<std::string>(std::uint64_t)>& read, std::uint64_t offset, FileDigest& digest) {
   for (std::uint64_t at = 0; at < offset; at += kCopyPieceBytesMax) {
     VEXOR_TRY(const std::string piece, read(at));
-    if (!piece.empty()) digest.add(piece);
+    if (piece.empty()) return Error(Errc::kInvalidArgument, "behind the end of a file of the copy");
+    digest.add(piece);
   }
   return success();
 }
@@ -122,6 +123,7 @@ grpc::Status answer_open_copy(const WithHost& with_host, NodeId caller, const pe
 grpc::Status answer_read_copy(const WithHost& with_host, NodeId caller, const peer::CopyRead& request, std::uint64_t bytes_per_second,
                               const grpc::ServerContext& context, grpc::ServerWriter<peer::CopyPiece>& writer) {
   const auto read = [&](std::uint64_t at) -> Result<std::string> {
+    if (context.IsCancelled()) return Error(Errc::kUnavailable, "nobody waits for it any more");
     Result<std::string> piece = Error(Errc::kUnavailable, "stopping");
     with_host([&](ReplicaHost& host) { piece = host.read_copy(caller, request.id(), request.name(), at); });
     return piece;
@@ -142,7 +144,7 @@ grpc::Status answer_read_copy(const WithHost& with_host, NodeId caller, const pe
     sent += piece.value().size();
     out.set_checksum(checksum_of(piece.value()));
     out.set_octets(std::move(piece).value());
-    if (context.IsCancelled() || !writer.Write(out)) return grpc::Status::CANCELLED;
+    if (!writer.Write(out)) return grpc::Status::CANCELLED;
     std::this_thread::sleep_until(begun + std::chrono::milliseconds(sent * 1000 / bytes_per_second));
   }
 }

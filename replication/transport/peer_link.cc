@@ -16,6 +16,7 @@ namespace {
 constexpr std::chrono::milliseconds kRetry{20};
 constexpr int kRefusalTries = 50;  // times kRetry: how long the other direction may take to end
 constexpr int kConnectMsMax = 200;
+constexpr int kAddressesMax = 8;  // of a name with more of them there is no evidence
 
 }  // namespace
 
@@ -40,12 +41,13 @@ void PeerLink::send(peer::Envelope envelope) {
   const std::size_t bytes = has_entries ? envelope.ByteSizeLong() : 0;
   const std::lock_guard lock(mutex_);
   if (context_ == nullptr) return;
-  if (has_entries && (bytes >= kLargeBytes || large_bytes_ > 0)) {
+  if (has_entries && (queue_bytes_ + bytes >= kLargeBytes || large_bytes_ > 0)) {  // heartbeats wait behind what is queued
     if (large_bytes_ > 0 && large_bytes_ + bytes > kLargeWaitingMax) return;
     large_bytes_ += bytes;
     large_.push_back(std::move(envelope));
   } else {
     if (queue_.size() >= kQueueMax) return;
+    queue_bytes_ += bytes;
     queue_.push_back(std::move(envelope));
   }
   wake_.notify_all();
@@ -84,6 +86,7 @@ void PeerLink::converse() {
     context_ = &context;
     is_broken_ = is_greeted_ = false;
     queue_.clear();
+    queue_bytes_ = 0;
   }
   const auto stream = stub_->Deliver(&context);
   std::thread reader([&] {
@@ -106,8 +109,10 @@ void PeerLink::converse() {
     lock.unlock();
     const bool written = stream->Write(envelope);
     const bool has_entries = envelope.has_append() && envelope.append().entries_size() != 0;
-    const auto until = has_entries ? sent_(envelope.ByteSizeLong()) : std::chrono::steady_clock::time_point{};
+    const std::size_t bytes = has_entries ? envelope.ByteSizeLong() : 0;
+    const auto until = has_entries ? sent_(bytes) : std::chrono::steady_clock::time_point{};
     lock.lock();
+    queue_bytes_ -= bytes;
     if (!written || wake_.wait_until(lock, until, [&] { return ending_ || is_broken_; })) break;
   }
   context_ = nullptr;
@@ -176,6 +181,24 @@ void PeerLink::look_for_death() {
   }
 }
 
+namespace {
+
+bool is_refused_at(const addrinfo& address) {
+  const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  int error = ::connect(fd, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
+  pollfd poll{fd, POLLOUT, 0};
+  if (error == EINPROGRESS && ::poll(&poll, 1, kConnectMsMax) == 1) {
+    socklen_t size = sizeof error;
+    ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  ::close(fd);
+  return error == ECONNREFUSED;
+}
+
+}  // namespace
+
+// By all addresses of the name: it may listen on one of them only.
 bool PeerLink::is_refused() const {
   const std::size_t colon = address_.rfind(':');
   if (colon == std::string::npos) return false;
@@ -183,18 +206,9 @@ bool PeerLink::is_refused() const {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (::getaddrinfo(address_.substr(0, colon).c_str(), address_.substr(colon + 1).c_str(), &hints, &found) != 0) return false;
-  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  bool refused = false;
-  if (fd >= 0) {
-    int error = ::connect(fd, found->ai_addr, found->ai_addrlen) == 0 ? 0 : errno;
-    pollfd poll{fd, POLLOUT, 0};
-    if (error == EINPROGRESS && ::poll(&poll, 1, kConnectMsMax) == 1) {
-      socklen_t size = sizeof error;
-      ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    }
-    refused = error == ECONNREFUSED;
-    ::close(fd);
-  }
+  bool refused = true;
+  int looks = 0;
+  for (const addrinfo* at = found; at != nullptr && refused; at = at->ai_next) refused = ++looks <= kAddressesMax && is_refused_at(*at);
   ::freeaddrinfo(found);
   return refused;
 }

@@ -39,7 +39,7 @@ class PeerLink {
 
  private:
   static constexpr std::size_t kQueueMax = 4096;
-  static constexpr std::size_t kLargeBytes = 1U << 20U;        // of a message with entries
+  static constexpr std::size_t kLargeBytes = 1U << 20U;        // of messages with entries that wait
   static constexpr std::size_t kLargeWaitingMax = 8U << 20U;   // but for one that is larger alone
   static constexpr std::chrono::seconds kLargeIdle{10};  // then its connection ends
 
@@ -60,6 +60,7 @@ class PeerLink {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<peer::Envelope> queue_;         // guarded by mutex_
+  std::size_t queue_bytes_ = 0;              // guarded by mutex_; of messages with entries in `queue_`, and of the one that is written
   std::deque<peer::Envelope> large_;         // guarded by mutex_
   std::size_t large_bytes_ = 0;              // guarded by mutex_; of `large_`, and of what is on its way
   bool ending_ = false;                      // guarded by mutex_

@@ -11,6 +11,7 @@ using protocol::Wants;
 namespace {
 
 constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kHeldBytesMax = 64U << 20U;  // of a report that is not whole yet
 
 ForwardedRequest from_wire(const peer::SessionOpen& open) {
   ForwardedRequest out;
@@ -76,7 +77,11 @@ class RemoteSession final : public Session {
     if (wants_input_ && !(input_.empty() && !ended_)) send_input();
     peer::SessionOutput told;
     if (!stream_->Read(&told)) return lost();
-    output_ += told.output();
+    held_ += told.output();
+    if (!told.goes_on() || held_.size() > kHeldBytesMax) {
+      output_ += held_;
+      held_.clear();
+    }
     keep_alive_ = told.keep_alive();
     wants_input_ = told.wants_input();
     waits_for_input_ = waits_for_input_ || wants_input_;
@@ -117,6 +122,7 @@ class RemoteSession final : public Session {
   bool is_push_;
   bool ended_ = false;
   std::string keep_alive_;
+  std::string held_;  // of a report that is not whole yet
   std::string output_;
   std::size_t output_at_ = 0;
   bool wants_input_ = false;  // the primary does
@@ -175,6 +181,7 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
     return grpc::Status::OK;
   }
   Session& session = *opened.value();
+  bool has_asked = false;
   std::string keep_alive;  // that the other end may use
   for (;;) {
     switch (session.wants()) {
@@ -183,6 +190,7 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
         peer::SessionOutput out;
         out.mutable_output()->resize(kPieceBytes);
         out.mutable_output()->resize(session.drain(std::span<char>(*out.mutable_output())));
+        out.set_goes_on(has_asked && !first.open().is_read() && session.wants() == Wants::kOutput);
         if (!stream.Write(out)) return grpc::Status::CANCELLED;
         break;
       }
@@ -201,6 +209,7 @@ grpc::Status run_forwarded(const OpenForwarded& open, grpc::ServerReaderWriter<p
         break;
       case Wants::kInput:
         keep_alive.clear();
+        has_asked = true;
         if (!take_input(stream, session)) return grpc::Status::CANCELLED;
         break;
       case Wants::kDone: (void)tell_end(stream, session.failure()); return grpc::Status::OK;
