@@ -1,5 +1,6 @@
 #include "common/certificate.h"
 
+#include <ctime>
 #include <memory>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
@@ -44,6 +45,8 @@ bool set_serial(X509* certificate) {
   return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
+int tell_no_password(char*, int, int, void*) { return 0; }  // else somebody would be asked
+
 struct Issuer {
   Certificate certificate{nullptr, X509_free};
   Key key{nullptr, EVP_PKEY_free};
@@ -55,7 +58,7 @@ Result<Issuer> read_issuer(const CertificateAndKey& from) {
   const Memory key(BIO_new_mem_buf(from.key.data(), static_cast<int>(from.key.size())), BIO_free);
   if (!certificate || !key) return Error(Errc::kIo, "no memory for a certificate");
   out.certificate.reset(PEM_read_bio_X509(certificate.get(), nullptr, nullptr, nullptr));
-  out.key.reset(PEM_read_bio_PrivateKey(key.get(), nullptr, [](char*, int, int, void*) { return 0; }, nullptr));  // asks nobody for a password
+  out.key.reset(PEM_read_bio_PrivateKey(key.get(), nullptr, tell_no_password, nullptr));
   if (!out.certificate || !out.key) return Error(Errc::kInvalidArgument, "the authority's certificate or key cannot be read");
   if (X509_check_private_key(out.certificate.get(), out.key.get()) != 1) return Error(Errc::kInvalidArgument, "the authority's key is not that of its certificate");
   return out;
@@ -97,6 +100,19 @@ Result<CertificateAndKey> make_certificate(const CertificateSpec& spec, const Ce
     return Error(Errc::kIo, "cannot make a certificate");
   }
   return CertificateAndKey{text_of(certificate_text), text_of(key_text)};
+}
+
+Result<std::int64_t> certificate_end(const std::filesystem::path& certificate, const std::filesystem::path& key) {
+  const Memory certificate_file(BIO_new_file(certificate.c_str(), "r"), BIO_free);
+  const Memory key_file(BIO_new_file(key.c_str(), "r"), BIO_free);
+  const Certificate read(certificate_file ? PEM_read_bio_X509(certificate_file.get(), nullptr, tell_no_password, nullptr) : nullptr, X509_free);
+  if (!read) return Error(Errc::kInvalidArgument, "no certificate can be read from " + certificate.string());
+  const Key its_key(key_file ? PEM_read_bio_PrivateKey(key_file.get(), nullptr, tell_no_password, nullptr) : nullptr, EVP_PKEY_free);
+  if (!its_key) return Error(Errc::kInvalidArgument, "no key can be read from " + key.string());
+  if (X509_check_private_key(read.get(), its_key.get()) != 1) return Error(Errc::kInvalidArgument, key.string() + " is not the key of " + certificate.string());
+  std::tm end{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(read.get()), &end) != 1) return Error(Errc::kInvalidArgument, "no time when it ends in " + certificate.string());
+  return static_cast<std::int64_t>(::timegm(&end));
 }
 
 }  // namespace vexor::frontend

@@ -1,6 +1,8 @@
 // X.509 certificates with keys on P-256: of a server's own, of an authority, or signed by one.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "vexorstore/result.h"
@@ -23,5 +25,9 @@ struct CertificateAndKey {
 // With a new key; signed by `authority`, or by itself. Any thread; takes milliseconds. Errors: kInvalidArgument (an authority that cannot
 // be read, or whose key is another one's; a name that is none), kIo.
 Result<CertificateAndKey> make_certificate(const CertificateSpec& spec, const CertificateAndKey* authority = nullptr);
+
+// When the first certificate of a PEM file ends: Unix time in seconds. Reads two files. Errors: kInvalidArgument (a file that cannot be read, or a key
+// that is another one's).
+Result<std::int64_t> certificate_end(const std::filesystem::path& certificate, const std::filesystem::path& key);
 
 }  // namespace vexor::frontend

@@ -26,6 +26,7 @@ Metrics::Metrics()
       logins_(make(prometheus::BuildCounter(), "vexor_logins_total", "Logins by outcome", registry_)),
       alarms_(make(prometheus::BuildCounter(), "vexor_alarms_total", "Findings that an operator must look at, by kind", registry_)),
       connections_(make(prometheus::BuildGauge(), "vexor_connections", "Open connections", registry_)),
+      certificate_ends_(make(prometheus::BuildGauge(), "vexor_certificate_end_time_seconds", "Unix time when a certificate in use ends, by what for", registry_)),
       family_bytes_(make(prometheus::BuildGauge(), "vexor_family_bytes", "Bytes on disk of a row family, roughly", registry_)),
       memory_bytes_(make(prometheus::BuildGauge(), "vexor_memory_bytes", "Memory that the storage keeps to be fast, by what for, roughly", registry_)),
       maintenance_(make(prometheus::BuildGauge(), "vexor_maintenance_done", "What maintenance did since the start, by figure", registry_)),
@@ -84,6 +85,8 @@ void Metrics::replica(const ReplicaFigures& now) {
 }
 
 void Metrics::connections(const std::string& transport, unsigned open) { connections_.Add({{"transport", transport}}).Set(open); }
+
+void Metrics::certificate(const std::string& what, std::int64_t ends) { certificate_ends_.Add({{"for", what}}).Set(static_cast<double>(ends)); }
 
 std::string Metrics::text(Store& store) {
   sequence_.Set(static_cast<double>(store.last_sequence()));

@@ -43,6 +43,8 @@ class Metrics {
   // Something an operator must look at: "collision" or "corrupt"; of members "log_failed", "divergence", "record_unsound".
   void alarm(const std::string& kind);
   void connections(const std::string& transport, unsigned open);
+  // `what`: "https", or "members" and "etcd" of what this member shows to those. `ends`: Unix time in seconds.
+  void certificate(const std::string& what, std::int64_t ends);
   // Replaces what was told before.
   void replica(const ReplicaFigures& now);
   // The exposition text, with figures of the store as of now.
@@ -57,6 +59,7 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& logins_;
   prometheus::Family<prometheus::Counter>& alarms_;
   prometheus::Family<prometheus::Gauge>& connections_;
+  prometheus::Family<prometheus::Gauge>& certificate_ends_;
   prometheus::Family<prometheus::Gauge>& family_bytes_;
   prometheus::Family<prometheus::Gauge>& memory_bytes_;
   prometheus::Family<prometheus::Gauge>& maintenance_;

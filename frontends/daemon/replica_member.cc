@@ -44,6 +44,8 @@ ReplicaMember::~ReplicaMember() {
 
 Result<std::unique_ptr<ReplicaMember>> ReplicaMember::start(Service& service, const ReplicaSettings& settings, const replication::HostFiles& files) {
   VEXOR_TRY(check_replica_settings(settings));
+  VEXOR_TRY(const auto certificates, certificate_ends(settings));
+  for (const auto& [what, ends] : certificates) service.metrics().certificate(what, ends);
   std::unique_ptr<ReplicaMember> out(new ReplicaMember());
   Parts& parts = *out->parts_;
   parts.store = &service.store();

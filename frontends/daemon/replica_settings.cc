@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "common/certificate.h"
 #include "vexorstore/sys/random.h"
 
 namespace vexor::frontend {
@@ -86,6 +87,7 @@ Result<void> check_replica_settings(const ReplicaSettings& settings) {
   const auto [any, all] = count_files(settings.ca_file, settings.certificate_file, settings.key_file);
   if (any != all) return Error(Errc::kInvalidArgument, "replication: ca_file, certificate_file and key_file belong together");
   if (!all && !is_loopback(settings.listen)) return Error(Errc::kInvalidArgument, "replication without certificates is for loopback addresses only");
+  VEXOR_TRY(certificate_ends(settings));  // that the files are good
   VEXOR_TRY(check_etcd(etcd_of(settings)));
   if (!timers_of(settings).valid()) {
     return Error(Errc::kInvalidArgument, "replication: lease_ms must be at least three heartbeat_ms and below detector_ms");
@@ -111,6 +113,19 @@ Result<void> check_etcd(const replication::EtcdOptions& options) {
     if (!all && !is_loopback(endpoint)) return Error(Errc::kInvalidArgument, "etcd without certificates is for loopback addresses only: " + endpoint);
   }
   return success();
+}
+
+Result<std::vector<std::pair<std::string, std::int64_t>>> certificate_ends(const ReplicaSettings& settings) {
+  std::vector<std::pair<std::string, std::int64_t>> out;
+  const auto add = [&](const char* what, const std::string& certificate, const std::string& key) -> Result<void> {
+    if (certificate.empty()) return success();
+    VEXOR_TRY(const std::int64_t ends, certificate_end(certificate, key));
+    out.emplace_back(what, ends);
+    return success();
+  };
+  VEXOR_TRY(add("members", settings.certificate_file, settings.key_file));
+  VEXOR_TRY(add("etcd", settings.etcd_certificate_file, settings.etcd_key_file));
+  return out;
 }
 
 Result<replication::TransportOptions> transport_of(const ReplicaSettings& settings) {

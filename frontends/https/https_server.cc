@@ -56,7 +56,8 @@ HttpsServer::~HttpsServer() {
 
 Result<void> HttpsServer::reload_certificate() {
   auto context = std::make_shared<net::ssl::context>(net::ssl::context::tls_server);
-  VEXOR_TRY(load_certificate(*context, shared_->options.tls_directory));
+  VEXOR_TRY(const std::int64_t ends, load_certificate(*context, shared_->options.tls_directory));
+  shared_->service.metrics().certificate("https", ends);
   const std::lock_guard lock(shared_->tls_mutex);
   shared_->tls = std::move(context);
   return success();
@@ -73,7 +74,7 @@ Result<void> HttpsServer::start() {
   if (!failed) shared_->acceptor.set_option(net::socket_base::reuse_address(true), failed);
   if (!failed) shared_->acceptor.bind(endpoint, failed);
   if (!failed) shared_->acceptor.listen(1024, failed);
-  if (failed) return Error(Errc::kIo, "https: cannot listen: " + failed.message());
+  if (failed) return Error(Errc::kIo, "https: cannot listen on " + shared_->options.address + " port " + std::to_string(shared_->options.port) + ": " + failed.message());
   net::co_spawn(shared_->io, shared_->accept(), net::detached);
   return success();
 }

@@ -27,7 +27,7 @@ Result<void> ensure_certificate(const std::filesystem::path& directory) {
   return replication::write_file_durably(key_path, made.key);
 }
 
-Result<void> load_certificate(boost::asio::ssl::context& context, const std::filesystem::path& directory) {
+Result<std::int64_t> load_certificate(boost::asio::ssl::context& context, const std::filesystem::path& directory) {
   SSL_CTX* raw = context.native_handle();
   SSL_CTX_set_min_proto_version(raw, TLS1_2_VERSION);
   SSL_CTX_set_options(raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -35,7 +35,7 @@ Result<void> load_certificate(boost::asio::ssl::context& context, const std::fil
   context.use_certificate_chain_file((directory / "cert.pem").string(), failed);
   if (!failed) context.use_private_key_file((directory / "key.pem").string(), boost::asio::ssl::context::pem, failed);
   if (failed) return Error(Errc::kIo, "TLS certificate: " + failed.message());
-  return success();
+  return certificate_end(directory / "cert.pem", directory / "key.pem");
 }
 
 }  // namespace vexor::frontend

@@ -109,7 +109,7 @@ Result<void> MonitorServer::start() {
   if (!failed) shared_->acceptor.set_option(net::socket_base::reuse_address(true), failed);
   if (!failed) shared_->acceptor.bind(endpoint, failed);
   if (!failed) shared_->acceptor.listen(64, failed);
-  if (failed) return Error(Errc::kIo, "monitor: cannot listen: " + failed.message());
+  if (failed) return Error(Errc::kIo, "monitor: cannot listen on " + shared_->options.address + " port " + std::to_string(shared_->options.port) + ": " + failed.message());
   net::co_spawn(shared_->io, [shared = shared_] { return shared->accept(); }, net::detached);
   return success();
 }

@@ -92,7 +92,7 @@ Result<void> SshServer::start() {
   const int on = 1;
   setsockopt(s.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(s.listener, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0 || ::listen(s.listener, 256) != 0) {
-    return Error(Errc::kIo, std::string("ssh: cannot listen: ") + std::strerror(errno));
+    return Error(Errc::kIo, "ssh: cannot listen on " + s.options.address + " port " + std::to_string(s.options.port) + ": " + std::strerror(errno));
   }
   s.acceptor = std::thread([shared = shared_] {
     while (shared->accepting.load()) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Administration: vexorctl through the socket and offline, users' own commands over SSH, OpenSSH mode
 with a real sshd, configuration files, health and metrics. Usage: admin_test.py BINARY_DIRECTORY."""
-import json, os, pwd, select, shutil, signal, socket, subprocess, sys, tempfile, time, unittest, urllib.error, urllib.request
+import json, os, pwd, re, select, shutil, signal, socket, subprocess, sys, tempfile, time, unittest, urllib.error, urllib.request
 
 from https_test import BINARIES, HttpsTest, PASSWORD, Server, commit, git, objects, refs
 
@@ -327,6 +327,8 @@ class AdminTest(unittest.TestCase):
         self.assertIn(f'vexor_build_info{{version="{self.ready["version"]}"}} 1\n', text)
         for kind in ("collision", "corrupt", "log_failed", "divergence", "record_unsound"):  # increase() misses a series that begins with 1
             self.assertIn(f'vexor_alarms_total{{kind="{kind}"}} 0\n', text)
+        ends = float(re.search(r'vexor_certificate_end_time_seconds{for="https"} (\S+)\n', text)[1])
+        self.assertAlmostEqual((ends - time.time()) / 86400, 825, delta=2)
         self.assertIn("vexor_maintenance_running 0", text)
         self.assertIn('vexor_maintenance_done{figure="objects_swept"}', text)
         self.assertIn('vexor_logins_total{outcome="ok",transport="https"}', text)
@@ -574,6 +576,7 @@ class AdminTest(unittest.TestCase):
                                (head + '[limits]\nwants_max = "many"\n', "bad.toml:4: limits.wants_max must be a whole number"),
                                (head + "[limits]\nwants_max = 0\n", "at least 1"), (head + "[limits]\nwants_max = 99999999999\n", "too large"),
                                (head + '[https]\nlisten = "nowhere"\n', "https.listen takes ADDRESS:PORT"),
+                               (head + '[replication]\nnode = 1\nlisten = "127.0.0.1:1"\netcd = "127.0.0.1:2"\nca_file = "/a"\ncertificate_file = "/b"\nkey_file = "/c"\n', "no certificate can be read from /b"),
                                (head + '[maintenance]\ntasks = "sweep,dust"\n', "maintenance.tasks: unknown task: dust"), (head + "[[[\n", "bad.toml:3:"), ("", "no data directory")):
             code, said = check(text)
             self.assertEqual(code, 2, text)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Certificates of a replica set: `vexorctl cluster certs` makes them, and members take no others. Usage: certificates_test.py BINARIES"""
-import os, pathlib, re, shutil, signal, stat, subprocess, sys, tempfile, unittest
+import os, pathlib, re, shutil, signal, stat, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import certificates
@@ -102,6 +102,9 @@ class CertificatesTest(unittest.TestCase):
             return re.search(r"stored on (\d) of 3", said)[1]
 
         cluster.until_on_all(lambda: f"stored on {push('with all')} of 3 servers, off-site included")
+        gauges = primary.metrics()
+        for what in ("members", "etcd"):
+            self.assertGreater(gauges[f'vexor_certificate_end_time_seconds{{for="{what}"}}'], time.time() + 86400)
         standby = cluster.nodes[3 - primary.number]
         own = {end: os.path.join(self.directory, f"node{standby.number}.{end}") for end in ("pem", "key")}
         kept = {end: pathlib.Path(path).read_text() for end, path in own.items()}

@@ -63,7 +63,8 @@ class ScrubTask final : public PoolTask {
     }
     const auto now = static_cast<std::uint64_t>(context_.core.clock.wall_time_ms());
     const std::uint64_t age_ms = now - std::min(now, row_.verified_ms);
-    const bool is_fresh = row_.verified_ms != 0 && row_.damaged == 0 &&
+    // A round that a clock ahead of time has dated would be fresh for as long as that was ahead.
+    const bool is_fresh = row_.verified_ms != 0 && row_.damaged == 0 && row_.verified_ms <= now &&
                           age_ms < context_.policy.scrub_interval_seconds * 1000;
     if (row_.round_ms == 0 && is_fresh) return false;
     if (row_.round_ms == 0) {

@@ -42,7 +42,11 @@ TEST_F(OperatorLogTest, a_store_that_is_in_use_keeps_its_log) {
   OperatorLog log(directory_);
   say(log, "before %d", 1);
   ASSERT_NE(content("LOG").find("before 1\n"), std::string::npos);
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(open_rocksdb_backend(directory_, {}).has_error());
+  for (int i = 0; i < 2; ++i) {
+    const auto refused = open_rocksdb_backend(directory_, {});
+    ASSERT_TRUE(refused.has_error());
+    EXPECT_NE(refused.error().message().find("in use"), std::string::npos) << refused.error().message();
+  }
   say(log, "after %d", 2);
   EXPECT_NE(content("LOG").find("before 1\n"), std::string::npos);
   EXPECT_NE(content("LOG").find("after 2\n"), std::string::npos);

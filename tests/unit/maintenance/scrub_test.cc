@@ -58,6 +58,21 @@ TEST_F(Scrub, says_when_all_was_found_whole) {
   EXPECT_EQ(run_upkeep(*store_, scrub(3600)).value().objects_scrubbed, 0U);
 }
 
+// As of a machine whose clock was ahead when the round began, and has been set right.
+TEST_F(Scrub, a_round_that_is_dated_in_the_future_is_not_fresh) {
+  ASSERT_TRUE(run_upkeep(*store_, scrub()).has_value());
+  const auto repository = store::open_repository_snapshot(store_->core(), id_).value();
+  const std::string key = format::scrub_key(repository.row.pool);
+  const auto stored = backend_->snapshot().value()->get(Family::kMeta, key).value();
+  ASSERT_TRUE(stored.has_value());
+  auto row = format::decode_scrub_row(stored->bytes()).value();
+  row.verified_ms += 86'400'000;
+  sys::Batch batch;
+  batch.put(Family::kMeta, key, format::encode_scrub_row(row));
+  ASSERT_TRUE(backend_->commit(batch, sys::Durability::kSynced).has_value());
+  EXPECT_EQ(run_upkeep(*store_, scrub(3600)).value().objects_scrubbed, 20U * 5);
+}
+
 TEST_F(Scrub, finds_an_object_that_is_another) {
   ASSERT_TRUE(tamper(*backend_, *tip_, "tree 0000000000000000000000000000000000000000\n").has_value());
   const auto figures = run_upkeep(*store_, scrub());

@@ -40,8 +40,10 @@ Error to_error(const rocksdb::Status& status) {
 
 // Of a database that was there before: what tells that its files are not as they were written.
 Error to_open_error(const rocksdb::Status& status) {
+  const std::string text = status.ToString();  // RocksDB has no code for it
+  if (text.starts_with("IO error: lock hold by ") || text.starts_with("IO error: While lock file: ")) return Error(Errc::kIo, "storage: the store is in use by another process: stop that first");
   const bool is_damaged = status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument() || status.IsNotSupported();
-  return Error(is_damaged ? Errc::kCorrupt : Errc::kIo, "storage: " + status.ToString());
+  return Error(is_damaged ? Errc::kCorrupt : Errc::kIo, "storage: " + text);
 }
 
 // Extents hold zlib streams and zstd frames already. What is large beside them, and read through the cache, takes the better
