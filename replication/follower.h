@@ -34,6 +34,8 @@ class Follower {
   bool quarantined() const { return quarantined_; }
   // All of the log was compared with the leader's: nothing of it is cut in this epoch.
   bool is_compared() const { return leader_ != 0 && compared_ == core_.log.last().sequence; }
+  // Up to where, with the leader of the promised epoch; 0: nothing was.
+  Sequence compared() const { return leader_ != 0 && leader_epoch_ == core_.log.promised() ? compared_ : 0; }
 
  private:
   void begin_epoch(NodeId from, const Append& message);

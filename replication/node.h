@@ -13,6 +13,7 @@
 #include "replication/leader.h"
 #include "replication/read_queue.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <vector>
@@ -80,6 +81,8 @@ class Node {
   Epoch head_epoch() const { return core_.log.promised(); }
   EntryId head() const { return core_.log.last(); }
   Sequence commit() const { return core_.commit; }
+  // Of a follower: up to where its log is that of the leader it follows. What is behind may be of another history.
+  Sequence compared() const { return std::max(core_.commit, follower_.compared()); }
   // What a leader knows of each other member; null: it does not lead.
   const std::vector<Progress>* members() const { return leader_ ? &leader_->members() : nullptr; }
   // The newest seen.

@@ -1,5 +1,6 @@
 #include "admin/loss_report.h"
 
+#include <algorithm>
 #include <boost/asio.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -70,18 +71,24 @@ Result<std::string> loss_report_of(const std::string& health, std::uint64_t node
   if (const json::value* role = member.if_contains("role"); role != nullptr && *role == "primary") return Error(Errc::kInvalidArgument, "that member leads already");
   const std::string who = "member " + std::to_string(node);
   const std::uint64_t appended = number(member, "appended");
+  // A release before this figure says what is committed, which was compared.
+  const std::uint64_t compared = std::min(appended, number(member, member.contains("compared") ? "compared" : "committed"));
   const std::uint64_t told = number(member, "told_committed");
   const auto heard = static_cast<std::int64_t>(number(member, "heard_at_ms"));
   std::string out = who + " has the journal up to record " + std::to_string(appended);
   if (const auto made = static_cast<std::int64_t>(number(member, "appended_at_ms")); made != 0) out += ", made at " + time_text(made);
+  if (appended > compared) {
+    out += "\nits last " + std::to_string(appended - compared) + " records were not compared with the primary that it followed last, and may be of another history: count on what it has up to record " +
+           std::to_string(compared);
+  }
   if (heard == 0) {
     return out + "\nit has heard no primary since it was started: what was acknowledged after that record, and not yet off-site by its receipt, is lost";
   }
   out += "\nit last heard a primary at " + time_text(heard) + ", which had acknowledged up to record " + std::to_string(told);
-  if (told > appended) out += ": " + std::to_string(told - appended) + " records are lost";
+  if (told > compared) out += std::string(appended > compared ? ": up to " : ": ") + std::to_string(told - compared) + " records are lost";
   else out += ": nothing of that is lost";
   out += "\nlost as well is what was acknowledged after that moment; its receipts said \"off-site follows\", or named fewer servers than all";
-  return out + "\nwhat a store of the others has beyond it: vexorctl --data DIR journal --after " + std::to_string(appended);
+  return out + "\nwhat a store of the others has beyond it: vexorctl --data DIR journal --after " + std::to_string(compared);
 }
 
 Result<std::string> loss_report(const std::string& monitor, std::uint64_t node) {

@@ -280,6 +280,7 @@ MemberHealth ReplicaMember::health() const {
       out["heard_at_ms"] = now.heard_unix_ms;
       out["told_committed"] = now.told_commit;
     }
+    out["compared"] = now.compared;
     out["lag_records"] = now.told_commit - std::min(now.told_commit, now.applied);
     if (now.behind_bytes) out["lag_bytes"] = *now.behind_bytes;
     out["lag_seconds"] = now.told_commit <= now.applied ? 0 : static_cast<double>(now.behind_ms) / 1000;

@@ -520,6 +520,7 @@ void ReplicaHost::publish_status() {
     now.behind_bytes = lags_.of(now.applied, std::max(now.applied, told_commit_), boot_time()).bytes;
     now.heard_unix_ms = heard_unix_ms_;
     now.told_commit = told_commit_;
+    now.compared = node_->compared();
     if (now.applied >= told_commit_) whole_at_ = boot_time();
     now.behind_ms = boot_time() - whole_at_;
   }

@@ -50,6 +50,7 @@ struct HostStatus {
   // Of the primary that it follows, as it last said; 0: it has not been heard since this process began.
   std::int64_t heard_unix_ms = 0;
   Sequence told_commit = 0;    // that primary's
+  Sequence compared = 0;       // with its journal; what is here beyond that may be of another history
   Millis behind_ms = 0;        // since when less than that is applied here
   std::optional<std::uint64_t> behind_bytes;  // of the entries that are here and should be applied; none: some are not here, or were there before this process
   std::optional<VersionedRecord> record;

@@ -131,6 +131,8 @@ class ClusterTest(unittest.TestCase):
         self.assertFalse(health["damaged"])
         self.assertLessEqual(health["applied"], health["committed"])
         self.assertLessEqual(health["committed"], health["appended"])
+        if node is not primary:
+            self.assertEqual(health["compared"], health["appended"])
         self.assertGreater(health["appended_at_ms"], (time.time() - 600) * 1000)
         self.assertEqual(gauges["vexor_replica_leads"], node is primary)
         self.assertEqual(gauges["vexor_replica_epoch"], health["epoch"])

@@ -117,6 +117,21 @@ TEST(Node, what_differs_from_an_entry_that_is_held_back_is_cut_off) {
   EXPECT_TRUE(follower.node.stopped());
 }
 
+// What an operator counts on when he promotes this member.
+TEST(Node, tells_up_to_where_its_log_is_that_of_the_leader_it_follows) {
+  Standby follower;
+  const Entry kept = sim::make_entry(3, {}, {1, {}});
+  const Entry tail = sim::make_entry(3, kept.id, {2, {}});
+  follower.node.receive(1, kLeader, follower.append({}, {kept, tail}, 1));
+  EXPECT_EQ(follower.node.compared(), 2U);
+  follower.sync(2);
+  Append beat = follower.append(sim::make_entry(4, sim::make_entry(4, kept.id, {3, {}}).id, {4, {}}).id, {}, 3);
+  beat.epoch = 4;
+  follower.node.receive(3, 7, beat);  // its entry 2 is another, and is not here yet
+  EXPECT_EQ(follower.node.head(), tail.id);
+  EXPECT_EQ(follower.node.compared(), 1U);  // what is committed
+}
+
 TEST(Node, dead_evidence_takes_over_at_once_but_only_that_of_the_leading_incarnation) {
   Standby follower;
   follower.node.receive(800, kLeader, follower.append({}, {}));
