@@ -15,6 +15,7 @@ using etcdserverpb::KeyValue;
 
 constexpr int kConnectMsMax = 2000;    // what gRPC calls the least backoff is how long an attempt may take
 constexpr int kKeepAliveMs = 10'000;   // etcd ends connections that ask oftener than every 5 s
+constexpr int kSilentReads = 2;        // in a row: one alone may have met a busy machine
 
 Result<VersionedRecord> to_record(const KeyValue& pair) {
   VEXOR_TRY(Record record, record_from_json(pair.value()));
@@ -130,6 +131,13 @@ class EtcdCoordinator::State {
     });
   }
 
+  // Of the queue's thread. A watch that lies still tells of nothing: whether etcd answers, the readings tell.
+  void note_read(bool is_answered) {
+    reads_failed_ = is_answered ? 0 : reads_failed_ + 1;
+    if (reads_failed_ == kSilentReads) note(RecordWatch::kSilent);
+    if (is_answered) note_answer();
+  }
+
   Run run;
   EtcdClient client;  // of the queue's thread
   WorkQueue queue{"etcd"};
@@ -153,6 +161,7 @@ class EtcdCoordinator::State {
       const auto now = watcher_client_.read();
       note(!now ? RecordWatch::kSilent : *now ? RecordWatch::kWatched : RecordWatch::kMissing);
       if (now) {
+        has_record_ = now->has_value();
         if (*now) tell(**now);
         watch_once(watcher_client_.revision() + 1);
       }
@@ -164,9 +173,15 @@ class EtcdCoordinator::State {
   void note(RecordWatch now) {
     if (options_.watch) options_.watch->store(now);
   }
+  // Of what the readings found silent while the watch went on.
+  void note_answer() {
+    auto silent = RecordWatch::kSilent;
+    if (options_.watch && is_watching_) options_.watch->compare_exchange_strong(silent, has_record_ ? RecordWatch::kWatched : RecordWatch::kMissing);
+  }
 
   void watch_once(std::int64_t revision) {
     grpc::ClientContext context;
+    context.AddMetadata("hasleader", "true");  // a server of etcd that has lost the others ends the watch; else it would lie still
     {
       const std::lock_guard lock(mutex_);
       if (ending_) return;
@@ -181,13 +196,16 @@ class EtcdCoordinator::State {
     bool open = stream->Write(request);
     while (open && stream->Read(&response)) {
       if (response.canceled() || response.compact_revision() != 0) break;
+      is_watching_ = true;
       for (const etcdserverpb::Event& event : response.events()) {
+        has_record_ = event.type() == etcdserverpb::Event::PUT;
         note(event.type() == etcdserverpb::Event::PUT ? RecordWatch::kWatched : RecordWatch::kMissing);
         if (event.type() != etcdserverpb::Event::PUT) continue;
         const auto record = to_record(event.kv());
         if (record.has_value()) tell(record.value());
       }
     }
+    is_watching_ = false;
     context.TryCancel();
     (void)stream->Finish();
     const std::lock_guard lock(mutex_);
@@ -197,6 +215,9 @@ class EtcdCoordinator::State {
   EtcdOptions options_;
   EtcdClient watcher_client_;  // of the watcher's thread
   std::function<void(const VersionedRecord&)> changed_;
+  std::atomic<bool> is_watching_ = false;
+  std::atomic<bool> has_record_ = false;  // as the watcher knows it
+  int reads_failed_ = 0;  // of the queue's thread; in a row
   std::mutex mutex_;
   std::condition_variable wake_;
   grpc::ClientContext* context_ = nullptr;  // guarded by mutex_; of the watch that runs
@@ -213,6 +234,7 @@ void EtcdCoordinator::read(std::function<void(std::optional<VersionedRecord>)> d
   state_->queue.post([state = state_.get(), done = std::move(done)] {
     state->is_read_queued = false;
     const auto answer = state->client.read();
+    state->note_read(answer.has_value());
     const auto record = answer ? *answer : std::optional<VersionedRecord>();
     state->run([done, record] { done(record); });
   });

@@ -3,7 +3,7 @@
 import json, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import PASSWORD, Cluster, wait_until
+from cluster import PASSWORD, Cluster, free_ports, wait_until
 
 BINARIES = sys.argv.pop(1)
 
@@ -283,6 +283,51 @@ class ClusterTest(unittest.TestCase):
         primary, epoch = self.cluster.leader().number, node.status()["epoch"]
         self.cluster.ctl("handover", str(3 - primary))
         wait_until(lambda: (lines()[-1]["primary"], lines()[-1]["epoch"]) == (3 - primary, epoch + 1), 60, "the log has who leads")
+
+
+class QuorumTest(unittest.TestCase):
+    """Three etcds of which two end: the one that a member's watch is with answers nothing of its own accord."""
+
+    def start_etcd(self, number):
+        self.stop_etcd(number)
+        (client, peer), where = self.ports[number], os.path.join(self.directory, f"etcd{number}")
+        url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
+        everybody = ",".join(f"e{n}=http://127.0.0.1:{port}" for n, (_, port) in self.ports.items())
+        with open(where + ".log", "ab") as log:
+            self.etcds[number] = subprocess.Popen(["etcd", "--name", f"e{number}", "--data-dir", where, "--listen-client-urls", url, "--advertise-client-urls", url,
+                                                   "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url, "--initial-cluster", everybody], stdout=log, stderr=log)
+
+    def stop_etcd(self, number):
+        if number in self.etcds:
+            etcd = self.etcds.pop(number)
+            etcd.kill()
+            etcd.wait()
+
+    def test_an_etcd_that_lost_the_others_is_not_taken_for_one_that_tells_of_changes(self):
+        self.directory = tempfile.mkdtemp(prefix="vexor-quorum-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        ports, self.etcds = free_ports(6), {}
+        self.ports = {number: (ports[2 * number], ports[2 * number + 1]) for number in range(3)}
+        for number in self.ports:
+            self.start_etcd(number)
+            self.addCleanup(self.stop_etcd, number)
+        cluster = Cluster(BINARIES, self.directory)
+        self.addCleanup(cluster.stop)
+        cluster.etcd_address = ",".join(f"127.0.0.1:{client}" for client, _ in self.ports.values())
+        cluster.make_record("--copies", "local")
+        node = cluster.nodes[1]
+        node.start()
+        watched = lambda: ((node.status() or {}).get("record"), node.metrics()["vexor_replica_watches_record"])
+        wait_until(lambda: watched() == ("watched", 1), 60, "the record is watched")
+        for lives in self.ports:  # each in its turn, so also the one of the watch
+            for number in self.ports:
+                if number != lives:
+                    self.stop_etcd(number)
+            wait_until(lambda: watched() == ("etcd does not answer", 0), 60, "it is told that etcd is away")
+            for number in self.ports:
+                if number != lives:
+                    self.start_etcd(number)
+            wait_until(lambda: watched() == ("watched", 1), 60, "the record is watched again")
 
 
 class FirstChangeTest(unittest.TestCase):
