@@ -60,7 +60,7 @@ VersionedRecord wait_for_record(const ReplicaSettings& settings) {
 
 struct Admission {
   std::string refused;      // why it must be replaced
-  Epoch promise = 0;        // to be made first
+  Epoch promise = 0;        // to be made first, where its own is below
   replication::StoreName name = 0;  // 0: its own, or one that is drawn (N1)
 };
 
@@ -79,14 +79,15 @@ Result<Admission> admit_newcomer(const ReplicaSettings& settings, const Store& s
 
 // S9. A member's store without its mark, as a checkpoint that was put in its place: nobody can tell what it lacks of what the member has
 // acknowledged. It takes part if the set does not count on it, or is made anew from it, or the operator says that it is to: then he vouches that it
-// is the store that the record names.
+// is the store that the record names. In either case it promises the record's epoch: it may have given promises that the store here does not know of,
+// and a newcomer that ended before it had made its own looks just like it.
 Result<Admission> admit_unmarked(const ReplicaSettings& settings, const fs::path& directory) {
   const replication::Record record = wait_for_record(settings).record;
   const replication::InSync* entry = record.find_in_sync(settings.node);
   std::error_code failed;
-  if (fs::remove(directory / kAcceptLossFile, failed)) return Admission{"", 0, entry == nullptr ? 0 : entry->store};
+  if (fs::remove(directory / kAcceptLossFile, failed)) return Admission{"", record.epoch, entry == nullptr ? 0 : entry->store};
   const bool is_anew = record.primary == settings.node && record.primary_incarnation == 0 && record.in_sync.size() == 1;
-  if (entry == nullptr || is_anew) return Admission();
+  if (entry == nullptr || is_anew) return Admission{"", record.epoch};
   return Admission{"the store has lost its mark, and the replica set counts on what it held"};
 }
 
@@ -110,11 +111,12 @@ Result<std::string> admit(const ServerConfig& config, OpenStore& opened) {
     VEXOR_TRY(const std::string why, lost_since(*mark.value(), *log));
     if (!why.empty()) return why;
   }
-  if (admission.promise > 0) {
-    VEXOR_TRY(log->save_state(replication::encode_promise(admission.promise)));
-  }
   VEXOR_TRY(const std::string state, log->load_state());
-  VEXOR_TRY(const Epoch promise, replication::decode_promise(state));
+  VEXOR_TRY(Epoch promise, replication::decode_promise(state));
+  if (admission.promise > promise) {
+    promise = admission.promise;
+    VEXOR_TRY(log->save_state(replication::encode_promise(promise)));
+  }
   VEXOR_TRY(opened.mark, StoreMark::open(directory, {replication::to_entry_id(log->last()), promise}, admission.name));
   return std::string();
 }

@@ -330,6 +330,31 @@ class QuorumTest(unittest.TestCase):
             wait_until(lambda: watched() == ("watched", 1), 60, "the record is watched again")
 
 
+class UnmarkedTest(unittest.TestCase):
+    def test_a_store_without_mark_promises_the_epoch_of_the_record(self):
+        """As it is after a newcomer ended between joining and its first promise, or when a store of before was put there."""
+        directory = tempfile.mkdtemp(prefix="vexor-unmarked-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        cluster = Cluster(BINARIES, directory)
+        self.addCleanup(cluster.stop)
+        cluster.start()
+        cluster.add_demo()
+        cluster.wait_for_all()
+        cluster.wait_in_sync()
+        far = cluster.nodes[3]
+        promised = far.status()["epoch"]
+        far.stop()
+        first = cluster.leader()
+        cluster.hand_over(3 - first.number)
+        for number in (1, 2):  # nobody tells it of their epoch
+            cluster.nodes[number].stop()
+        epoch = int(cluster.record()["epoch"])
+        self.assertGreater(epoch, promised)
+        os.remove(os.path.join(far.data, "store", "vexor-mark"))
+        far.start()
+        self.assertEqual(wait_until(far.health, 60, "it answers")[1]["epoch"], epoch)
+
+
 class FirstChangeTest(unittest.TestCase):
     def test_a_first_change_that_only_one_member_has_does_not_end_the_set(self):
         """It is in the journal, and nothing is applied yet, when that member is killed."""
