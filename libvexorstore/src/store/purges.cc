@@ -273,10 +273,15 @@ Result<void> report_purge(Store& store, std::uint64_t request, const PurgeReport
   VEXOR_TRY(const auto snapshot, core.backend->snapshot());
   VEXOR_TRY(const PurgeRow row, must_find(*snapshot, request));
   if (row.state != PurgeState::kApproved) return Error(Errc::kNotFound, text_of(request) + " is not approved");
+  const std::string key = format::purge_report_key(request, report.member);
+  const std::string value = format::encode_purge_report_row(row_of(report));
+  // A member that is behind says the same until it sees its own report.
+  VEXOR_TRY(const auto told, snapshot->get(Family::kRepositories, key));
+  if (told && told->bytes() == value) return success();
   const std::string what = report.is_done() ? " done by member " : " to be done again by member ";
   store::Change change = store::begin_change(OperationKind::kPurgeReport, Actor{}, 0, text_of(request) + " of " + row.name + what + std::to_string(report.member));
   expect_request(change, row);
-  store::put_row(change, Family::kRepositories, format::purge_report_key(request, report.member), format::encode_purge_report_row(row_of(report)));
+  store::put_row(change, Family::kRepositories, key, value);
   VEXOR_TRY(store::submit_named(core, std::move(change), text_of(request)));
   return success();
 }

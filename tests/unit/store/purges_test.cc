@@ -143,6 +143,23 @@ TEST_F(Purges, rows_and_records_go_and_the_chain_stays) {
   push("a/b", "refs/heads/main", std::nullopt, 2);
 }
 
+TEST_F(Purges, what_a_member_says_again_is_no_record) {
+  ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
+  const std::uint64_t request = ask();
+  EXPECT_EQ(approval(request, kBob), Errc{});
+  PurgeReport report{7, 5, 9, 4, 100};
+  const std::uint64_t before = store_->last_sequence();
+  ASSERT_TRUE(report_purge(*store_, request, report).has_value());
+  EXPECT_EQ(store_->last_sequence(), before + 1);
+  ASSERT_TRUE(report_purge(*store_, request, report).has_value());
+  EXPECT_EQ(store_->last_sequence(), before + 1);
+  report.member = 8;  // another one
+  ASSERT_TRUE(report_purge(*store_, request, report).has_value());
+  report.ended_ms = 10;  // another time
+  ASSERT_TRUE(report_purge(*store_, request, report).has_value());
+  EXPECT_EQ(store_->last_sequence(), before + 3);
+}
+
 // Left over by a push whose server could not erase it.
 TEST_F(Purges, a_range_in_quarantine_is_no_hindrance) {
   ASSERT_TRUE(store_->delete_repository("a/b", {}).has_value());
