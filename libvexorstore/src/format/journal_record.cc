@@ -12,6 +12,9 @@ Result<std::string> read_text(ByteReader& reader) {
   return std::string(text);
 }
 
+// The row of a ref that a record brings: of sequence 0, in whose place its own comes when it is applied; or none.
+bool is_new_row(Bytes row) { return row.empty() || (row.size() > 2 && row[1] == 0); }
+
 Result<void> read_refs(ByteReader& reader, JournalRecord& record) {
   VEXOR_TRY(const std::uint64_t refs, reader.varint());
   if (refs > kJournalItemsMax) return Error(Errc::kCorrupt, "journal record: too many refs");
@@ -20,6 +23,7 @@ Result<void> read_refs(ByteReader& reader, JournalRecord& record) {
     VEXOR_TRY(change.name, read_text(reader));
     VEXOR_TRY(change.old_row, read_text(reader));
     VEXOR_TRY(change.new_row, read_text(reader));
+    if (!is_new_row(change.new_row)) return Error(Errc::kCorrupt, "journal record: the new row of a ref");
     record.refs.push_back(std::move(change));
   }
   return success();

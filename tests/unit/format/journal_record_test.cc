@@ -51,6 +51,26 @@ TEST(JournalRecord, vectors_whole_and_cut) {
       });
 }
 
+// Whoever applies a record puts its sequence into such a row.
+TEST(JournalRecord, a_new_row_of_a_ref_that_cannot_be_applied_is_corrupt) {
+  JournalRecord record;
+  record.kind = OperationKind::kRefTransaction;
+  const auto decoded = [&](const std::string& row) {
+    record.refs = {{"refs/heads/main", {}, row}};
+    return decode_journal_record(encode_journal_record(record));
+  };
+  const std::string whole = std::string("\1\0\0", 3) + std::string(24, 'x');
+  EXPECT_TRUE(decoded("").has_value());
+  EXPECT_TRUE(decoded(whole).has_value());
+  std::string of_another_sequence = whole;
+  of_another_sequence[1] = 1;
+  for (const std::string& row : {std::string("\1"), std::string("\1\0", 2), of_another_sequence}) {
+    const auto refused = decoded(row);
+    ASSERT_TRUE(refused.has_error()) << row.size();
+    EXPECT_EQ(refused.error().code(), Errc::kCorrupt);
+  }
+}
+
 TEST(JournalRecord, each_names_the_digest_of_the_one_before) {
   std::string previous(32, '\0');
   for (const Vector& vector : family_vectors("journal")) {
