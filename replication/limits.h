@@ -19,6 +19,7 @@ constexpr std::size_t kRoundsKept = 64;            // of asking for the leader's
 constexpr std::size_t kConfirmationsMax = 65536;   // waiting at a leader
 constexpr std::size_t kMembersMax = 16;
 constexpr Epoch kEpochsAheadMax = 100;  // of a message, ahead of the record that is known: a promise cannot be taken back
+constexpr std::size_t kInSyncMax = 2 * kMembersMax;  // those that were removed count until the primary takes them out
 
 // 2 fixed samples and one for each power of two of a 64-bit sequence.
 static_assert(kSamplesMax >= 2 + 64 + 1);

@@ -40,7 +40,7 @@ bool Record::sound() const {
     return std::adjacent_find(ids.begin(), ids.end()) == ids.end() &&
            std::find(ids.begin(), ids.end(), 0) == ids.end();
   };
-  if (members.size() > kMembersMax || in_sync.size() > 2 * kMembersMax) return false;
+  if (members.size() > kMembersMax || in_sync.size() > kInSyncMax) return false;
   std::vector<NodeId> ids;
   for (const Member& member : members) ids.push_back(member.id);
   return unique(ids) && unique(in_sync_ids()) && is_in_sync(primary);

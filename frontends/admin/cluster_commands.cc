@@ -5,6 +5,7 @@
 
 #include "admin/loss_report.h"
 #include "daemon/replica_options.h"
+#include "replication/limits.h"
 #include "replication/transport/etcd_coordinator.h"
 #include "replication/transport/record_json.h"
 
@@ -61,6 +62,7 @@ Result<VersionedRecord> must_read(const ClusterArguments& args) {
 }
 
 Result<std::string> change(const ClusterArguments& args, std::uint64_t expected, const Record& record, const std::string& done) {
+  if (!record.sound()) return Error(Errc::kInvalidArgument, "no member could read the record that this would make; nothing was changed");
   VEXOR_TRY(const EtcdOptions etcd, etcd_of(args));
   VEXOR_TRY(const ChangeAnswer answer, replication::change_record(etcd, expected, record));
   if (answer == ChangeAnswer::kConflict && expected == 0) {
@@ -93,6 +95,9 @@ Result<std::string> cluster_init(const ClusterArguments& args) {
     VEXOR_TRY(Member member, parse_member(text));
     if (record.find(member.id) != nullptr) return Error(Errc::kInvalidArgument, "two members of one number: " + text);
     record.members.push_back(std::move(member));
+  }
+  if (record.members.size() > replication::kMembersMax) {
+    return Error(Errc::kInvalidArgument, "a replica set has at most " + std::to_string(replication::kMembersMax) + " members, and these are " + std::to_string(record.members.size()));
   }
   if (record.members.empty() || record.members.front().role != Role::kStandby) {
     return Error(Errc::kInvalidArgument, "the first member is the primary, and so cannot be off-site");

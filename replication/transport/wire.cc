@@ -39,7 +39,7 @@ void put(peer::Record& to, const Record& record) {
 }
 
 Result<Record> take(const peer::Record& from) {
-  if (static_cast<std::size_t>(from.members_size()) > kMembersMax || static_cast<std::size_t>(from.in_sync_size()) > kMembersMax) {
+  if (static_cast<std::size_t>(from.members_size()) > kMembersMax || static_cast<std::size_t>(from.in_sync_size()) > kInSyncMax) {
     return Error(Errc::kProtocol, "a record of too many members");
   }
   if (from.in_sync_names_size() != 0 && from.in_sync_names_size() != from.in_sync_size()) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "replication/limits.h"
 #include "replication/transport/wire.h"
 
 namespace vexor::replication {
@@ -43,6 +44,19 @@ TEST(RecordJson, refuses_more_or_fewer_names_than_stores) {
     ASSERT_TRUE(taken.has_error());
     EXPECT_EQ(taken.error().code(), Errc::kCorrupt);
   }
+}
+
+// What the rules may make of members that join and are removed can be read.
+TEST(RecordJson, has_room_for_all_that_a_sound_record_may_hold) {
+  Record record = some_record();
+  while (record.in_sync.size() < kInSyncMax) record.in_sync.push_back({100 + record.in_sync.size()});
+  ASSERT_TRUE(record.sound());
+  const auto taken = record_from_json(to_json(record));
+  ASSERT_TRUE(taken.has_value()) << taken.error().message();
+  EXPECT_EQ(taken.value(), record);
+  record.in_sync.push_back({99});
+  EXPECT_FALSE(record.sound());
+  EXPECT_TRUE(record_from_json(to_json(record)).has_error());
 }
 
 TEST(Wire, an_answer_tells_the_name_of_the_store) {
