@@ -25,7 +25,7 @@ using replication::VersionedRecord;
 namespace {
 
 constexpr std::chrono::milliseconds kRetry{500};
-constexpr std::chrono::seconds kRetryUnsound{10};
+constexpr std::chrono::seconds kRetryOpened{10};
 constexpr const char* kAcceptLossFile = "vexor-accept-loss";  // made by an operator (docs/operations/replication.md)
 
 CopyPlace place_of(const ServerConfig& config) {
@@ -152,6 +152,7 @@ class Replacement {
 
   // True: done. Errors: to be tried again.
   Result<bool> attempt() {
+    has_opened_ = false;
     if (!transport_) {
       VEXOR_TRY(const auto options, transport_of(config_.replication));
       VEXOR_TRY(transport_, GrpcTransport::start(options));
@@ -161,9 +162,11 @@ class Replacement {
     const auto peer = transport_->copy_peer(before.primary);
     if (!peer) return Error(Errc::kUnavailable, "the primary is not among this member's peers");
     VEXOR_TRY(const CopyOffer offer, peer->open(before.epoch));
-    VEXOR_TRY(must_be_out(offer));  // S2
-    VEXOR_TRY(replication::fetch_copy(*peer, offer, place_));
-    peer->close(offer);
+    has_opened_ = true;
+    auto fetched = must_be_out(offer);  // S2
+    if (fetched.has_value()) fetched = replication::fetch_copy(*peer, offer, place_);
+    peer->close(offer);  // another attempt takes up what is here
+    VEXOR_TRY(std::move(fetched));
     tell_("checking the copy");
     if (auto sound = replication::check_fetched(offer, place_, config_.rocksdb); sound.has_error()) {
       std::error_code ignored;
@@ -175,6 +178,8 @@ class Replacement {
     log_event("copy_taken", {{"from", before.primary}, {"epoch", offer.epoch}, {"sequence", offer.at.sequence}});
     return true;
   }
+  // The primary made a checkpoint for the last attempt.
+  bool has_opened() const { return has_opened_; }
 
  private:
   Result<replication::Record> record() {
@@ -194,6 +199,7 @@ class Replacement {
   const std::function<void(const std::string&)>& tell_;
   CopyPlace place_;
   std::unique_ptr<GrpcTransport> transport_;
+  bool has_opened_ = false;
 };
 
 }  // namespace
@@ -246,8 +252,8 @@ void replace_store(const ServerConfig& config, const std::function<void(const st
     tell("waiting to take a copy: " + why);
     if (why != last) log_event("copy_waits", {{"why", why}});
     last = why;
-    // Another attempt costs the primary a checkpoint: fewer of them when what it gave was not sound.
-    if (done.error().code() == Errc::kCorrupt || done.error().code() == Errc::kLimitExceeded) std::this_thread::sleep_for(kRetryUnsound);
+    // Another attempt costs the primary a checkpoint, where this one had one.
+    if (replacement.has_opened()) std::this_thread::sleep_for(kRetryOpened);
     else std::this_thread::sleep_for(kRetry);
   }
 }

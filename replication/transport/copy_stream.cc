@@ -1,5 +1,6 @@
 #include "replication/transport/copy_stream.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "replication/transport/wire.h"
@@ -10,12 +11,42 @@ namespace vexor::replication {
 namespace {
 
 constexpr std::chrono::seconds kOpenSecondsMax{600};  // a checkpoint writes what is in memory
-constexpr std::chrono::seconds kPieceSecondsMax{60};
+constexpr std::chrono::seconds kCloseSecondsMax{60};
+constexpr std::uint64_t kHashedPerSecond = 16U << 20U;  // by the slowest source, of what is before the offset
 
 grpc::Status refuse(const Error& error) {
   const auto code = error.code() == Errc::kNotFound ? grpc::StatusCode::NOT_FOUND : error.code() == Errc::kIo ? grpc::StatusCode::DATA_LOSS : grpc::StatusCode::UNAVAILABLE;
   return grpc::Status(code, error.message());
 }
+
+// The events of one call, one at a time. When one takes longer than it may, the call is cancelled.
+class CallEvents {
+ public:
+  explicit CallEvents(grpc::ClientContext& context) : context_(context) {}
+  ~CallEvents() {
+    queue_.Shutdown();
+    void* tag = nullptr;
+    for (bool ok = false; queue_.Next(&tag, &ok);) {}
+  }
+  CallEvents(const CallEvents&) = delete;
+  CallEvents& operator=(const CallEvents&) = delete;
+  grpc::CompletionQueue* queue() { return &queue_; }
+  // Whether what was begun last came off.
+  bool wait(std::chrono::milliseconds most) {
+    void* tag = nullptr;
+    bool ok = false;
+    if (queue_.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + most) != grpc::CompletionQueue::TIMEOUT) return ok;
+    is_late_ = true;
+    context_.TryCancel();
+    return queue_.Next(&tag, &ok) && ok;
+  }
+  bool is_late() const { return is_late_; }
+
+ private:
+  grpc::ClientContext& context_;
+  grpc::CompletionQueue queue_;
+  bool is_late_ = false;
+};
 
 // The digest of what is before the offset, which the other one has.
 Result<void> digest_before(const std::function<Result<std::string>(std::uint64_t)>& read, std::uint64_t offset, FileDigest& digest) {
@@ -29,11 +60,12 @@ Result<void> digest_before(const std::function<Result<std::string>(std::uint64_t
 
 class GrpcCopyPeer final : public CopyPeer {
  public:
-  GrpcCopyPeer(NodeId self, peer::Peer::Stub& member) : self_(self), member_(member) {}
+  GrpcCopyPeer(NodeId self, peer::Peer::Stub& member, const CopyWaits& waits) : self_(self), member_(member), waits_(waits) {}
 
   Result<CopyOffer> open(Epoch at_least) override {
     grpc::ClientContext context;
-    begin(context, kOpenSecondsMax);
+    begin(context);
+    context.set_deadline(std::chrono::system_clock::now() + kOpenSecondsMax);
     peer::CopyRequest request;
     request.set_at_least(at_least);
     peer::CopyOffer told;
@@ -49,19 +81,31 @@ class GrpcCopyPeer final : public CopyPeer {
 
   Result<std::string> read(const CopyOffer& offer, const CopyFile& file, std::uint64_t offset, const std::function<Result<void>(Bytes)>& take_piece) override {
     grpc::ClientContext context;
-    begin(context, kPieceSecondsMax * static_cast<int>(2 + (file.bytes >> 20U)));
+    begin(context);
     peer::CopyRead request;
     request.set_id(offer.id);
     request.set_name(file.name);
     request.set_offset(offset);
-    const auto stream = member_.ReadCopy(&context, request);
+    CallEvents events(context);
+    const auto stream = member_.AsyncReadCopy(&context, request, events.queue(), nullptr);
     peer::CopyPiece piece;
     std::string digest;
     Result<void> taken = success();
-    while (taken.has_value() && digest.empty() && stream->Read(&piece)) taken = one(piece, digest, take_piece);
+    std::chrono::milliseconds wait = std::min(waits_.piece + std::chrono::seconds(static_cast<std::int64_t>(offset / kHashedPerSecond)), waits_.first_piece);
+    if (events.wait(waits_.piece)) {
+      while (taken.has_value() && digest.empty()) {
+        stream->Read(&piece, nullptr);
+        if (!events.wait(wait)) break;
+        taken = one(piece, digest, take_piece);
+        wait = waits_.piece;
+      }
+    }
     if (taken.has_error()) context.TryCancel();
-    const grpc::Status status = stream->Finish();
+    grpc::Status status;
+    stream->Finish(&status, nullptr);
+    (void)events.wait(waits_.piece);
     if (taken.has_error()) return std::move(taken).error();
+    if (events.is_late()) return Error(Errc::kUnavailable, "a copy of the store: no piece came for too long");
     if (!status.ok()) return failed(status);
     if (digest.empty()) return Error(Errc::kProtocol, "a file of a copy without its digest");
     return digest;
@@ -69,7 +113,8 @@ class GrpcCopyPeer final : public CopyPeer {
 
   void close(const CopyOffer& offer) override {
     grpc::ClientContext context;
-    begin(context, kPieceSecondsMax);
+    begin(context);
+    context.set_deadline(std::chrono::system_clock::now() + kCloseSecondsMax);
     peer::CopyClose request;
     request.set_id(offer.id);
     peer::CopyClosed closed;
@@ -87,14 +132,12 @@ class GrpcCopyPeer final : public CopyPeer {
     if (checksum_of(piece.octets()) != piece.checksum()) return Error(Errc::kProtocol, "a piece of a copy that changed on its way");
     return take_piece(piece.octets());
   }
-  void begin(grpc::ClientContext& context, std::chrono::seconds seconds) const {
-    context.AddMetadata("vexor-node", std::to_string(self_));
-    context.set_deadline(std::chrono::system_clock::now() + seconds);
-  }
+  void begin(grpc::ClientContext& context) const { context.AddMetadata("vexor-node", std::to_string(self_)); }
   static Error failed(const grpc::Status& status) { return Error(Errc::kUnavailable, "a copy of the store: " + status.error_message()); }
 
   NodeId self_;
   peer::Peer::Stub& member_;
+  CopyWaits waits_;
 };
 
 }  // namespace
@@ -149,6 +192,6 @@ grpc::Status answer_read_copy(const WithHost& with_host, NodeId caller, const pe
   }
 }
 
-std::unique_ptr<CopyPeer> make_copy_peer(NodeId self, peer::Peer::Stub& member) { return std::make_unique<GrpcCopyPeer>(self, member); }
+std::unique_ptr<CopyPeer> make_copy_peer(NodeId self, peer::Peer::Stub& member, const CopyWaits& waits) { return std::make_unique<GrpcCopyPeer>(self, member, waits); }
 
 }  // namespace vexor::replication

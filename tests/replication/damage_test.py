@@ -261,6 +261,32 @@ class DamageTest(unittest.TestCase):
         for path in [store] + [os.path.join(store, name) for name in os.listdir(store)]:
             self.assertEqual(os.stat(path).st_mode & 0o077, 0, path)
 
+    def test_a_copy_that_fails_is_no_burden_on_the_primary(self):
+        """It lets the checkpoint go, and makes no other at once."""
+        far, primary = self.cluster.nodes[3], self.cluster.leader()
+        far.stop()
+        with open(os.path.join(far.data, "store", "vexor-damaged"), "w") as out:
+            out.write("by the test\n")
+        in_the_way = os.path.join(far.data, "copy-in")
+        shutil.rmtree(in_the_way, ignore_errors=True)
+        with open(in_the_way, "w"):
+            pass
+        self.spawn(far.start)
+        try:
+            def fails():
+                with open(far.log_path) as log:
+                    return "cannot make the directory of a copy" in log.read()
+            wait_until(fails, 60, "a copy fails")
+            seen = []
+            for _ in range(100):
+                seen.append(os.path.exists(os.path.join(primary.data, "copy-out")))
+                time.sleep(0.03)
+            self.assertLess(sum(seen), 50)
+        finally:
+            os.remove(in_the_way)
+        self.end_load()
+        self.cluster.wait_for_all(60)
+
     def test_a_log_that_lost_its_end(self):
         self.cluster.wait_in_sync()
         other = self.cluster.nodes[3 - self.cluster.leader().number]
