@@ -15,7 +15,6 @@ constexpr unsigned kStagesMax = 4;  // pushes at once; others wait
 constexpr int kTriesMax = 3;
 constexpr std::chrono::milliseconds kPause{100};        // between tries
 constexpr std::chrono::milliseconds kLook{50};
-constexpr std::chrono::seconds kIdleMax{10};            // without a piece: the member is given up
 constexpr std::chrono::seconds kFinishMax{120};         // all is sent: the member sorts its index and syncs
 constexpr std::chrono::seconds kOffsiteExtra{1};        // beyond as long again as the standbys took
 
@@ -25,8 +24,9 @@ struct RowsSender::Copy {
   enum class State { kSending, kDone, kFailed };
   Member member;
   State state = State::kSending;        // guarded by mutex_, as all below
-  SteadyClock::time_point moved_at{};
+  SteadyClock::time_point moved_at{};   // that a piece went; also over several tries
   bool is_finishing = false;
+  bool is_given_up = false;
   std::shared_ptr<RowsCall> call;       // that may be cancelled
   std::thread thread;
   bool has_ended = false;
@@ -53,7 +53,7 @@ class RowsSender::Held final : public StagedCopies {
   std::shared_ptr<Stage> stage_;
 };
 
-RowsSender::RowsSender(ReplicaLog& log, Transport& transport) : log_(log), transport_(transport) {}
+RowsSender::RowsSender(ReplicaLog& log, Transport& transport, std::chrono::milliseconds idle_max) : log_(log), transport_(transport), idle_max_(idle_max) {}
 
 RowsSender::~RowsSender() {
   end();
@@ -126,7 +126,10 @@ void RowsSender::wait(Stage& stage, std::unique_lock<std::mutex>& lock) {
     bool offsite = false;
     for (Copy& copy : stage.copies) {
       if (copy.state != Copy::State::kSending) continue;
-      if (now - copy.moved_at > (copy.is_finishing ? kFinishMax : kIdleMax) && copy.call) copy.call->cancel();
+      if (now - copy.moved_at > (copy.is_finishing ? kFinishMax : idle_max_)) {
+        copy.is_given_up = true;
+        if (copy.call) copy.call->cancel();
+      }
       (copy.member.role == Role::kOffsite ? offsite : standbys) = true;
     }
     if (!standbys && !offsite_until) offsite_until = now + (now - began) + kOffsiteExtra;
@@ -139,17 +142,17 @@ void RowsSender::run(const std::shared_ptr<Stage>& stage, Copy& copy) {
   std::shared_ptr<RowsCall> call;
   bool sent = false;
   std::unique_lock lock(mutex_);
-  for (int tries = 0; tries < kTriesMax && !sent && !stage->is_over && !stage->is_released; ++tries) {
+  for (int tries = 0; tries < kTriesMax && !sent && !stage->is_over && !stage->is_released && !copy.is_given_up; ++tries) {
     if (tries > 0) changed_.wait_for(lock, kPause, [&] { return stage->is_over; });
+    if (copy.is_finishing) copy.moved_at = SteadyClock::now();  // all had gone, and the member worked since
+    copy.is_finishing = false;
     copy.call = nullptr;
     lock.unlock();
     call.reset();  // before another one: the member goes on with what it has
     call = transport_.offer_rows(copy.member.id, stage->offer);
     lock.lock();
     copy.call = call;
-    copy.moved_at = SteadyClock::now();
-    copy.is_finishing = false;
-    if (stage->is_over) break;
+    if (stage->is_over || copy.is_given_up) break;
     lock.unlock();
     sent = call && send(*stage, copy, *call).has_value();
     lock.lock();
@@ -169,10 +172,6 @@ void RowsSender::run(const std::shared_ptr<Stage>& stage, Copy& copy) {
 Result<void> RowsSender::send(Stage& stage, Copy& copy, RowsCall& call) {
   VEXOR_TRY(const auto rows, log_.read_rows_of(stage.offer.range));
   VEXOR_TRY(std::uint64_t known, call.begin());
-  {
-    const std::lock_guard lock(mutex_);
-    copy.moved_at = SteadyClock::now();
-  }
   for (;;) {
     VEXOR_TRY(const std::string piece, rows->next());
     if (piece.empty()) break;

@@ -4,6 +4,7 @@
 // Threads: one for each member and push; methods from any. Memory: a piece for each.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <list>
 #include <memory>
@@ -18,7 +19,9 @@ namespace vexor::replication {
 
 class RowsSender {
  public:
-  RowsSender(ReplicaLog& log, Transport& transport);
+  static constexpr std::chrono::seconds kIdleMax{10};  // B3
+  // `idle_max`: without a piece a member is given up, in however many tries.
+  RowsSender(ReplicaLog& log, Transport& transport, std::chrono::milliseconds idle_max = kIdleMax);
   ~RowsSender();
   RowsSender(const RowsSender&) = delete;
   RowsSender& operator=(const RowsSender&) = delete;
@@ -46,6 +49,7 @@ class RowsSender {
 
   ReplicaLog& log_;
   Transport& transport_;
+  std::chrono::milliseconds idle_max_;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::mutex& mutex_ = gate_->mutex;
   std::condition_variable& changed_ = gate_->changed;

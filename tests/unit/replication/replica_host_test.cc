@@ -129,6 +129,56 @@ TEST(ReplicaHost, rows_of_large_pushes_are_there_before_their_records) {
   expect_no_leftovers(set);
 }
 
+// Takes no piece, and breaks off after a while.
+class StuckTransport final : public replication::Transport {
+ public:
+  class Call final : public replication::RowsCall {
+   public:
+    explicit Call(StuckTransport& transport) : transport_(transport) {}
+    Result<std::uint64_t> begin() override { return std::uint64_t{0}; }
+    Result<void> send(const std::string&) override {
+      for (auto left = transport_.breaks_after; left.count() > 0 && !is_cancelled_; left -= std::chrono::milliseconds(5)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      return Error(Errc::kUnavailable, "stuck");
+    }
+    Result<void> finish() override { return Error(Errc::kUnavailable, "not reached"); }
+    void cancel() override { is_cancelled_ = true; }
+
+   private:
+    StuckTransport& transport_;
+    std::atomic<bool> is_cancelled_ = false;
+  };
+  void send(NodeId, const Message&) override {}
+  void leader_changed(NodeId) override {}
+  Result<void> fetch_rows(NodeId, Bytes, RowsWriter&) override { return Error(Errc::kUnavailable, "not asked here"); }
+  std::unique_ptr<replication::RowsCall> offer_rows(NodeId, const replication::RowsOffer&) override {
+    ++offers;
+    return std::make_unique<Call>(*this);
+  }
+  std::chrono::milliseconds breaks_after{};
+  std::atomic<int> offers = 0;
+};
+
+TEST(ReplicaHost, a_member_that_takes_no_piece_has_its_time_once_and_not_in_each_try) {
+  ReplicaSet set(2, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  Store& store = *set.server(1).store;
+  ASSERT_TRUE(store.create_repository("a/b", {}, {}).has_value());
+  ASSERT_TRUE(run_push(store, "a/b", make_push(std::nullopt, 1, 4100, "refs/heads/large", kNone).request));
+  ReplicaLog& log = set.server(1).host->log();
+  const std::string range = range_of_record(log.read(store.last_sequence()).value().record).value();
+  const auto offers = [&](std::chrono::milliseconds breaks_after, std::chrono::milliseconds idle_max) {
+    StuckTransport transport;
+    transport.breaks_after = breaks_after;
+    replication::RowsSender sender(log, transport, idle_max);
+    sender.begin(1);
+    EXPECT_NE(sender.stage({{2, Role::kStandby}}, range), nullptr);
+    return transport.offers.load();
+  };
+  EXPECT_LE(offers(std::chrono::milliseconds(700), std::chrono::seconds(1)), 2);
+  EXPECT_EQ(offers(std::chrono::seconds(100), std::chrono::seconds(1)), 1);
+  EXPECT_EQ(offers({}, std::chrono::seconds(100)), 3);  // it may have been the connection
+}
+
 // Two large pushes at once: one meets what the other added and begins anew.
 TEST(ReplicaHost, rows_of_a_push_that_came_to_nothing_are_dropped) {
   ReplicaSet set(3, quick());
