@@ -193,10 +193,7 @@ Result<void> ReplicaMember::wait_for_epoch_after(std::uint64_t epoch) {
   return success();
 }
 std::string ReplicaMember::needs_copy() const { return parts_->host->status().needs_copy; }
-ReplicaMember::Alarms ReplicaMember::alarms() const {
-  const HostStatus now = parts_->host->status();
-  return {now.alarms, now.alarm};
-}
+std::map<std::string, std::uint64_t> ReplicaMember::alarms() const { return parts_->host->status().alarms; }
 
 namespace {
 

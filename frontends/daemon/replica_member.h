@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -34,11 +35,8 @@ class ReplicaMember final : public Service::ReplicaSet {
   Result<void> wait_for_epoch_after(std::uint64_t epoch) override;
   // Why the store is to be replaced by a copy; empty: it is not. Any thread.
   std::string needs_copy() const;
-  struct Alarms {
-    std::uint64_t count = 0;  // so far
-    std::string last;         // its kind; docs/operations/runbooks.md
-  };
-  Alarms alarms() const;  // any thread
+  // How many so far, by kind (docs/operations/runbooks.md). Any thread.
+  std::map<std::string, std::uint64_t> alarms() const;
   // Who does what in the set, as far as this member knows. Any thread.
   struct Place {
     std::string role;  // "primary", "follower" or "stopped"

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -134,11 +135,12 @@ class Server {
     });
   }
   void tell_alarms() {
-    const ReplicaMember::Alarms now = replica_->alarms();
-    if (now.count == alarms_told_) return;
-    for (; alarms_told_ < now.count; ++alarms_told_) service_.metrics().alarm(now.last);
-    if (now.last != alarm_told_) log_event("alarm", {{"kind", now.last}, {"what", "replication: see docs/operations/runbooks.md"}});
-    alarm_told_ = now.last;
+    for (const auto& [kind, count] : replica_->alarms()) {
+      std::uint64_t& told = alarms_told_[kind];
+      if (told == count) continue;
+      for (; told < count; ++told) service_.metrics().alarm(kind);
+      log_event("alarm", {{"kind", kind}, {"count", count}, {"what", "replication: see docs/operations/runbooks.md"}});
+    }
   }
   // Who leads, who is in sync and whether the record is seen: each change is a line. What lasts shorter than kRecordGrace is none.
   void tell_place() {
@@ -178,8 +180,7 @@ class Server {
   Store& store_;
   replication::StoreMark& mark_;
   std::string needs_copy_;
-  std::uint64_t alarms_told_ = 0;
-  std::string alarm_told_;
+  std::map<std::string, std::uint64_t> alarms_told_;  // by kind
   ReplicaMember::Place place_told_{};
   std::chrono::steady_clock::time_point record_told_at_{};
   net::io_context io_;

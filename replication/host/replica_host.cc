@@ -433,8 +433,8 @@ void ReplicaHost::perform(ConfirmOutcome& output) { tell(output.request, output.
 void ReplicaHost::perform(ReadOutcome& output) { tell(output.request, output.granted); }
 
 void ReplicaHost::perform(Alarm& output) {
-  ++alarms_;
   alarm_ = output.kind == AlarmKind::kDivergence ? "divergence" : output.kind == AlarmKind::kLogFailed ? "log_failed" : "record_unsound";
+  ++alarms_[alarm_];
 }
 
 void ReplicaHost::tell(RequestId request, bool answer) {

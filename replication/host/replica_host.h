@@ -37,8 +37,8 @@ struct HostStatus {
   bool takes_pushes = false;  // leads, does not hand over, and its store is ready
   bool stopped = false;  // its log failed or differs: it must not take part any more
   bool damaged = false;  // rows of its store cannot be read (S1, S11)
-  std::uint64_t alarms = 0;    // so far
-  std::string alarm;           // the kind of the last one; empty: none
+  std::map<std::string, std::uint64_t> alarms;  // so far, by kind
+  std::string alarm;                            // the kind of the last one; empty: none
   std::string needs_copy;  // why; empty: it does not, or it leads and cannot
   Epoch epoch = 0;
   // Of the store, if rows that the primary of `epoch` offers are safe there: nothing is cut off any more.
@@ -178,7 +178,7 @@ class ReplicaHost final : public LogSink {
   };
   std::map<Digest, FailedFetch> fetches_failed_;  // of the primary of now; few: a member waits for the first one
   bool damaged_ = false;
-  std::uint64_t alarms_ = 0;
+  std::map<std::string, std::uint64_t> alarms_;  // as of HostStatus
   std::string alarm_;
   bool is_late_ = false;  // a copy was offered (S7)
   std::atomic<std::uint64_t> syncs_begun_ = 0;  // of the mark

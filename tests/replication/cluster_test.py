@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Three real servers and an etcd: pushes with receipts, kill -9 of the primary, hand-over. Usage: cluster_test.py BINARIES"""
-import json, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time, unittest
+import base64, json, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, time, unittest, urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import PASSWORD, Cluster, free_ports, wait_until
@@ -328,6 +328,30 @@ class QuorumTest(unittest.TestCase):
                 if number != lives:
                     self.start_etcd(number)
             wait_until(lambda: watched() == ("watched", 1), 60, "the record is watched again")
+
+
+class AlarmTest(unittest.TestCase):
+    def test_an_alarm_that_comes_again_is_told_again(self):
+        directory = tempfile.mkdtemp(prefix="vexor-alarm-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        cluster = Cluster(BINARIES, directory)
+        self.addCleanup(cluster.stop)
+        cluster.start_etcd()
+        cluster.make_record("--copies", "local")
+        node = cluster.nodes[1]
+        node.start()
+        cluster.leader()
+        record = wait_until(cluster.record, 60, "etcd answers")
+        record.pop("inSyncNames", None)
+        encoded = lambda text: base64.b64encode(text.encode()).decode()
+        body = {"key": encoded("/vexorstore/replica-set"), "value": encoded(json.dumps(record | {"inSync": ["2"]}))}  # without its primary
+        urllib.request.urlopen(urllib.request.Request(f"http://{cluster.etcd_address}/v3/kv/put", json.dumps(body).encode()), timeout=10).close()
+        alarms = lambda: [json.loads(line) for line in pathlib.Path(node.log_path).read_text().splitlines() if '"event":"alarm"' in line]
+        wait_until(lambda: len(alarms()) >= 3, 60, "it is told each time")
+        self.assertEqual({alarm["kind"] for alarm in alarms()}, {"record_unsound"})
+        counts = [alarm["count"] for alarm in alarms()]
+        self.assertEqual(counts, sorted(set(counts)))
+        self.assertGreaterEqual(node.metrics()['vexor_alarms_total{kind="record_unsound"}'], 3)
 
 
 class UnmarkedTest(unittest.TestCase):

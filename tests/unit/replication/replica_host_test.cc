@@ -129,6 +129,33 @@ TEST(ReplicaHost, rows_of_large_pushes_are_there_before_their_records) {
   expect_no_leftovers(set);
 }
 
+TEST(ReplicaHost, alarms_are_counted_by_kind) {
+  ReplicaSet set(2, quick());
+  ASSERT_EQ(set.wait_for_leader(), 1U);
+  ASSERT_TRUE(wait_for_standby(set));
+  ReplicaHost& follower = *set.server(2).host;
+  const auto counted = [&](const std::string& kind) {
+    const auto alarms = follower.status().alarms;
+    const auto found = alarms.find(kind);
+    return found == alarms.end() ? 0 : found->second;
+  };
+  const auto wait_for = [&](const std::string& kind, std::uint64_t count) {
+    for (int i = 0; i < 2000 && counted(kind) < count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return counted(kind) >= count;
+  };
+  EXPECT_TRUE(follower.status().alarms.empty());
+  VersionedRecord unsound;
+  do {  // members change it too
+    unsound = set.record().get();
+    unsound.record.in_sync.clear();
+  } while (set.record().change(unsound.version, unsound.record) != ChangeAnswer::kDone);
+  EXPECT_TRUE(wait_for("record_unsound", 2));  // each time that it looks
+  follower.failed();
+  EXPECT_TRUE(wait_for("log_failed", 1));
+  EXPECT_EQ(counted("log_failed"), 1U);
+  EXPECT_EQ(follower.status().alarm, "log_failed");
+}
+
 // Takes no piece, and breaks off after a while.
 class StuckTransport final : public replication::Transport {
  public:
