@@ -7,6 +7,7 @@
 #include "admin/history_commands.h"
 #include "admin/purge_commands.h"
 #include "admin/receipt_json.h"
+#include "admin/time_text.h"
 
 #include "vexorstore/settings.h"
 #include "vexorstore/snapshot.h"
@@ -153,6 +154,7 @@ Result<json::object> repo_list(Call& call) {
     rows.push_back(json::object{{"name", info.name}, {"access", info.is_public ? "public" : "private"},
                                 {"object_format", hash_name(info.algorithm)}, {"default_branch", info.default_branch},
                                 {"description", info.description}});
+    if (info.deleted_at_ms != 0) rows.back().as_object()["deleted"] = time_text(info.deleted_at_ms);
   }
   return json::object{{"rows", std::move(rows)}};
 }
@@ -287,7 +289,7 @@ Result<json::object> ref_log(Call& call) {
   VEXOR_TRY(const auto entries, snapshot->ref_log(full_ref_name(ref), kLogEntriesMax));
   json::array rows;
   for (const RefLogEntry& entry : entries) {
-    rows.push_back(json::object{{"sequence", entry.sequence}, {"time_ms", entry.time_ms},
+    rows.push_back(json::object{{"sequence", entry.sequence}, {"time", time_text(entry.time_ms)}, {"time_ms", entry.time_ms},
                                 {"user", entry.account_name.empty() ? "(operator)" : entry.account_name},
                                 {"old", entry.old_id.hex()}, {"new", entry.new_id.hex()}});
   }

@@ -1,5 +1,6 @@
 #include "admin/history_commands.h"
 
+#include "admin/time_text.h"
 #include "vexorstore/history.h"
 
 namespace vexor::frontend {
@@ -57,7 +58,7 @@ Result<json::object> journal(Call& call) {
     json::array refs;
     for (const auto& ref : entry.refs) refs.emplace_back(ref.name + " " + ref.old_id.hex() + " " + ref.new_id.hex());
     if (entry.ref_count > entry.refs.size() && !entry.refs.empty()) refs.emplace_back("and " + std::to_string(entry.ref_count - entry.refs.size()) + " more");
-    rows.push_back(json::object{{"sequence", entry.sequence}, {"time_ms", entry.time_ms}, {"user", entry.actor.empty() ? "(operator)" : entry.actor},
+    rows.push_back(json::object{{"sequence", entry.sequence}, {"time", time_text(entry.time_ms)}, {"time_ms", entry.time_ms}, {"user", entry.actor.empty() ? "(operator)" : entry.actor},
                                 {"operation", entry.operation}, {"repository", entry.repository}, {"subject", entry.subject},
                                 {"new_objects", entry.new_objects}, {"refs", std::move(refs)}});
   }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sys/wait.h>
@@ -324,7 +325,7 @@ json::object request_of(const std::string& op, const Arguments& a, const CLI::Ap
     if (given("--after")) out["after"] = a.after;
     if (given("--count")) out["count"] = a.count;
   }
-  if (op == "checkpoint") out["directory"] = a.directory;
+  if (op == "checkpoint") out["directory"] = std::filesystem::absolute(a.directory).string();  // the server may write it, from another directory
   if (op == "maintenance.run") {
     if (!a.name.empty()) out["repository"] = a.name;
     if (!a.what.empty()) out["what"] = json::value_from(a.what);

@@ -98,6 +98,8 @@ class AdminTest(unittest.TestCase):
             self.assertEqual(copies(), policy)
         self.ctl("repo", "set", "other/two", "--copies", "three", code=2)
         self.ctl("repo", "delete", "demo/one")
+        listed = json.loads(self.ctl("--json", "repo", "list", "--deleted"))["rows"]
+        self.assertRegex(next(row["deleted"] for row in listed if row["name"] == "demo/one"), r"^20\d\d-\d\d-\d\dT[\d:]{8}Z$")
         self.assertIn("not found", git("ls-remote", self.url("demo/one"), check=False).stderr)
         self.assertIn("refs/heads/main", git("ls-remote", self.url("other/two")).stdout)
         self.ctl("repo", "restore", "demo/one")
@@ -126,7 +128,9 @@ class AdminTest(unittest.TestCase):
         self.assertIn("not among those", git("push", url, "+main~1:main", cwd=self.work, check=False).stderr)
         self.ctl("protect", "demo/guard", "main", "--remove")
         git("push", "-q", url, "+main~2:main", cwd=self.work)
-        self.assertEqual(len(json.loads(self.ctl("--json", "reflog", "demo/guard", "main"))["rows"]), 2)
+        log = json.loads(self.ctl("--json", "reflog", "demo/guard", "main"))["rows"]
+        self.assertEqual(len(log), 2)
+        self.assertEqual(log[0]["time"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(log[0]["time_ms"] / 1000)))
         self.ctl("hide", "demo/guard", "refs/pull/*")
         self.assertNotIn("refs/pull", git("ls-remote", url).stdout)
         hidden = git("rev-parse", "main", cwd=self.work).stdout.strip()
