@@ -99,12 +99,9 @@ peer::RowsPiece to_wire(std::string rows, bool as_link) {
 }
 
 Result<Bytes> rows_of(const peer::RowsPiece& piece, std::string& room) {
-  const auto too_large = [] { return Error(Errc::kProtocol, "a piece of rows over the limit"); };
-  if (piece.rows().size() > RowsShelf::kPieceBytesMax) return too_large();
   if (checksum_of(piece.rows()) != piece.checksum()) return Error(Errc::kProtocol, "rows that changed on their way");
   if (!piece.is_link()) return Bytes(piece.rows());
   VEXOR_TRY(room, from_link_rows(piece.rows()));
-  if (room.size() > RowsShelf::kPieceBytesMax) return too_large();
   return Bytes(room);
 }
 

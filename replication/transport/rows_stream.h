@@ -15,7 +15,7 @@ namespace vexor::replication {
 std::uint32_t checksum_of(const std::string& octets);  // CRC-32
 // `as_link`: in the form of docs/format/link-rows.md, unless that is larger.
 peer::RowsPiece to_wire(std::string rows, bool as_link);
-// The log rows of a piece; `room` holds them if the piece has another form. Errors: kProtocol (changed on its way, or over the limit), kCorrupt.
+// The log rows of a piece; `room` holds them if the piece has another form. Errors: kProtocol (changed on its way), kCorrupt.
 Result<Bytes> rows_of(const peer::RowsPiece& piece, std::string& room);
 
 // Runs its argument with the host, unless that is gone: then false.

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "replication/limits.h"
-#include "replication/transport/rows_stream.h"
 #include "replication/transport/wire.h"
 
 namespace vexor::replication {
@@ -68,16 +67,6 @@ TEST(Wire, an_answer_tells_the_name_of_the_store) {
   peer::Envelope old = to_wire(told);
   old.mutable_append_answer()->clear_store();
   EXPECT_EQ(std::get<AppendAnswer>(from_wire(old).value()).store, 0U);
-}
-
-// However they come: offered, or asked for.
-TEST(Wire, a_piece_of_rows_over_the_limit_is_refused) {
-  std::string room;
-  EXPECT_TRUE(rows_of(to_wire(std::string(RowsShelf::kPieceBytesMax, 'x'), false), room).has_value());
-  const peer::RowsPiece large = to_wire(std::string(RowsShelf::kPieceBytesMax + 1, 'x'), false);
-  const auto refused = rows_of(large, room);
-  ASSERT_TRUE(refused.has_error());
-  EXPECT_EQ(refused.error().code(), Errc::kProtocol);
 }
 
 TEST(Wire, a_record_that_is_handed_over_keeps_the_names) {
