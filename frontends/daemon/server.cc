@@ -139,6 +139,11 @@ class Server {
       std::uint64_t& told = alarms_told_[kind];
       if (told == count) continue;
       for (; told < count; ++told) service_.metrics().alarm(kind);
+      // One that stays, as a record that is not sound, comes with each look at it.
+      const auto at = std::chrono::steady_clock::now();
+      const auto before = alarm_logged_at_.find(kind);
+      if (before != alarm_logged_at_.end() && at - before->second < kAlarmAgain) continue;
+      alarm_logged_at_[kind] = at;
       log_event("alarm", {{"kind", kind}, {"count", count}, {"what", "replication: see docs/operations/runbooks.md"}});
     }
   }
@@ -175,12 +180,14 @@ class Server {
   static constexpr std::chrono::milliseconds kWatch{100};
   static constexpr std::chrono::seconds kSingleMark{1};
   static constexpr std::chrono::seconds kRecordGrace{3};
+  static constexpr std::chrono::seconds kAlarmAgain{10};  // between two lines of one kind
   static constexpr int kGivenUpDrainMs = 1000;
 
   Store& store_;
   replication::StoreMark& mark_;
   std::string needs_copy_;
   std::map<std::string, std::uint64_t> alarms_told_;  // by kind
+  std::map<std::string, std::chrono::steady_clock::time_point> alarm_logged_at_;
   ReplicaMember::Place place_told_{};
   std::chrono::steady_clock::time_point record_told_at_{};
   net::io_context io_;
