@@ -78,7 +78,8 @@ Result<std::string> loss_report_of(const std::string& health, std::uint64_t node
   std::string out = who + " has the journal up to record " + std::to_string(appended);
   if (const auto made = static_cast<std::int64_t>(number(member, "appended_at_ms")); made != 0) out += ", made at " + time_text(made);
   if (appended > compared) {
-    out += "\nits last " + std::to_string(appended - compared) + " records were not compared with the primary that it followed last, and may be of another history: count on what it has up to record " +
+    out += "\nits last " + std::to_string(appended - compared) + " records were not compared with those of a primary since it was started, or since another one led, and may be of another history: "
+           "count on what it has up to record " +
            std::to_string(compared);
   }
   if (heard == 0) {
