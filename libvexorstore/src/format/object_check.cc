@@ -213,7 +213,13 @@ Result<CheckPolicy> parse_check_policy(std::string_view text) {
 void ObjectChecker::report(std::vector<CheckFinding>& out, std::string_view id, CheckSeverity severity, std::string detail) const {
   const auto found = policy_.overrides.find(lower(id));
   if (found != policy_.overrides.end() && severity != CheckSeverity::kFatal) severity = found->second;
-  if (severity != CheckSeverity::kIgnore) out.push_back({id, severity, std::move(detail)});
+  if (severity == CheckSeverity::kIgnore) return;
+  if (out.size() < kFindingsMax) return out.push_back({id, severity, std::move(detail)});
+  if (severity >= kError && !is_enough(out)) out.back() = {id, severity, std::move(detail)};
+}
+
+bool ObjectChecker::is_enough(const std::vector<CheckFinding>& out) {
+  return out.size() >= kFindingsMax && std::any_of(out.begin(), out.end(), [](const CheckFinding& finding) { return finding.severity >= kError; });
 }
 
 void ObjectChecker::check(ObjectType type, Bytes content, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const {
@@ -281,6 +287,7 @@ void ObjectChecker::check_tree_like(const PlainTree& like, Bytes content, std::v
     }
     is_plain = check_entry(content, offset, entry, out, modules) && is_plain;
     if (offset > 0) is_plain = check_order(previous, entry, out, is_sorted) && is_plain;
+    if (!is_plain && is_enough(out)) return ends.clear();
     if (!like.ends.empty()) changed.push_back(entry);
     base.pass(content.substr(offset), entry);
     previous = entry;
@@ -363,6 +370,7 @@ void ObjectChecker::check_commit(Bytes content, std::vector<CheckFinding>& out) 
   while (const auto author = take_line(rest, "author ")) {
     ++authors;
     check_ident(*author, out);
+    if (is_enough(out)) return;
   }
   if (authors < 1) return report(out, "missingAuthor", kError);
   if (authors > 1) report(out, "multipleAuthors", kError);

@@ -17,6 +17,8 @@ struct CheckFinding {
   std::string detail;
 };
 
+constexpr std::size_t kFindingsMax = 100;  // that one check keeps
+
 // Overrides of severities, by lower-case message id.
 struct CheckPolicy {
   std::map<std::string, CheckSeverity> overrides;
@@ -30,7 +32,8 @@ struct PlainTree {
   std::span<const std::uint32_t> ends;  // of its entries; empty: not known
 };
 
-// Checks the syntax of objects. Any thread.
+// Checks the syntax of objects. Any thread. A small object can hold millions of findings: a check keeps kFindingsMax, of
+// them one that refuses the object if there is any, and looks no further once it has both.
 class ObjectChecker {
  public:
   ObjectChecker(HashAlgorithm algorithm, CheckPolicy policy)
@@ -46,6 +49,7 @@ class ObjectChecker {
 
  private:
   void report(std::vector<CheckFinding>& out, std::string_view id, CheckSeverity severity, std::string detail = {}) const;
+  static bool is_enough(const std::vector<CheckFinding>& out);
   bool check_entry(Bytes content, std::size_t offset, const TreeEntry& entry, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const;
   bool check_order(const TreeEntry& previous, const TreeEntry& entry, std::vector<CheckFinding>& out, bool& is_sorted) const;
   void check_tree(Bytes content, std::vector<CheckFinding>& out, std::vector<ObjectId>& modules) const;

@@ -1,5 +1,7 @@
 #include "format/object_check.h"
 
+#include <algorithm>
+
 #include "support/vector_test.h"
 
 namespace vexor::format {
@@ -34,6 +36,44 @@ TEST(ObjectCheck, vectors_whole_and_cut) {
       }
     }
   }
+}
+
+std::vector<CheckFinding> findings_of(ObjectType type, const std::string& content, const std::string& policy) {
+  const ObjectChecker checker(HashAlgorithm::kSha1, parse_check_policy(policy).value());
+  std::vector<CheckFinding> findings;
+  std::vector<ObjectId> modules;
+  checker.check(type, content, findings, modules);
+  return findings;
+}
+
+bool has_error(const std::vector<CheckFinding>& findings) {
+  return std::any_of(findings.begin(), findings.end(), [](const CheckFinding& finding) { return finding.severity >= CheckSeverity::kError; });
+}
+
+TEST(ObjectCheck, keeps_few_of_many_findings_and_one_that_refuses) {
+  constexpr int kEntries = 100'000;
+  const std::string id(20, '\1');
+  std::string nameless;
+  std::string warned;
+  for (int i = 0; i < kEntries; ++i) {
+    nameless += "0 " + std::string(1 + 20, '\0');
+    warned += "0100644 f" + std::to_string(kEntries + i) + std::string(1, '\0') + id;
+  }
+  const auto refused = findings_of(ObjectType::kTree, nameless, "");
+  EXPECT_EQ(refused.size(), kFindingsMax);
+  EXPECT_TRUE(has_error(refused));
+  const auto allowed = findings_of(ObjectType::kTree, warned, "");
+  EXPECT_EQ(allowed.size(), kFindingsMax);
+  EXPECT_FALSE(has_error(allowed));
+  const auto last = findings_of(ObjectType::kTree, warned + "100644 z/" + std::string(1, '\0') + id, "");
+  EXPECT_EQ(last.size(), kFindingsMax);
+  EXPECT_TRUE(has_error(last));
+
+  std::string commit = "tree " + std::string(40, '1') + "\n";
+  for (int i = 0; i < kEntries; ++i) commit += "author a\n";
+  const auto authors = findings_of(ObjectType::kCommit, commit, "");
+  EXPECT_EQ(authors.size(), kFindingsMax);
+  EXPECT_TRUE(has_error(authors));
 }
 
 TEST(ObjectCheck, policies) {
