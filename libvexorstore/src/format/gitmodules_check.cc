@@ -64,17 +64,22 @@ bool is_bad_url(Bytes url) {
   return false;
 }
 
-// git-config's syntax, as far as it is needed: sections, keys, quotes, escapes, comments, continuations.
+// git-config's syntax, as far as it is needed: sections, keys, quotes, escapes, comments, continuations. A CR before an LF
+// belongs to it; one elsewhere is a blank.
 class ConfigReader {
  public:
-  explicit ConfigReader(Bytes text) : text_(text) {
-    if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
+  explicit ConfigReader(Bytes text) {
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+    text_.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '\r' || i + 1 == text.size() || text[i + 1] != '\n') text_ += text[i];
+    }
   }
 
-  // The next key with its section and subsection; false at the end or where the syntax breaks.
+  // The next key; false at the end or where the syntax breaks.
   bool next() {
     for (;;) {
-      skip_space();
+      skip_blanks("\n \t\r");
       if (at_ >= text_.size()) return false;
       const char c = text_[at_];
       if (c == '#' || c == ';') {
@@ -86,27 +91,30 @@ class ConfigReader {
       }
     }
   }
-  std::string section, subsection, key, value;
+  // With its section and subsection, as git prints it: "submodule.NAME.url". "[submodule.name]" and "[submodule "name"]"
+  // are the same. Git takes it for a string that ends at a NUL.
+  std::string key;
+  std::string value;
 
  private:
-  void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+  void skip_blanks(Bytes blanks) {
+    while (at_ < text_.size() && blanks.find(text_[at_]) != Bytes::npos) ++at_;
   }
   void skip_line() {
     while (at_ < text_.size() && text_[at_] != '\n') ++at_;
   }
   bool read_section() {
     ++at_;
-    section.clear();
-    subsection.clear();
-    while (at_ < text_.size() && text_[at_] != ']' && text_[at_] != ' ' && text_[at_] != '\t' && text_[at_] != '\n') section += text_[at_++];
-    section = lower(section);
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
+    section_.clear();
+    while (at_ < text_.size() && Bytes("] \t\r\n").find(text_[at_]) == Bytes::npos) section_ += text_[at_++];
+    section_ = lower(section_);
+    skip_blanks(" \t\r");
     if (at_ < text_.size() && text_[at_] == '"') {
       ++at_;
+      section_ += '.';
       while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\n') {
         if (text_[at_] == '\\' && ++at_ == text_.size()) return false;
-        subsection += text_[at_++];
+        section_ += text_[at_++];
       }
       if (at_ >= text_.size() || text_[at_] != '"') return false;
       ++at_;
@@ -120,12 +128,12 @@ class ConfigReader {
     value.clear();
     while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '-')) key += text_[at_++];
     if (key.empty()) return false;
-    key = lower(key);
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
+    key = section_ + "." + lower(key);
+    key.resize(std::min(key.size(), key.find('\0')));
+    skip_blanks(" \t");
     if (at_ >= text_.size() || text_[at_] == '\n') return true;
     if (text_[at_] != '=') return false;
     ++at_;
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
     bool quoted = false;
     std::size_t kept = 0;  // trailing blanks outside quotes do not count
     while (at_ < text_.size() && (text_[at_] != '\n')) {
@@ -140,28 +148,43 @@ class ConfigReader {
         break;
       }
       if (c == '\\') {
-        if (at_ >= text_.size()) return false;
+        if (at_ >= text_.size()) break;  // as if a line went on, and there were none
         const char escaped = text_[at_++];
         if (escaped == '\n') continue;
         value += escaped == 'n' ? '\n' : escaped == 't' ? '\t' : escaped == 'b' ? '\b' : escaped;
         kept = value.size();
         continue;
       }
+      const bool is_blank = !quoted && (c == ' ' || c == '\t' || c == '\r');
+      if (is_blank && value.empty()) continue;  // also behind a quoted nothing, and on a line that goes on
       value += c;
-      if (quoted || (c != ' ' && c != '\t' && c != '\r')) kept = value.size();
+      if (!is_blank) kept = value.size();
     }
     value.resize(kept);
     return !quoted;
   }
-  Bytes text_;
+  std::string text_;
+  std::string section_;
   std::size_t at_ = 0;
 };
+
+// Names that NTFS may give a file of the name .gitmodules: GITMOD~1 to ~4, and from then on a hash of it, with as much
+// of that as the number leaves room for.
+bool is_short_name(Bytes name) {
+  constexpr std::size_t kShortNameChars = 8;
+  const std::size_t tilde = name.find('~');
+  if (name.size() != kShortNameChars || tilde == Bytes::npos) return false;
+  const Bytes number = name.substr(tilde + 1);
+  if (number.empty() || number[0] < '1' || number.find_first_not_of("0123456789") != Bytes::npos) return false;
+  return Bytes("gi7eba").starts_with(name.substr(0, tilde)) || (name.starts_with("gitmod~") && number[0] <= '4');
+}
 
 }  // namespace
 
 bool is_dot_gitmodules(Bytes name) {
-  // Nearly all names end here: those taken for it begin with a dot, a 'g', or a code point that is ignored.
-  if (name.size() < 8 || (name[0] != '.' && (name[0] | 0x20) != 'g' && name[0] != '\xE2' && name[0] != '\xEF')) return false;
+  if (const std::size_t separator = name.rfind('\\'); separator != Bytes::npos) name.remove_prefix(separator + 1);
+  // Nearly all names end here: those taken for it begin with a dot, a 'g', a tilde, or a code point that is ignored.
+  if (name.size() < 8 || (name[0] != '.' && (name[0] | 0x20) != 'g' && name[0] != '~' && name[0] != '\xE2' && name[0] != '\xEF')) return false;
   // HFS+ ignores these code points; NTFS ignores what follows a colon, and trailing dots and blanks.
   std::string plain;
   for (std::size_t i = 0; i < name.size(); ++i) {
@@ -173,17 +196,22 @@ bool is_dot_gitmodules(Bytes name) {
   }
   plain = lower(plain.substr(0, plain.find(':')));
   while (plain.ends_with(' ') || plain.ends_with('.')) plain.pop_back();
-  return plain == ".gitmodules" || (plain.size() == 8 && plain.starts_with("gitmod~") && plain[7] >= '1' && plain[7] <= '4') || plain.starts_with("gi7eba~");
+  return plain == ".gitmodules" || is_short_name(plain);
 }
 
 std::optional<GitmodulesFinding> check_gitmodules(Bytes content) {
   ConfigReader reader(content);
+  constexpr Bytes kSection = "submodule.";
   while (reader.next()) {
-    if (reader.section != "submodule" || reader.subsection.empty()) continue;
-    if (is_bad_name(reader.subsection)) return GitmodulesFinding{"gitmodulesName", "disallowed submodule name"};
-    if (reader.key == "url" && is_bad_url(reader.value)) return GitmodulesFinding{"gitmodulesUrl", "disallowed submodule url"};
-    if (reader.key == "path" && reader.value.starts_with('-')) return GitmodulesFinding{"gitmodulesPath", "disallowed submodule path"};
-    if (reader.key == "update" && reader.value.starts_with('!')) return GitmodulesFinding{"gitmodulesUpdate", "disallowed submodule update setting"};
+    const Bytes full = reader.key;
+    const std::size_t last = full.rfind('.');
+    if (!full.starts_with(kSection) || last < kSection.size()) continue;  // of no submodule
+    const Bytes name = full.substr(kSection.size(), last - kSection.size());
+    const Bytes key = full.substr(last + 1);
+    if (is_bad_name(name)) return GitmodulesFinding{"gitmodulesName", "disallowed submodule name"};
+    if (key == "url" && is_bad_url(reader.value)) return GitmodulesFinding{"gitmodulesUrl", "disallowed submodule url"};
+    if (key == "path" && reader.value.starts_with('-')) return GitmodulesFinding{"gitmodulesPath", "disallowed submodule path"};
+    if (key == "update" && reader.value.starts_with('!')) return GitmodulesFinding{"gitmodulesUpdate", "disallowed submodule update setting"};
   }
   return std::nullopt;
 }

@@ -52,6 +52,16 @@ bool is_dot_git(Bytes name) {
   return plain == ".git" || plain == "git~1";
 }
 
+// The same for each part of what is a path to Windows.
+bool has_dot_git(Bytes name) {
+  for (;;) {
+    if (is_dot_git(name)) return true;
+    const std::size_t separator = name.find('\\');
+    if (separator == Bytes::npos) return false;
+    name.remove_prefix(separator + 1);
+  }
+}
+
 // Trees order as if directory names ended in '/'.
 int compare_entries(const TreeEntry& a, const TreeEntry& b) {
   const std::size_t common = std::min(a.name.size(), b.name.size());
@@ -317,10 +327,11 @@ bool ObjectChecker::check_entry_name(const TreeEntry& entry, std::vector<CheckFi
   if (name.size() > 4096) found("largePathname", kWarn);
   if (name.find('/') != Bytes::npos) found("fullPathname", kError);
   const unsigned octet0 = octet(name, 0);
-  if (octet0 != '.' && (octet0 | 0x20U) != 'g' && octet0 != 0xE2 && octet0 != 0xEF) return is_plain;
+  const bool is_path = name.find('\\') != Bytes::npos;  // to Windows
+  if (octet0 != '.' && (octet0 | 0x20U) != 'g' && octet0 != '~' && octet0 != 0xE2 && octet0 != 0xEF && !is_path) return is_plain;
   if (name == ".") found("hasDot", kError);
   if (name == "..") found("hasDotdot", kError);
-  if (is_dot_git(name)) found("hasDotgit", kError, "an entry named like .git");
+  if (has_dot_git(name)) found("hasDotgit", kError, "an entry named like .git");
   if (!is_dot_gitmodules(name)) return is_plain;
   if ((entry.mode & 0170000U) == 0120000U) found("gitmodulesSymlink", kError);
   modules.push_back(ObjectId::from_raw(algorithm_, entry.id_raw));
