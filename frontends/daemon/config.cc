@@ -118,6 +118,8 @@ std::vector<Key> keys_of(ServerConfig& c) {
       {"limits", "ref_updates_per_push_max", "refs changed by one push", &l.ref_updates_per_push_max},
       {"limits", "ref_name_bytes_per_push_max", "bytes of all ref names of a push", &l.ref_name_bytes_per_push_max},
       {"limits", "ref_parent_bytes_per_push_max", "bytes of all directories of a push's new refs", &l.ref_parent_bytes_per_push_max},
+      {"limits", "protect_rules_max", "protect rules of one repository", &l.protect_rules_max},
+      {"limits", "protect_bytes_max", "bytes of the patterns and users' names of one repository's protect rules", &l.protect_bytes_max},
       {"limits", "wants_max", "want lines of a fetch", &l.wants_max},
       {"limits", "haves_max", "have lines of a fetch", &l.haves_max},
       {"limits", "push_options_max", "options of a push", &l.push_options_max},

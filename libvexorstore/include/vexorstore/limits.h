@@ -30,6 +30,8 @@ struct Limits {
   std::uint32_t ref_updates_per_push_max = 500'000;
   std::uint64_t ref_name_bytes_per_push_max = 64ULL << 20;    // all names of a push
   std::uint64_t ref_parent_bytes_per_push_max = 64ULL << 20;  // all directories of new names of a push
+  std::uint32_t protect_rules_max = 100;                // of one repository
+  std::uint64_t protect_bytes_max = 64ULL << 10;        // their patterns and users' names together
   std::uint32_t wants_max = 2'000'000;
   std::uint32_t haves_max = 1'000'000;
   std::uint32_t push_options_max = 64;

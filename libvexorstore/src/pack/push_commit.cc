@@ -33,13 +33,13 @@ struct Attempt {
   std::unordered_set<std::string> absent_parents{};  // of new names: no refs, and are to be none when this is committed
   std::uint64_t parent_bytes = 0;                   // of these
   std::optional<std::uint64_t> ref_count{};  // counted when the first new ref is asked for
+  std::vector<format::RefPattern> protected_refs{};  // the patterns of the row's rules
 };
 
-const format::ProtectRule* protecting(const store::RepositoryRow& row, const std::string& name) {
-  for (const format::ProtectRule& rule : row.protect) {
-    if (format::ref_pattern_matches(rule.pattern, name)) return &rule;
-  }
-  return nullptr;
+const format::ProtectRule* protecting(const Attempt& attempt, const std::string& name) {
+  const auto found = std::find_if(attempt.protected_refs.begin(), attempt.protected_refs.end(), [&](const format::RefPattern& pattern) { return pattern.matches(name); });
+  if (found == attempt.protected_refs.end()) return nullptr;
+  return &attempt.repository.row.protect[static_cast<std::size_t>(found - attempt.protected_refs.begin())];
 }
 
 // Whether `old_commit` is an ancestor of `commit` (or the same).
@@ -98,7 +98,7 @@ Result<std::string> check_new_name(Attempt& attempt, const std::string& name, st
 }
 
 // A refusal text, or empty.
-Result<std::string> check_policy(Attempt& attempt, const RefCommand& command, const std::optional<store::NamedRef>& now) {
+Result<std::string> check_policy(Attempt& attempt, const RefCommand& command, const std::optional<store::NamedRef>& now, const format::ProtectRule* rule) {
   const store::RepositoryRow& row = attempt.repository.row;
   if (!format::is_valid_ref_name(command.name) || !command.name.starts_with("refs/")) return std::string("funny refname");
   if (store::is_hidden(row, command.name)) return std::string("deny updating a hidden ref");
@@ -106,7 +106,6 @@ Result<std::string> check_policy(Attempt& attempt, const RefCommand& command, co
   if (now && now->row.symref_target.empty() ? now->row.id != command.old_id : !command.old_id.is_null()) {
     if (!(is_delete && !now)) return std::string("the ref changed since you fetched; fetch first");
   }
-  const format::ProtectRule* rule = protecting(row, command.name);
   if (rule != nullptr) {
     if (!rule->only_users.empty() &&
         std::find(rule->only_users.begin(), rule->only_users.end(), attempt.actor.name) == rule->only_users.end()) {
@@ -118,7 +117,7 @@ Result<std::string> check_policy(Attempt& attempt, const RefCommand& command, co
 }
 
 // Fills the ref change of one command; an error with kProtocol or kRefused refuses the command.
-Result<format::RefChange> make_change(Attempt& attempt, const RefCommand& command, const std::optional<store::NamedRef>& now) {
+Result<format::RefChange> make_change(Attempt& attempt, const RefCommand& command, const std::optional<store::NamedRef>& now, const format::ProtectRule* rule) {
   format::RefChange change;
   change.name = command.name;
   if (now) {
@@ -150,7 +149,6 @@ Result<format::RefChange> make_change(Attempt& attempt, const RefCommand& comman
   for (const ObjectNumber tip : {peeled, *number}) {
     VEXOR_TRY(add_tip_bitmap(attempt.source, attempt.walker, tip));
   }
-  const format::ProtectRule* rule = protecting(attempt.repository.row, command.name);
   if (rule != nullptr && rule->no_force && now) {
     VEXOR_TRY(const bool forward, is_ancestor(attempt.source, now->row.number, *number));
     if (!forward) return Error(Errc::kRefused, "protected ref: only fast-forward updates are allowed");
@@ -209,7 +207,8 @@ Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic
     RefCommand& command = attempt.commands[index];
     if (command.refusal.empty()) {
       VEXOR_TRY(const auto now, store::read_ref(attempt.repository, command.name));
-      VEXOR_TRY(command.refusal, check_policy(attempt, command, now));
+      const format::ProtectRule* rule = protecting(attempt, command.name);
+      VEXOR_TRY(command.refusal, check_policy(attempt, command, now, rule));
       if (command.refusal.empty() && !now && !command.new_id.is_null()) {
         VEXOR_TRY(command.refusal, check_new_name(attempt, command.name, change));
       }
@@ -217,7 +216,7 @@ Result<void> check_commands(Attempt& attempt, store::Change& change, bool atomic
         VEXOR_TRY(command.refusal, take_place(attempt));
       }
       if (command.refusal.empty()) {
-        auto made = make_change(attempt, command, now);
+        auto made = make_change(attempt, command, now, rule);
         if (made.has_value()) {
           std::optional<std::string> expected;
           if (now) expected = now->encoded;
@@ -332,6 +331,7 @@ Result<PushOutcome> commit_push(store::StoreCore& core, RepositoryId repository,
     walker.find_all_additions(new_commits, core.workers(), [&] { return source.view(core.options.limits.ingest_memory_bytes / 4 / core.workers().width()); });
     Attempt attempt{core, now, tried, actor, reader, source, walker, {}};
     for (const RefCommand& command : tried) attempt.by_name.emplace(command.name, &command);
+    for (const format::ProtectRule& rule : attempt.repository.row.protect) attempt.protected_refs.emplace_back(rule.pattern);
     store::Change change;
     change.reign = reign;
     change.withdrawals = withdrawals;  // objects that others brought, and that this push leans on

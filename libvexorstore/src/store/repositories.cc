@@ -5,6 +5,7 @@
 #include "format/ref_name.h"
 #include "store/forgotten.h"
 #include "store/purges.h"
+#include "vexorstore/limits.h"
 #include "vexorstore/settings.h"
 
 namespace vexor {
@@ -297,6 +298,38 @@ Result<std::vector<RepositoryInfo>> Store::list_repositories(bool deleted) const
 
 namespace {
 
+std::uint64_t bytes_of(const std::vector<format::ProtectRule>& rules) {
+  std::uint64_t out = 0;
+  for (const format::ProtectRule& rule : rules) {
+    out += rule.pattern.size();
+    for (const std::string& user : rule.only_users) out += user.size();
+  }
+  return out;
+}
+
+// What was there before the limits, or with others, stays, and may become less.
+Result<void> check_patterns(const Limits& limits, const RepositoryRow& before, const RepositoryRow& after) {
+  const auto check_length = [](const std::string& pattern, bool is_there) -> Result<void> {
+    if (is_there || pattern.size() <= kRefNameBytesMax) return success();
+    return Error(Errc::kLimitExceeded, "bytes of a pattern " + std::to_string(pattern.size()) + " over " + std::to_string(kRefNameBytesMax));
+  };
+  for (const format::ProtectRule& rule : after.protect) {
+    const bool is_there = rule.pattern.size() > kRefNameBytesMax && std::any_of(before.protect.begin(), before.protect.end(), [&](const format::ProtectRule& old) { return old.pattern == rule.pattern; });
+    VEXOR_TRY(check_length(rule.pattern, is_there));
+  }
+  for (const std::string& pattern : after.hidden) {
+    VEXOR_TRY(check_length(pattern, pattern.size() > kRefNameBytesMax && std::find(before.hidden.begin(), before.hidden.end(), pattern) != before.hidden.end()));
+  }
+  if (after.protect.size() > std::max<std::size_t>(limits.protect_rules_max, before.protect.size())) {
+    return Error(Errc::kLimitExceeded, "protect rules of a repository " + std::to_string(after.protect.size()) + " over " + std::to_string(limits.protect_rules_max));
+  }
+  const std::uint64_t bytes = bytes_of(after.protect);
+  if (bytes > std::max(limits.protect_bytes_max, bytes_of(before.protect))) {
+    return Error(Errc::kLimitExceeded, "bytes of a repository's protect rules " + std::to_string(bytes) + " over " + std::to_string(limits.protect_bytes_max));
+  }
+  return success();
+}
+
 // `before`: the row that the settings take the place of. Errors: kConflict (it is another by now).
 Result<void> replace_settings(store::StoreCore& core, const RepositoryRow& before, const RepositoryInfo& info, const Actor& actor, Receipt* receipt) {
   std::size_t longest = std::max({info.hidden_refs.size(), info.bundle_lines.size(), info.protect.size()});
@@ -319,6 +352,7 @@ Result<void> replace_settings(store::StoreCore& core, const RepositoryRow& befor
   for (const RefProtection& rule : info.protect) {
     after.protect.push_back({rule.pattern, rule.no_force, rule.no_delete, rule.only_users});
   }
+  VEXOR_TRY(check_patterns(core.options.limits, before, after));
   Change change = begin_change(OperationKind::kRepositorySettings, actor, before.number, before.name);
   replace_row(change, before, after);
   VEXOR_TRY(const auto head, read_ref(now, "HEAD"));

@@ -19,9 +19,11 @@ using sys::Family;
 class Repositories : public testing::Test {
  protected:
   Repositories() : backend_(sys::make_memory_backend()) { reopen(); }
-  void reopen() {
+  void reopen(const Limits& limits = {}) {
     store_.reset();
-    store_ = Store::open(std::make_unique<Forwarding>(*backend_), StoreOptions{}).value();
+    StoreOptions options;
+    options.limits = limits;
+    store_ = Store::open(std::make_unique<Forwarding>(*backend_), std::move(options)).value();
   }
   std::unique_ptr<sys::StorageBackend> backend_;
   std::unique_ptr<Store> store_;
@@ -109,6 +111,50 @@ TEST_F(Repositories, a_list_that_could_not_be_read_back_is_refused) {
   bad.protect.assign(1, RefProtection{"refs/*", true, true, std::vector<std::string>(format::kRowListMax + 1, "u")});
   refuse(bad);
   EXPECT_EQ(store_->find_repository("a/b").value()->hidden_refs.size(), format::kRowListMax);
+}
+
+// Each is tried on each ref of a push.
+TEST_F(Repositories, patterns_are_bounded_and_what_is_there_above_stays_and_may_shrink) {
+  Limits limits;
+  limits.protect_rules_max = 2 * Limits().protect_rules_max;
+  limits.protect_bytes_max = 2 * Limits().protect_bytes_max;
+  reopen(limits);
+  ASSERT_TRUE(store_->create_repository("a/b", {}, {}).has_value());
+  const auto set = [&](auto edit) {
+    const auto done = change_repository(*store_, "a/b", [&](RepositoryInfo& info) -> Result<void> {
+      edit(info);
+      return success();
+    }, {});
+    return done.has_value() ? std::string() : std::string(done.error().message());
+  };
+  const auto rule = [](std::size_t number, std::size_t bytes = 20) {
+    std::string pattern = "refs/heads/" + std::to_string(number);
+    pattern.resize(bytes, '*');
+    return RefProtection{pattern, true, true, {}};
+  };
+  const auto add = [&](const RefProtection& added) { return set([&](RepositoryInfo& info) { info.protect.push_back(added); }); };
+  EXPECT_EQ(add(rule(0, kRefNameBytesMax + 1)), "bytes of a pattern 1025 over 1024");
+  EXPECT_EQ(set([](RepositoryInfo& info) { info.hidden_refs.emplace_back(kRefNameBytesMax + 1, 'r'); }), "bytes of a pattern 1025 over 1024");
+  for (std::size_t i = 0; i < limits.protect_rules_max; ++i) ASSERT_EQ(add(rule(i)), "");
+  EXPECT_EQ(add(rule(limits.protect_rules_max)), "protect rules of a repository 201 over 200");
+  reopen();
+  EXPECT_EQ(add(rule(1000)), "protect rules of a repository 201 over 100");
+  EXPECT_EQ(set([&](RepositoryInfo& info) { info.protect.front() = rule(1000); }), "") << "not more than before";
+  EXPECT_EQ(set([](RepositoryInfo& info) { info.description = "other settings"; }), "");
+  EXPECT_EQ(set([](RepositoryInfo& info) { info.protect.resize(150); }), "");
+  EXPECT_EQ(add(rule(1001)), "protect rules of a repository 151 over 100");
+  EXPECT_EQ(set([](RepositoryInfo& info) { info.protect.resize(99); }), "");
+  EXPECT_EQ(add(rule(1002)), "");
+  EXPECT_EQ(add(rule(1003)), "protect rules of a repository 101 over 100");
+  ASSERT_EQ(set([](RepositoryInfo& info) { info.protect.clear(); }), "");
+  for (std::size_t i = 0; i < 64; ++i) ASSERT_EQ(add(rule(i, 1024)), "");
+  EXPECT_EQ(add(rule(64)), "bytes of a repository's protect rules 65556 over 65536");
+  EXPECT_EQ(set([](RepositoryInfo& info) { info.protect.front().only_users.emplace_back("ann"); }), "bytes of a repository's protect rules 65539 over 65536");
+  limits.protect_bytes_max = 1000;
+  reopen(limits);
+  EXPECT_EQ(set([](RepositoryInfo& info) { info.protect.pop_back(); }), "");
+  EXPECT_EQ(add(rule(64, 1024)), "bytes of a repository's protect rules 65536 over 1000");
+  EXPECT_EQ(store_->find_repository("a/b").value()->protect.size(), 63U);
 }
 
 TEST_F(Repositories, settings_that_are_changed_at_once_are_all_kept) {
