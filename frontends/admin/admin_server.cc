@@ -207,6 +207,7 @@ class Connection {
     const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     service_.metrics().request("openssh", request ? git_command_name(request->command) : "user", pumped.ok ? "ok" : "failed", pumped.bytes_in, pumped.bytes_out, took);
     log_event("request", {{"transport", "openssh"}, {"session", session_id}, {"peer", peer.address}, {"user", who.name},
+                          {"repository", request ? request->repository.substr(0, kLoggedCharsMax) : std::string()},
                           {"command", command.substr(0, 200)}, {"status", pumped.ok ? 0 : 1}, {"bytes_in", pumped.bytes_in}, {"bytes_out", pumped.bytes_out}});
     return json::object{{"exit", pumped.ok ? 0 : 1}};
   }
@@ -330,7 +331,11 @@ Result<void> AdminServer::start() {
       shared->connections.fetch_add(1);
       try {
         std::thread([shared, socket] {
-          shared->serve(socket);
+          try {
+            shared->serve(socket);
+          } catch (const std::exception& error) {  // no memory, or no more threads: of one connection
+            log_event("error", {{"what", "admin connection"}, {"message", error.what()}});
+          }
           shared->connections.fetch_sub(1);
         }).detach();
       } catch (const std::system_error&) {  // the system has no more threads

@@ -201,6 +201,7 @@ class Connection {
     auto request = parse_exec_request(command_);
     if (!request) return serve_command();
     git_ = request->command;
+    repository_ = request->repository;
     request->git_protocol = git_protocol_;
     request->session_id = session_id_ = new_session_id();
     auto session = context_.service.open_session(principal_, *request);
@@ -297,7 +298,7 @@ class Connection {
 
   void log(int status) const {
     log_event("request", {{"transport", "ssh"}, {"session", session_id_}, {"peer", peer_.address}, {"user", principal_.name},
-                          {"command", Bytes(command_).substr(0, 200)}, {"status", status}, {"bytes_in", bytes_in_}, {"bytes_out", bytes_out_}});
+                          {"repository", Bytes(repository_).substr(0, 256)}, {"command", Bytes(command_).substr(0, 200)}, {"status", status}, {"bytes_in", bytes_in_}, {"bytes_out", bytes_out_}});
     const auto seconds = static_cast<double>(clock_.monotonic_time_ms() - begun_ms_) / 1000;
     context_.service.metrics().request("ssh", git_ ? git_command_name(*git_) : "user", status == 0 ? "ok" : "failed", bytes_in_, bytes_out_, seconds);
   }
@@ -325,6 +326,7 @@ class Connection {
   std::string git_protocol_;
   std::string session_id_;
   std::string command_;
+  std::string repository_;  // as served: quotes can push it out of what is logged of the command
   std::string input_;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;

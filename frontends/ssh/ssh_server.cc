@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/address_counts.h"
+#include "common/log.h"
 #include "common/peer_address.h"
 #include "replication/host/durable_files.h"
 #include "ssh/ssh_connection.h"
@@ -124,7 +125,11 @@ Result<void> SshServer::start() {
       try {
         std::thread([shared, socket, peer = text, place = std::move(place), unknown = std::move(unknown)]() mutable {
           const SshConnectionContext context{shared->service, shared->options, shared->bind, shared->stopping};
-          serve_ssh_connection(context, socket, peer, std::move(unknown));
+          try {
+            serve_ssh_connection(context, socket, peer, std::move(unknown));
+          } catch (const std::exception& error) {  // no memory, or no more threads: of one connection
+            log_event("error", {{"what", "ssh connection"}, {"message", error.what()}});
+          }
           shared->connections.fetch_sub(1);
         }).detach();
       } catch (const std::system_error&) {  // the system has no more threads
