@@ -546,6 +546,28 @@ class SecurityTest(unittest.TestCase):
         self.assertIn(b"ERR too many haves", answer)
         self.assertLess(self.server.peak_bytes() - before, 32 << 20)
 
+    def test_a_want_is_an_id_and_nothing_more(self):
+        git("push", "-q", "-f", self.server.url("demo/trees"), "main", cwd=self.trees)
+        head = git("rev-parse", "main", cwd=self.trees).stdout.strip()
+        self.assertIn(b"PACK", self.server.fetch("demo/trees", [f"want {head}", "done"])[1])
+        for rubbish in ("z" * 65000, " thin-pack", "0"):
+            self.assertIn(b"ERR ", self.server.fetch("demo/trees", [f"want {head}{rubbish}", "done"])[1][:100])
+        for first, is_fine in ((f"want {head} ofs-delta", True), (f"want {head}", True), (f"want {head}ofs-delta", False)):
+            answer = self.server.post("upload-pack", "demo/trees", pkt(first + "\n") + b"0000" + pkt("done\n"))[1]
+            self.assertEqual(b"PACK" in answer, is_fine, answer[:100])
+        self.assertIn(b"ERR ", self.server.post("upload-pack", "demo/trees", pkt(f"want {head} ofs-delta\n") + pkt(f"want {head} ofs-delta\n") + b"0000" + pkt("done\n"))[1])
+
+    def test_the_log_names_the_repository_however_the_command_is_quoted(self):
+        done = self.ssh("git-upload-pack " + "''" * 100 + "'demo/private'", identity=self.path("demo-key"))
+        self.assertNotEqual(done.stdout, "")
+        lines = []
+        for _ in range(100):
+            lines = [line for line in map(json.loads, self.server.log_text().splitlines()) if line["event"] == "request" and line["transport"] == "ssh" and "'" * 180 in line["command"]]
+            if lines:
+                break
+            time.sleep(0.1)
+        self.assertEqual([line.get("repository") for line in lines], ["demo/private"])
+
     def test_a_gzip_body_stops_at_its_limit(self):
         self.server.reset_peak()
         before = self.server.peak_bytes()

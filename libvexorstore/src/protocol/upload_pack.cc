@@ -330,7 +330,7 @@ class UploadPack final : public SessionBase {
   Result<bool> common_argument(Bytes text) {
     if (const auto want = after(text, "want ")) {
       if (++fetch_.want_lines > limits_.wants_max) return Error(Errc::kLimitExceeded, "too many wants");
-      VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, want->substr(0, hash_hex_chars(algorithm_))));
+      VEXOR_TRY(const ObjectId id, ObjectId::from_hex(algorithm_, *want));
       fetch_.want_ids.push_back(id);
       if (fetch_.want_ids.size() >= kWantsAtOnce) {
         VEXOR_TRY(resolve_wants());
@@ -587,6 +587,7 @@ class UploadPack final : public SessionBase {
     if (text.starts_with("want ") && fetch_.want_lines == 0) {
       const std::size_t end = 5 + hash_hex_chars(algorithm_);
       if (text.size() > end) {
+        if (text[end] != ' ') return Error(Errc::kProtocol, "expected a space and capabilities after the first want");
         VEXOR_TRY(capabilities(text.substr(end)));
         text = text.substr(0, end);
       }
