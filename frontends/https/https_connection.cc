@@ -312,7 +312,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::optional<Error> refused;
     command_ = route.git.command;
     gzip_.reset();
-    if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace();
+    if (parser.get()[http::field::content_encoding] == "gzip") gzip_.emplace(command_ == GitCommand::kReceivePack ? GzipBody::kPushRatioMax : 0);
     // A body that came with its header is worked on in the same turn on the pool.
     std::string early;
     const bool expects = parser.get()[http::field::expect] == "100-continue";
