@@ -253,8 +253,7 @@ void replace_store(const ServerConfig& config, const std::function<void(const st
     if (why != last) log_event("copy_waits", {{"why", why}});
     last = why;
     // Another attempt costs the primary a checkpoint, where this one had one.
-    if (replacement.has_opened()) std::this_thread::sleep_for(kRetryOpened);
-    else std::this_thread::sleep_for(kRetry);
+    std::this_thread::sleep_for(replacement.has_opened() ? std::chrono::milliseconds(kRetryOpened) : kRetry);
   }
 }
 

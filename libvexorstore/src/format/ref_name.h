@@ -11,8 +11,7 @@ namespace vexor::format {
 // A full name ("HEAD" or one with a '/'), at most kRefNameBytesMax bytes.
 bool is_valid_ref_name(Bytes name);
 // A pattern is an exact name, a prefix ending in '/', or holds '*', which stands for any bytes. Users choose patterns and names:
-// a match takes
-// time in proportion to the name, however many stars there are. The pattern is read where it is: it has to stay there.
+// a match takes time in proportion to the name, however many stars there are. The pattern is read where it is: it has to stay there.
 class RefPattern {
  public:
   explicit RefPattern(Bytes pattern);

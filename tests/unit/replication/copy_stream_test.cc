@@ -20,10 +20,10 @@ class Source final : public peer::Peer::Service {
     piece.set_octets(std::string(kCopyPieceBytesMax, 'x'));
     piece.set_checksum(checksum_of(piece.octets()));
     for (int i = 0; i < pieces; ++i) {
-      std::this_thread::sleep_for(before_each);
+      std::this_thread::sleep_for(before_each);  // a slow source, as the test asks for
       writer->Write(piece);
     }
-    while (hangs && !context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (hangs && !context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // until who reads gives up
     peer::CopyPiece last;
     last.set_digest(std::string(Digest{}.size(), 'd'));
     writer->Write(last);

@@ -140,7 +140,7 @@ TEST(ReplicaHost, alarms_are_counted_by_kind) {
     return found == alarms.end() ? 0 : found->second;
   };
   const auto wait_for = [&](const std::string& kind, std::uint64_t count) {
-    for (int i = 0; i < 2000 && counted(kind) < count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int i = 0; i < 2000 && counted(kind) < count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the status is a copy: nothing tells of its changes
     return counted(kind) >= count;
   };
   EXPECT_TRUE(follower.status().alarms.empty());
@@ -164,6 +164,7 @@ class StuckTransport final : public replication::Transport {
     explicit Call(StuckTransport& transport) : transport_(transport) {}
     Result<std::uint64_t> begin() override { return std::uint64_t{0}; }
     Result<void> send(const std::string&) override {
+      // A member that is stuck: cancel() must end the wait.
       for (auto left = transport_.breaks_after; left.count() > 0 && !is_cancelled_; left -= std::chrono::milliseconds(5)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
       return Error(Errc::kUnavailable, "stuck");
     }
